@@ -1,0 +1,1 @@
+//! fhirpath (under construction)

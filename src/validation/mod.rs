@@ -1,0 +1,1 @@
+//! validation (under construction)
