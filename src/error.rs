@@ -1,1 +1,223 @@
-//! error
+//! The one error of the product: a category, and the issues that explain it.
+//!
+//! Two small exhaustive tables give each category its issue code (here) and its HTTP status
+//! (in `api::error`). Issue codes: <https://hl7.org/fhir/R4/valueset-issue-type.html>.
+
+use std::fmt;
+
+/// How bad an issue is: <https://hl7.org/fhir/R4/valueset-issue-severity.html>.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Severity {
+    Fatal,
+    Error,
+    Warning,
+    Information,
+}
+
+impl Severity {
+    pub fn code(self) -> &'static str {
+        match self {
+            Severity::Fatal => "fatal",
+            Severity::Error => "error",
+            Severity::Warning => "warning",
+            Severity::Information => "information",
+        }
+    }
+}
+
+/// One finding, as an OperationOutcome carries it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Issue {
+    pub severity: Severity,
+    /// A code of the value set issue-type.
+    pub code: &'static str,
+    /// What was expected and what was found, for a person.
+    pub text: String,
+    /// Where: a simple FHIRPath such as `Patient.name[0].given[1]` or `Bundle.entry[3]`.
+    pub expression: Option<String>,
+}
+
+impl Issue {
+    pub fn error(code: &'static str, text: impl Into<String>) -> Issue {
+        Issue {
+            severity: Severity::Error,
+            code,
+            text: text.into(),
+            expression: None,
+        }
+    }
+
+    pub fn warning(code: &'static str, text: impl Into<String>) -> Issue {
+        Issue {
+            severity: Severity::Warning,
+            ..Issue::error(code, text)
+        }
+    }
+
+    pub fn information(code: &'static str, text: impl Into<String>) -> Issue {
+        Issue {
+            severity: Severity::Information,
+            ..Issue::error(code, text)
+        }
+    }
+
+    /// The same issue, placed at an element.
+    pub fn at(mut self, expression: impl Into<String>) -> Issue {
+        self.expression = Some(expression.into());
+        self
+    }
+
+    pub fn is_error(&self) -> bool {
+        matches!(self.severity, Severity::Error | Severity::Fatal)
+    }
+}
+
+/// What kind of failure this is; closed on purpose.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Category {
+    /// The request cannot be parsed or breaks a basic rule of FHIR.
+    Invalid,
+    /// It parsed, but breaks a profile, an invariant or a business rule.
+    Unprocessable,
+    NotFound,
+    /// It was there and is deleted.
+    Gone,
+    Conflict,
+    PreconditionFailed,
+    /// A thing of FHIR that this server does not do; answered like a bad request.
+    NotSupported,
+    /// The interaction is not allowed at this URL.
+    NotAllowed,
+    NotAcceptable,
+    UnsupportedMediaType,
+    TooLarge,
+    UrlTooLong,
+    Unauthenticated,
+    Forbidden,
+    TooCostly,
+    Throttled,
+    /// The database or another part is away for the moment.
+    Unavailable,
+    /// Our own fault: the detail is in the log, the caller gets an id.
+    Fault,
+}
+
+impl Category {
+    /// The default issue code of the category.
+    pub fn issue_code(self) -> &'static str {
+        match self {
+            Category::Invalid => "invalid",
+            Category::Unprocessable => "processing",
+            Category::NotFound => "not-found",
+            Category::Gone => "deleted",
+            Category::Conflict => "conflict",
+            Category::PreconditionFailed => "conflict",
+            Category::NotSupported => "not-supported",
+            Category::NotAllowed => "not-supported",
+            Category::NotAcceptable => "not-supported",
+            Category::UnsupportedMediaType => "not-supported",
+            Category::TooLarge => "too-long",
+            Category::UrlTooLong => "too-long",
+            Category::Unauthenticated => "login",
+            Category::Forbidden => "forbidden",
+            Category::TooCostly => "too-costly",
+            Category::Throttled => "throttled",
+            Category::Unavailable => "transient",
+            Category::Fault => "exception",
+        }
+    }
+}
+
+/// A failure of a request, with everything its caller may know.
+#[derive(Debug)]
+pub struct Error {
+    pub category: Category,
+    pub issues: Vec<Issue>,
+    /// For the log only; never shown.
+    pub source: Option<Box<dyn std::error::Error + Send + Sync>>,
+}
+
+pub type Result<T, E = Error> = std::result::Result<T, E>;
+
+impl Error {
+    /// A failure with one issue, coded as its category.
+    pub fn new(category: Category, text: impl Into<String>) -> Error {
+        Error::coded(category, category.issue_code(), text)
+    }
+
+    /// A failure with one issue of a more exact code.
+    pub fn coded(category: Category, code: &'static str, text: impl Into<String>) -> Error {
+        Error::of(category, vec![Issue::error(code, text)])
+    }
+
+    /// A failure with several issues.
+    pub fn of(category: Category, issues: Vec<Issue>) -> Error {
+        Error {
+            category,
+            issues,
+            source: None,
+        }
+    }
+
+    pub fn invalid(text: impl Into<String>) -> Error {
+        Error::new(Category::Invalid, text)
+    }
+
+    /// A fault of ours: the caller sees a general sentence, the log the source.
+    pub fn fault(source: impl Into<Box<dyn std::error::Error + Send + Sync>>) -> Error {
+        let mut error = Error::new(
+            Category::Fault,
+            "the server failed to process the request; its log has the cause under this request id",
+        );
+        error.source = Some(source.into());
+        error
+    }
+
+    /// The same failure with each issue that has no place put at `expression`.
+    pub fn at(mut self, expression: impl Into<String>) -> Error {
+        let expression = expression.into();
+        for issue in &mut self.issues {
+            if issue.expression.is_none() {
+                issue.expression = Some(expression.clone());
+            }
+        }
+        self
+    }
+
+    /// The same failure inside an entry of a Bundle: `Patient.name` becomes
+    /// `Bundle.entry[3].resource.name`, and an issue without a place is put at the entry.
+    pub fn in_entry(mut self, index: usize) -> Error {
+        for issue in &mut self.issues {
+            issue.expression = Some(match issue.expression.take() {
+                Some(inner) if inner.starts_with("Bundle.entry") => inner,
+                Some(inner) => match inner.split_once('.') {
+                    Some((_, rest)) => format!("Bundle.entry[{index}].resource.{rest}"),
+                    None => format!("Bundle.entry[{index}].resource"),
+                },
+                None => format!("Bundle.entry[{index}]"),
+            });
+        }
+        self
+    }
+}
+
+impl fmt::Display for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut separator = "";
+        for issue in &self.issues {
+            f.write_str(separator)?;
+            if let Some(expression) = &issue.expression {
+                write!(f, "{expression}: ")?;
+            }
+            f.write_str(&issue.text)?;
+            separator = "; ";
+        }
+        Ok(())
+    }
+}
+
+impl std::error::Error for Error {
+    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+        self.source.as_deref().map(|source| source as _)
+    }
+}

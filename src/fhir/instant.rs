@@ -1,0 +1,95 @@
+//! Instants of the server, in whole milliseconds of UTC: what is shown is what is stored,
+//! so that `_lastUpdated=gt<the value shown>` never returns the resource itself.
+//! <https://hl7.org/fhir/R4/datatypes.html#instant>
+
+use std::fmt;
+
+/// A point in time: milliseconds since 1970-01-01T00:00:00Z.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Instant(i64);
+
+impl Instant {
+    /// The length of the text form: `2026-03-03T10:00:02.123Z`.
+    pub const TEXT_LENGTH: usize = 24;
+
+    pub fn from_milliseconds(milliseconds: i64) -> Instant {
+        Instant(milliseconds)
+    }
+
+    /// Cuts off what is finer than a millisecond.
+    pub fn from_microseconds(microseconds: i64) -> Instant {
+        Instant(microseconds.div_euclid(1000))
+    }
+
+    pub fn milliseconds(self) -> i64 {
+        self.0
+    }
+
+    pub fn microseconds(self) -> i64 {
+        self.0 * 1000
+    }
+
+    pub fn seconds(self) -> i64 {
+        self.0.div_euclid(1000)
+    }
+
+    pub fn now() -> Instant {
+        Instant(jiff::Timestamp::now().as_millisecond())
+    }
+
+    /// Reads an `instant` with seconds and a zone (a `dateTime` of that precision too).
+    pub fn parse(text: &str) -> Option<Instant> {
+        let timestamp: jiff::Timestamp = text.parse().ok()?;
+        Some(Instant(timestamp.as_millisecond()))
+    }
+
+    /// Reads an HTTP date such as `Tue, 03 Mar 2026 10:00:02 GMT`.
+    pub fn parse_http(text: &str) -> Option<Instant> {
+        let zoned = jiff::fmt::rfc2822::parse(text.trim()).ok()?;
+        Some(Instant(zoned.timestamp().as_millisecond()))
+    }
+
+    /// The HTTP date: `Tue, 03 Mar 2026 10:00:02 GMT` (whole seconds).
+    pub fn to_http(self) -> String {
+        self.timestamp()
+            .strftime("%a, %d %b %Y %H:%M:%S GMT")
+            .to_string()
+    }
+
+    fn timestamp(self) -> jiff::Timestamp {
+        jiff::Timestamp::from_millisecond(self.0).unwrap_or(jiff::Timestamp::UNIX_EPOCH)
+    }
+}
+
+impl fmt::Display for Instant {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{:.3}", self.timestamp())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn text_has_three_decimals_and_utc() {
+        for (given, shown) in [
+            ("2026-03-03T10:00:02Z", "2026-03-03T10:00:02.000Z"),
+            ("2026-03-03T10:00:02.1239+01:00", "2026-03-03T09:00:02.123Z"),
+            ("1969-12-31T23:59:59.999Z", "1969-12-31T23:59:59.999Z"),
+        ] {
+            let instant = Instant::parse(given).expect(given);
+            assert_eq!(instant.to_string(), shown);
+            assert_eq!(shown.len(), Instant::TEXT_LENGTH);
+        }
+        assert_eq!(Instant::parse("2026-03-03T10:00:02"), None);
+        assert_eq!(Instant::parse("2026-03"), None);
+    }
+
+    #[test]
+    fn http_dates_return() {
+        let instant = Instant::parse("2026-03-03T10:00:02Z").expect("valid");
+        assert_eq!(instant.to_http(), "Tue, 03 Mar 2026 10:00:02 GMT");
+        assert_eq!(Instant::parse_http(&instant.to_http()), Some(instant));
+    }
+}
