@@ -4,23 +4,16 @@
 //! <https://hl7.org/fhir/R4/search.html#combining>: a comma is OR, repeating is AND. Chains
 //! and `_has` are refused until they are supported.
 
-use super::params::{self, Modifier, escape};
+use super::params::{self, Modifier};
 use super::parse::{ResultName, Term};
 use super::plan::Predicate;
-use super::registry::{Kind, Parameter};
 use super::resolve::{Context, Problem, parameter_of_all};
 use super::suggest;
+use crate::error::Issue;
 use crate::fhir::ResourceType;
 
 /// Parameters of the specification that this server does not have yet.
 const NOT_YET: [&str; 6] = ["_has", "_filter", "_list", "_text", "_content", "_query"];
-
-/// Modifiers of the specification: what is wrong with one of these is that it is not
-/// supported on that parameter, not that it is misspelt.
-const MODIFIERS: [&str; 12] = [
-    "missing", "exact", "contains", "not", "text", "in", "not-in", "above", "below", "of-type",
-    "ofType", "identifier",
-];
 
 /// The predicate of a term; `None` where its value is empty and asks nothing.
 pub fn resolve(term: &Term<'_>, context: &Context<'_>) -> Result<Option<Predicate>, Problem> {
@@ -35,66 +28,37 @@ pub fn resolve(term: &Term<'_>, context: &Context<'_>) -> Result<Option<Predicat
             term.code
         )));
     }
-    if parameters.iter().any(|parameter| parameter.kind == Kind::Composite) {
-        return Err(Problem::not_supported(format!(
-            "{}: composite parameters are not supported yet",
-            term.code
-        )));
-    }
     let modifier = match (term.modifier, parameters.first()) {
-        (Some(text), Some(parameter)) => Some(parse_modifier(parameter, text)?),
+        (Some(text), Some(parameter)) => {
+            Some(Modifier::parse(parameter.kind, text).map_err(|issue| refused(term, issue))?)
+        }
         _ => None,
     };
     if term.value.is_empty() {
         return Ok(None);
     }
-    let alternatives = alternatives(term)?;
     let mut typed = Vec::with_capacity(parameters.len());
     for (resource_type, parameter) in context.types.iter().zip(parameters) {
-        let predicate = compile(parameter, modifier.as_ref(), &alternatives, term, context)?;
+        let predicate = params::compile_all(
+            parameter,
+            modifier.as_ref(),
+            term.value,
+            context.base,
+            context.now,
+        )
+        .map_err(|issue| refused(term, issue))?;
         typed.push((*resource_type, predicate));
     }
     Ok(Some(over_types(typed)))
 }
 
-fn alternatives<'t>(term: &Term<'t>) -> Result<Vec<&'t str>, Problem> {
-    let alternatives: Vec<&str> = escape::split(term.value, ',')
-        .into_iter()
-        .filter(|alternative| !alternative.is_empty())
-        .collect();
-    if alternatives.is_empty() {
-        // A lone comma would otherwise be a condition that everything fulfils.
-        return Err(Problem::refused(
-            "value",
-            format!("{}: expected a value but found only commas", term.code),
-        ));
-    }
-    Ok(alternatives)
-}
-
-fn compile(
-    parameter: &Parameter,
-    modifier: Option<&Modifier>,
-    alternatives: &[&str],
-    term: &Term<'_>,
-    context: &Context<'_>,
-) -> Result<Predicate, Problem> {
-    let mut predicates = alternatives
-        .iter()
-        .map(|value| params::compile(parameter, modifier, value, context.base, context.now))
-        .collect::<Result<Vec<_>, _>>()
-        .map_err(Problem::Refused)?;
-    Ok(match (predicates.pop(), term.modifier) {
-        (Some(only), _) if predicates.is_empty() => only,
-        (Some(last), modifier) => {
-            predicates.push(last);
-            // "Not a or not b" would hold of nearly everything; what is meant is "none of".
-            match modifier {
-                Some("not" | "not-in") => Predicate::And(predicates),
-                _ => Predicate::Or(predicates),
-            }
-        }
-        (None, _) => Predicate::Nothing,
+/// What is wrong with a modifier or a value, told with the name of the parameter.
+fn refused(term: &Term<'_>, issue: Issue) -> Problem {
+    let colon = if term.modifier.is_some() { ":" } else { "" };
+    let modifier = term.modifier.unwrap_or_default();
+    Problem::Refused(Issue {
+        text: format!("{}{colon}{modifier}: {}", term.code, issue.text),
+        ..issue
     })
 }
 
@@ -158,19 +122,4 @@ fn unknown(code: &str, context: &Context<'_>) -> Problem {
         suggest::hint(code, known.iter().copied().chain(results)),
         known.join(", ")
     ))
-}
-
-fn parse_modifier(parameter: &Parameter, text: &str) -> Result<Modifier, Problem> {
-    Modifier::parse(parameter.kind, text).ok_or_else(|| {
-        let hint = match MODIFIERS.contains(&text) {
-            true => String::new(),
-            false => suggest::hint(text, MODIFIERS.into_iter()),
-        };
-        Problem::not_supported(format!(
-            "{}:{text}: expected a modifier that is supported on a parameter of type {} but found \
-             {text:?}.{hint}",
-            parameter.code,
-            format!("{:?}", parameter.kind).to_lowercase()
-        ))
-    })
 }

@@ -249,7 +249,7 @@ pub fn count(plan: &Plan, limit: Option<usize>, access: &Access) -> Statement {
     statement.push("resource r WHERE ");
     conditions(&mut statement, plan, access);
     if let Some(limit) = limit {
-        statement.push(" LIMIT ").bind(Bind::Big(at_most(limit))).push(") some");
+        statement.push(" LIMIT ").bind(Bind::Big(at_most(limit))).push(") bounded");
     }
     statement
 }

@@ -14,11 +14,12 @@ use super::plan::{Plan, Predicate};
 type Rewrite = fn(Predicate) -> Predicate;
 
 /// In this order at every node, from the leaves up.
-const REWRITES: [(&str, Rewrite); 6] = [
+const REWRITES: [(&str, Rewrite); 7] = [
     ("flatten And and Or", flatten::flatten),
     ("take Not apart", flatten::double_negation),
     ("drop Everything, propagate Nothing", constants::constants),
     ("merge the alternatives of an Or", entries::merge_alternatives),
+    ("merge the ids of an Or", entries::merge_ids),
     ("merge the single entries of an And", entries::merge_required),
     ("unwrap lists of one", flatten::unwrap),
 ];
@@ -105,6 +106,10 @@ mod tests {
                 Not(Box::new(Entries(vec![(a, 1), (a, 2)]))),
             ),
             (Entries(vec![]), Nothing),
+            (
+                Or(vec![Predicate::Id(vec!["a".into()]), Predicate::Id(vec!["b".into()])]),
+                Predicate::Id(vec!["a".into(), "b".into()]),
+            ),
         ] {
             assert_eq!(rewrite_predicate(given.clone()), expected, "{given}");
         }
