@@ -182,9 +182,9 @@ pub fn write(
         put_text(&mut index, text);
     }
     put_number(&mut index, blocks.len());
-    for (length, raw_length) in blocks {
-        put_number(&mut index, length);
-        put_number(&mut index, raw_length);
+    for block in blocks {
+        put_number(&mut index, block.length);
+        put_number(&mut index, block.raw_length);
     }
     put_number(&mut index, artifacts.len());
     for (artifact, _) in &artifacts {
@@ -206,9 +206,8 @@ pub fn write(
     Ok(out)
 }
 
-/// Gives every artifact its place and returns (packed, raw) lengths per block, and the blocks.
-#[allow(clippy::type_complexity)]
-fn pack(artifacts: &mut [(Artifact, Vec<u8>)]) -> Result<(Vec<(usize, usize)>, Vec<u8>), String> {
+/// Gives every artifact its place and returns the blocks, placed from the end of the index.
+fn pack(artifacts: &mut [(Artifact, Vec<u8>)]) -> Result<(Vec<Block>, Vec<u8>), String> {
     let (mut blocks, mut payload, mut raw) = (Vec::new(), Vec::new(), Vec::new());
     let count = artifacts.len();
     for (n, (artifact, json)) in artifacts.iter_mut().enumerate() {
@@ -218,7 +217,11 @@ fn pack(artifacts: &mut [(Artifact, Vec<u8>)]) -> Result<(Vec<(usize, usize)>, V
         raw.extend_from_slice(json);
         if raw.len() >= BLOCK_TARGET || n + 1 == count {
             let packed = deflate(&raw)?;
-            blocks.push((packed.len(), raw.len()));
+            blocks.push(Block {
+                start: payload.len(),
+                length: packed.len(),
+                raw_length: raw.len(),
+            });
             payload.extend(packed);
             raw.clear();
         }

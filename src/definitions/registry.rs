@@ -32,6 +32,7 @@ pub struct Definitions {
     structures: Memo<(u32, u32), Structure>,
     types: Memo<String, TypeInfo>,
     codes: Memo<(u32, u32), Option<Arc<CodeSet>>>,
+    systems: Memo<(u32, u32), Option<String>>,
 }
 
 /// By resource type, its parameters by code.
@@ -252,13 +253,19 @@ impl Definitions {
             .binding
             .as_ref()
             .filter(|b| b.strength == Strength::Required)?;
-        let value_set = self.artifact("ValueSet", &binding.value_set)?;
-        let systems = value_set::systems(&value_set, &|kind, url| self.artifact(kind, url))?;
-        let mut systems = systems.into_iter();
-        match (systems.next(), systems.next()) {
-            (Some(system), None) => Some(system),
-            _ => None,
+        self.value_set_system(&binding.value_set)
+    }
+
+    /// The one system that a value set draws on, whether its codes are known here or not.
+    pub fn value_set_system(&self, canonical: &str) -> Option<String> {
+        let at = self.find("ValueSet", canonical)?;
+        if let Some(known) = self.systems.get(&at) {
+            return (*known).clone();
         }
+        let systems = value_set::systems(&self.read(at)?, &|kind, url| self.artifact(kind, url));
+        let mut systems = systems.into_iter().flatten();
+        let system = systems.next().filter(|_| systems.next().is_none());
+        (*self.systems.put(at, system)).clone()
     }
 
     fn search(&self) -> &SearchTable {

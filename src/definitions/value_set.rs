@@ -338,8 +338,7 @@ mod tests {
 
     #[test]
     fn membership_and_single_system() {
-        let set =
-            expand(&*lookup("ValueSet", "http://v").expect("known"), &lookup).expect("listed");
+        let set = expand(&lookup("ValueSet", "http://v").expect("known"), &lookup).expect("listed");
         assert!(set.contains("http://s", "a") && !set.contains("http://t", "a"));
         assert!(set.contains_code("e") && !set.contains_code("b"));
         assert_eq!(set.single_system(), Some("http://s"));
