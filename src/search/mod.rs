@@ -27,6 +27,7 @@
 //!   one statement with `NULLS LAST` has none.
 
 pub mod index;
+pub mod literal_references;
 pub mod params;
 pub mod plan;
 pub mod registry;
