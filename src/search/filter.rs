@@ -4,7 +4,7 @@
 //! <https://hl7.org/fhir/R4/search.html#combining>: a comma is OR, repeating is AND. Chains
 //! and `_has` are refused until they are supported.
 
-use super::params::{self, Modifier};
+use super::params::{self, Modifier, escape};
 use super::parse::{ResultName, Term};
 use super::plan::Predicate;
 use super::resolve::{Context, Problem, parameter_of_all};
@@ -30,26 +30,48 @@ pub fn resolve(term: &Term<'_>, context: &Context<'_>) -> Result<Option<Predicat
     }
     let modifier = match (term.modifier, parameters.first()) {
         (Some(text), Some(parameter)) => {
-            Some(Modifier::parse(parameter.kind, text).map_err(|issue| refused(term, issue))?)
+            let known = Modifier::parse(parameter.kind, text);
+            let refusal = || refused(term, Modifier::refusal(parameter.kind, text));
+            Some(known.ok_or_else(refusal)?)
         }
         _ => None,
     };
     if term.value.is_empty() {
         return Ok(None);
     }
+    let values = alternatives(term, modifier.as_ref())?;
     let mut typed = Vec::with_capacity(parameters.len());
     for (resource_type, parameter) in context.types.iter().zip(parameters) {
-        let predicate = params::compile_all(
-            parameter,
-            modifier.as_ref(),
-            term.value,
-            context.base,
-            context.now,
-        )
-        .map_err(|issue| refused(term, issue))?;
-        typed.push((*resource_type, predicate));
+        let predicates = values
+            .iter()
+            .map(|value| params::compile(parameter, modifier.as_ref(), value, context.base, context.now))
+            .collect::<Result<Vec<_>, _>>()
+            .map_err(|issue| refused(term, issue))?;
+        typed.push((*resource_type, combine(modifier.as_ref(), predicates)));
     }
     Ok(Some(over_types(typed)))
+}
+
+/// The alternatives that a comma separates; an empty one asks nothing.
+fn alternatives<'t>(term: &Term<'t>, modifier: Option<&Modifier>) -> Result<Vec<&'t str>, Problem> {
+    let mut values = escape::split(term.value, ',');
+    values.retain(|value| !value.is_empty());
+    let expected = match (values.len(), modifier) {
+        // A lone comma would otherwise be a condition that everything or nothing fulfils.
+        (0, _) => "a value but found only commas",
+        (2.., Some(Modifier::Missing)) => "either true or false but found several values",
+        _ => return Ok(values),
+    };
+    Err(refused(term, Issue::error("value", format!("expected {expected}"))))
+}
+
+/// "Not a or not b" would hold of nearly everything; what is meant is "none of a and b".
+fn combine(modifier: Option<&Modifier>, mut predicates: Vec<Predicate>) -> Predicate {
+    match (modifier, predicates.len()) {
+        (_, 1) => predicates.swap_remove(0),
+        (Some(Modifier::Not), _) => Predicate::And(predicates),
+        _ => Predicate::Or(predicates),
+    }
 }
 
 /// What is wrong with a modifier or a value, told with the name of the parameter.

@@ -54,7 +54,7 @@ fn table_of(kind: Kind) -> Option<RowTable> {
 }
 
 fn unsortable(code: &str, parameter: Option<&Parameter>) -> Problem {
-    let kind = parameter.map(|parameter| format!(" of type {:?}", parameter.kind).to_lowercase());
+    let kind = parameter.map(|parameter| format!(" of type {}", parameter.kind.as_str()));
     Problem::not_supported(format!(
         "_sort={code}: expected a parameter of type date, string, number or quantity, or _id or \
          _lastUpdated, but found one{}",

@@ -10,6 +10,7 @@ mod sorting;
 
 use crate::harness::database;
 use andiron::access::Access;
+use andiron::definitions::Definitions;
 use andiron::error::Error;
 use andiron::fhir::{Instant, ResourceType};
 use andiron::search::index::resource_key;
@@ -25,7 +26,7 @@ const BASE: &str = "http://andiron.test/fhir";
 static REGISTRY: LazyLock<Registry> = LazyLock::new(registry);
 
 fn registry() -> Registry {
-    Registry::sample()
+    Registry::new(Definitions::r4()).expect("the registry of R4 compiles")
 }
 
 fn kind(name: &str) -> ResourceType {
