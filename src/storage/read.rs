@@ -1,0 +1,109 @@
+//! Reading versions by identity.
+
+use super::{Store, failed};
+use crate::access::Access;
+use crate::error::Result;
+use crate::fhir::{Instant, Method, ResourceType, Version};
+use crate::search::index::resource_key;
+use bytes::Bytes;
+use sqlx::postgres::PgRow;
+use sqlx::{PgConnection, Row};
+use std::collections::HashSet;
+
+/// The columns that [`version_from`] expects, in order; `r` is a row of `resource` or `history`.
+pub const VERSION_COLUMNS: &str = "r.type, r.id, r.version, r.last_updated, r.method, r.body";
+
+const CURRENT: &str = "SELECT r.type, r.id, r.version, r.last_updated, r.method, r.body \
+    FROM resource r WHERE r.tenant = $1 AND r.type = $2 AND r.key = $3 AND r.id = $4";
+
+const ONE_VERSION: &str = "SELECT r.type, r.id, r.version, r.last_updated, r.method, r.body \
+    FROM resource r WHERE r.tenant = $1 AND r.type = $2 AND r.key = $3 AND r.id = $4 AND r.version = $5 \
+    UNION ALL \
+    SELECT r.type, r.id, r.version, r.last_updated, r.method, r.body \
+    FROM history r WHERE r.tenant = $1 AND r.type = $2 AND r.key = $3 AND r.id = $4 AND r.version = $5";
+
+const EXISTING: &str = "SELECT r.key FROM resource r JOIN unnest($2::smallint[], $3::bigint[]) \
+    AS asked(type, key) ON r.tenant = $1 AND r.type = asked.type AND r.key = asked.key \
+    WHERE r.body IS NOT NULL";
+
+/// The version in a row that has the [`VERSION_COLUMNS`] first.
+pub fn version_from(row: &PgRow) -> Result<Version, sqlx::Error> {
+    let body: Option<&str> = row.try_get(5)?;
+    Ok(Version {
+        resource_type: type_from(row.try_get(0)?)?,
+        id: row.try_get(1)?,
+        version: row.try_get(2)?,
+        last_updated: row.try_get::<Instant, _>(3)?,
+        method: method_from(row.try_get(4)?)?,
+        body: body.map(|text| Bytes::copy_from_slice(text.as_bytes())),
+    })
+}
+
+pub(super) fn type_from(number: i16) -> Result<ResourceType, sqlx::Error> {
+    ResourceType::from_number(number)
+        .ok_or_else(|| sqlx::Error::Decode(format!("no resource type has number {number}").into()))
+}
+
+pub(super) fn method_from(number: i16) -> Result<Method, sqlx::Error> {
+    Method::from_number(number)
+        .ok_or_else(|| sqlx::Error::Decode(format!("no method has number {number}").into()))
+}
+
+impl Store {
+    /// The current version, deletion markers included.
+    pub async fn find_current(
+        &self,
+        access: &Access,
+        resource_type: ResourceType,
+        id: &str,
+    ) -> Result<Option<Version>> {
+        let row = sqlx::query(CURRENT)
+            .bind(access.tenant.0)
+            .bind(resource_type.number())
+            .bind(resource_key(resource_type, id))
+            .bind(id)
+            .fetch_optional(self.pool())
+            .await?;
+        Ok(row.as_ref().map(version_from).transpose()?)
+    }
+
+    /// One version, deletion markers included.
+    pub async fn find_version(
+        &self,
+        access: &Access,
+        resource_type: ResourceType,
+        id: &str,
+        version: i32,
+    ) -> Result<Option<Version>> {
+        let row = sqlx::query(ONE_VERSION)
+            .bind(access.tenant.0)
+            .bind(resource_type.number())
+            .bind(resource_key(resource_type, id))
+            .bind(id)
+            .bind(version)
+            .fetch_optional(self.pool())
+            .await?;
+        Ok(row.as_ref().map(version_from).transpose()?)
+    }
+}
+
+/// Which of these resources exist and are not deleted, by key.
+pub async fn existing(
+    connection: &mut PgConnection,
+    access: &Access,
+    asked: &[(ResourceType, i64)],
+) -> Result<HashSet<i64>> {
+    if asked.is_empty() {
+        return Ok(HashSet::new());
+    }
+    let types: Vec<i16> = asked.iter().map(|(kind, _)| kind.number()).collect();
+    let keys: Vec<i64> = asked.iter().map(|(_, key)| *key).collect();
+    let found: Vec<i64> = sqlx::query_scalar(EXISTING)
+        .bind(access.tenant.0)
+        .bind(types)
+        .bind(keys)
+        .fetch_all(connection)
+        .await
+        .map_err(failed)?;
+    Ok(found.into_iter().collect())
+}
