@@ -1,0 +1,351 @@
+//! Group commit: single writes that come at the same time share one transaction.
+//!
+//! A commit costs a flush of the log whatever it carries, and a statement costs its round
+//! trip whatever it carries. Writes of one resource therefore queue here; a worker takes all
+//! that wait, decides each against the row that it locked, writes those that may be written
+//! in one transaction, and answers after the commit. A write that must not happen (a stale
+//! `If-Match`, a reference to nothing) fails alone; where the transaction itself fails, each
+//! write is tried again on its own with fresh state.
+//!
+//! ## Decisions
+//! 2026-11-21: two workers, so that one collects while the other commits. Nothing is
+//! acknowledged before its commit, so durability is that of one transaction per write.
+
+use super::read::existing;
+use super::write::{self, Change, Current};
+use super::{commit, failed, is_retryable};
+use crate::access::Access;
+use crate::error::{Category, Error, Issue, Result};
+use crate::fhir::{Draft, Method, ResourceType, Version};
+use crate::search::index::{IndexRows, resource_key};
+use sqlx::postgres::PgPool;
+use std::collections::HashSet;
+use std::sync::Arc;
+use std::time::{Duration, Instant as Clock};
+use tokio::sync::{Mutex, mpsc, oneshot};
+
+/// Workers that commit at the same time.
+const WORKERS: usize = 2;
+/// Writes in one transaction at most.
+const BATCH: usize = 64;
+/// Writes that wait at most; beyond, callers wait for a place.
+const QUEUE: usize = 1024;
+/// How long a write that loses races is tried again.
+const PATIENCE: Duration = Duration::from_secs(5);
+
+/// A reference that must lead somewhere.
+#[derive(Clone, Debug)]
+pub struct Pointer {
+    pub resource_type: ResourceType,
+    pub key: i64,
+    /// The element, as a simple FHIRPath.
+    pub path: String,
+    /// As written: `Patient/1`.
+    pub text: String,
+}
+
+/// What a write wants to store.
+#[derive(Debug)]
+pub struct Next {
+    pub method: Method,
+    /// `None` deletes.
+    pub content: Option<Draft>,
+    pub index: IndexRows,
+    /// Checked before the commit; empty where references are not checked.
+    pub pointers: Vec<Pointer>,
+}
+
+/// What is to be done, in view of the row as it is.
+pub enum Decision {
+    Write(Arc<Next>),
+    /// Nothing: what is there stays.
+    Keep,
+}
+
+/// Decides on a write; called again when the transaction is.
+pub type Decide = Box<dyn Fn(Option<&Current>) -> Result<Decision> + Send + Sync>;
+
+/// What came of a write.
+#[derive(Debug)]
+pub struct Outcome {
+    pub before: Option<Current>,
+    /// The new version, unless the decision was to keep.
+    pub after: Option<Version>,
+}
+
+/// One write of one resource.
+pub struct Job {
+    pub access: Access,
+    pub resource_type: ResourceType,
+    pub id: String,
+    /// The id is new and nobody else can know it: there is no row to lock.
+    pub fresh: bool,
+    pub decide: Decide,
+}
+
+struct Queued {
+    job: Job,
+    key: i64,
+    reply: oneshot::Sender<Result<Outcome>>,
+}
+
+/// The queue of writes and its workers.
+pub struct Writer {
+    queue: mpsc::Sender<Queued>,
+}
+
+impl Writer {
+    /// Starts the workers; they end when the writer is dropped.
+    pub fn start(pool: PgPool) -> Writer {
+        let (queue, waiting) = mpsc::channel(QUEUE);
+        let waiting = Arc::new(Mutex::new(waiting));
+        for _ in 0..WORKERS {
+            tokio::spawn(work(pool.clone(), Arc::clone(&waiting)));
+        }
+        Writer { queue }
+    }
+
+    /// Does one write; the answer is durable.
+    pub async fn write(&self, job: Job) -> Result<Outcome> {
+        let (reply, answer) = oneshot::channel();
+        let key = resource_key(job.resource_type, &job.id);
+        let gone = || Error::new(Category::Unavailable, "the server is shutting down");
+        self.queue
+            .send(Queued { job, key, reply })
+            .await
+            .map_err(|_| gone())?;
+        answer.await.map_err(|_| gone())?
+    }
+}
+
+async fn work(pool: PgPool, waiting: Arc<Mutex<mpsc::Receiver<Queued>>>) {
+    loop {
+        let mut batch = Vec::new();
+        {
+            let mut waiting = waiting.lock().await;
+            if waiting.recv_many(&mut batch, BATCH).await == 0 {
+                return;
+            }
+        }
+        for round in apart(batch) {
+            write_batch(&pool, round).await;
+        }
+    }
+}
+
+/// Splits a batch so that no resource, and no tenant beside another, is twice in a round.
+fn apart(batch: Vec<Queued>) -> Vec<Vec<Queued>> {
+    let mut rounds: Vec<Vec<Queued>> = Vec::new();
+    for queued in batch {
+        let fits = |round: &&mut Vec<Queued>| {
+            round.iter().all(|other| {
+                other.key != queued.key && other.job.access.tenant == queued.job.access.tenant
+            })
+        };
+        // A write goes behind every earlier write of the same resource.
+        let last = rounds
+            .iter()
+            .rposition(|round| round.iter().any(|other| other.key == queued.key));
+        let start = last.map_or(0, |index| index + 1);
+        match rounds[start..].iter_mut().find(fits) {
+            Some(round) => round.push(queued),
+            None => rounds.push(vec![queued]),
+        }
+    }
+    rounds
+}
+
+async fn write_batch(pool: &PgPool, batch: Vec<Queued>) {
+    if batch.len() > 1 {
+        match attempt(pool, &batch).await {
+            Ok(outcomes) => return reply(batch, outcomes),
+            Err(error) if error.category == Category::Unavailable => {
+                for queued in batch {
+                    let _ = queued.reply.send(Err(unavailable(&error)));
+                }
+                return;
+            }
+            // One of them spoils it for all: each on its own, with fresh state.
+            Err(_) => {}
+        }
+    }
+    for queued in batch {
+        let single = std::slice::from_ref(&queued);
+        let outcome = patiently(async || attempt(pool, single).await).await;
+        let outcome = outcome.and_then(|mut outcomes| {
+            outcomes
+                .pop()
+                .unwrap_or_else(|| Err(Error::fault("a batch of one write had no outcome")))
+        });
+        let _ = queued.reply.send(outcome);
+    }
+}
+
+fn reply(batch: Vec<Queued>, outcomes: Vec<Result<Outcome>>) {
+    for (queued, outcome) in batch.into_iter().zip(outcomes) {
+        // The caller may have gone; its write is committed all the same.
+        let _ = queued.reply.send(outcome);
+    }
+}
+
+fn unavailable(error: &Error) -> Error {
+    Error::of(error.category, error.issues.clone())
+}
+
+/// Tries again what lost a race, with a pause that grows and jitters, until it wins or the
+/// patience is over.
+pub async fn patiently<T>(mut attempt: impl AsyncFnMut() -> Result<T>) -> Result<T> {
+    let start = Clock::now();
+    let mut pause = Duration::from_millis(2);
+    loop {
+        match attempt().await {
+            Err(error) if is_retryable(&error) && start.elapsed() < PATIENCE => {
+                tokio::time::sleep(jitter(pause)).await;
+                pause = (pause * 2).min(Duration::from_millis(200));
+            }
+            outcome => return outcome,
+        }
+    }
+}
+
+/// Between half and all of a pause.
+fn jitter(pause: Duration) -> Duration {
+    let random = uuid::Uuid::new_v4().as_u128() as u32;
+    pause.mul_f64(0.5 + 0.5 * f64::from(random) / f64::from(u32::MAX))
+}
+
+/// One transaction for all of a batch. An error of the database fails the whole.
+async fn attempt(pool: &PgPool, batch: &[Queued]) -> Result<Vec<Result<Outcome>>> {
+    let Some(access) = batch.first().map(|queued| &queued.job.access) else {
+        return Ok(Vec::new());
+    };
+    let mut transaction = pool.begin().await.map_err(failed)?;
+    let connection = &mut *transaction;
+    let moment = write::moment(connection).await?;
+    let asked: Vec<_> = batch
+        .iter()
+        .filter(|queued| !queued.job.fresh)
+        .map(|queued| (queued.job.resource_type, queued.key))
+        .collect();
+    let mut rows = write::lock(connection, access, &asked).await?;
+
+    let decided: Vec<(Option<Current>, Result<Decision>)> = batch
+        .iter()
+        .map(|queued| decide(queued, rows.remove(&queued.key)))
+        .collect();
+    let lost = lost_pointers(connection, access, batch, &decided).await?;
+
+    let mut changes = Vec::new();
+    let mut outcomes: Vec<Result<Outcome>> = Vec::with_capacity(batch.len());
+    let mut written = Vec::new();
+    for (index, (queued, (before, decision))) in batch.iter().zip(decided).enumerate() {
+        let next = match decision {
+            Err(error) => {
+                outcomes.push(Err(error));
+                continue;
+            }
+            Ok(Decision::Keep) => {
+                outcomes.push(Ok(Outcome {
+                    before,
+                    after: None,
+                }));
+                continue;
+            }
+            Ok(Decision::Write(next)) => next,
+        };
+        if let Some(error) = dangling(&next.pointers, queued.key, &lost) {
+            outcomes.push(Err(error));
+            continue;
+        }
+        changes.push(Change {
+            resource_type: queued.job.resource_type,
+            id: queued.job.id.clone(),
+            key: queued.key,
+            method: next.method,
+            content: next.content.clone(),
+            index: next.index.clone(),
+            previous: before.as_ref().map(Into::into),
+        });
+        written.push(index);
+        outcomes.push(Ok(Outcome {
+            before,
+            after: None,
+        }));
+    }
+    if changes.is_empty() {
+        return Ok(outcomes);
+    }
+    let versions = write::apply(connection, access, moment, &changes).await?;
+    commit(transaction).await?;
+    for (index, version) in written.into_iter().zip(versions) {
+        if let Ok(outcome) = &mut outcomes[index] {
+            outcome.after = Some(version);
+        }
+    }
+    Ok(outcomes)
+}
+
+/// Decides one write. A row under the same key with another id is a collision of hashes.
+fn decide(queued: &Queued, before: Option<Current>) -> (Option<Current>, Result<Decision>) {
+    if let Some(other) = &before
+        && other.version.id != queued.job.id
+    {
+        let error = Error::new(
+            Category::Conflict,
+            format!(
+                "the id {} cannot be used beside {}: choose another",
+                queued.job.id, other.version.id
+            ),
+        );
+        return (None, Err(error));
+    }
+    let decision = (queued.job.decide)(before.as_ref());
+    (before, decision)
+}
+
+/// The keys that pointers of the batch lead to and that are not there.
+async fn lost_pointers(
+    connection: &mut sqlx::PgConnection,
+    access: &Access,
+    batch: &[Queued],
+    decided: &[(Option<Current>, Result<Decision>)],
+) -> Result<HashSet<i64>> {
+    let mut asked = Vec::new();
+    for (queued, (_, decision)) in batch.iter().zip(decided) {
+        if let Ok(Decision::Write(next)) = decision {
+            asked.extend(
+                next.pointers
+                    .iter()
+                    .filter(|pointer| pointer.key != queued.key)
+                    .map(|pointer| (pointer.resource_type, pointer.key)),
+            );
+        }
+    }
+    asked.sort_unstable();
+    asked.dedup();
+    let found = existing(connection, access, &asked).await?;
+    Ok(asked
+        .into_iter()
+        .map(|(_, key)| key)
+        .filter(|key| !found.contains(key))
+        .collect())
+}
+
+/// The error for pointers that lead nowhere, if any; a resource may point at itself.
+pub fn dangling(pointers: &[Pointer], own: i64, lost: &HashSet<i64>) -> Option<Error> {
+    let issues: Vec<Issue> = pointers
+        .iter()
+        .filter(|pointer| pointer.key != own && lost.contains(&pointer.key))
+        .map(|pointer| {
+            Issue::error(
+                "not-found",
+                format!(
+                    "expected a reference to a resource that exists but found {}",
+                    pointer.text
+                ),
+            )
+            .at(&pointer.path)
+        })
+        .collect();
+    (!issues.is_empty()).then(|| Error::of(Category::Unprocessable, issues))
+}
