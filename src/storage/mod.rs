@@ -1,1 +1,3 @@
 //! storage (under construction)
+
+pub mod cluster;
