@@ -170,14 +170,23 @@ async fn write_batch(pool: &PgPool, batch: Vec<Queued>) {
         }
     }
     for queued in batch {
-        let single = std::slice::from_ref(&queued);
-        let outcome = patiently(async || attempt(pool, single).await).await;
-        let outcome = outcome.and_then(|mut outcomes| {
-            outcomes
-                .pop()
-                .unwrap_or_else(|| Err(Error::fault("a batch of one write had no outcome")))
-        });
+        let outcome = write_alone(pool, &queued).await;
         let _ = queued.reply.send(outcome);
+    }
+}
+
+async fn write_alone(pool: &PgPool, queued: &Queued) -> Result<Outcome> {
+    let mut patience = Patience::default();
+    loop {
+        match attempt(pool, std::slice::from_ref(queued)).await {
+            Err(error) if patience.again(&error).await => {}
+            Err(error) => return Err(error),
+            Ok(mut outcomes) => {
+                return outcomes
+                    .pop()
+                    .unwrap_or_else(|| Err(Error::fault("a batch of one write had no outcome")));
+            }
+        }
     }
 }
 
@@ -192,19 +201,30 @@ fn unavailable(error: &Error) -> Error {
     Error::of(error.category, error.issues.clone())
 }
 
-/// Tries again what lost a race, with a pause that grows and jitters, until it wins or the
-/// patience is over.
-pub async fn patiently<T>(mut attempt: impl AsyncFnMut() -> Result<T>) -> Result<T> {
-    let start = Clock::now();
-    let mut pause = Duration::from_millis(2);
-    loop {
-        match attempt().await {
-            Err(error) if is_retryable(&error) && start.elapsed() < PATIENCE => {
-                tokio::time::sleep(jitter(pause)).await;
-                pause = (pause * 2).min(Duration::from_millis(200));
-            }
-            outcome => return outcome,
+/// How long work that loses races is tried again, with pauses that grow and jitter.
+pub struct Patience {
+    start: Clock,
+    pause: Duration,
+}
+
+impl Default for Patience {
+    fn default() -> Patience {
+        Patience {
+            start: Clock::now(),
+            pause: Duration::from_millis(2),
         }
+    }
+}
+
+impl Patience {
+    /// Whether to try once more after this error; waits before saying yes.
+    pub async fn again(&mut self, error: &Error) -> bool {
+        if !is_retryable(error) || self.start.elapsed() >= PATIENCE {
+            return false;
+        }
+        tokio::time::sleep(jitter(self.pause)).await;
+        self.pause = (self.pause * 2).min(Duration::from_millis(200));
+        true
     }
 }
 
