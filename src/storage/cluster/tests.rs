@@ -362,3 +362,44 @@ async fn the_doctor_tells_the_state_of_a_cluster() {
     let checks = inspect(root.path()).await;
     assert_eq!(finding(&checks, "server"), "not running");
 }
+
+/// Names the data directory to the process that the next test kills.
+const VICTIM: &str = "ANDIRON_TEST_VICTIM";
+
+#[tokio::test]
+async fn a_server_outlives_the_killing_of_its_andiron() {
+    use tokio::io::{AsyncBufReadExt, BufReader};
+    if let Some(data_dir) = std::env::var_os(VICTIM) {
+        let _cluster = start(Path::new(&data_dir)).await;
+        println!("\nready to be killed");
+        return std::future::pending().await;
+    }
+    let root = temporary();
+    let name = "storage::cluster::tests::a_server_outlives_the_killing_of_its_andiron";
+    let mut victim = tokio::process::Command::new(std::env::current_exe().expect("a path"))
+        .args([name, "--exact", "--nocapture"])
+        .env(VICTIM, root.path())
+        .stdout(std::process::Stdio::piped())
+        .kill_on_drop(true)
+        .spawn()
+        .expect("a process");
+    let mut lines = BufReader::new(victim.stdout.take().expect("piped")).lines();
+    while lines.next_line().await.expect("text").expect("ready") != "ready to be killed" {}
+    let error = Cluster::start(root.path(), &quiet)
+        .await
+        .expect_err("in use");
+    let pid = victim.id().expect("running").to_string();
+    assert!(error.message.contains(&pid), "{error}");
+    victim.kill().await.expect("killed");
+
+    let cluster = start(root.path()).await;
+    assert!(cluster.was_adopted());
+    connect(&cluster).await;
+    // This postmaster is nobody's child here: its remains may stay for as long as they like.
+    kill(cluster.pid().expect("running"));
+    drop(cluster);
+    let cluster = start(root.path()).await;
+    assert!(!cluster.was_adopted());
+    connect(&cluster).await;
+    cluster.stop().await.expect("stopped");
+}
