@@ -5,9 +5,23 @@
 //! plain values, and returns plain values. `api` turns requests into calls and results into
 //! responses; `batch` and `transaction` make the same calls for the entries of a Bundle.
 
+pub mod bundle;
+pub mod capabilities;
+pub mod conditions;
+pub mod create;
+pub mod criteria;
+pub mod delete;
+pub mod history;
+pub mod patch;
+pub mod prepare;
+pub mod read;
+pub mod search;
+pub mod subset;
+pub mod update;
+pub mod vread;
+
 use crate::config::Settings;
 use crate::definitions::Definitions;
-use crate::error::{Category, Error, Issue, Result};
 use crate::fhir::{Instant, Version};
 use crate::search::registry::Registry;
 use crate::storage::Store;
@@ -87,4 +101,12 @@ pub enum Subject {
 pub enum Patch {
     /// `application/json-patch+json`, RFC 6902.
     Json(Bytes),
+}
+
+/// `Prefer: return=…`: what the answer to a successful write carries.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Return {
+    Minimal,
+    Representation,
+    OperationOutcome,
 }
