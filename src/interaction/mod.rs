@@ -13,11 +13,12 @@ use crate::search::registry::Registry;
 use crate::storage::Store;
 use crate::validation::Validator;
 use bytes::Bytes;
+use std::sync::Arc;
 
 /// What the server is made of; one per process.
 pub struct Hub {
     pub store: Store,
-    pub definitions: &'static Definitions,
+    pub definitions: Arc<Definitions>,
     pub registry: Registry,
     pub validator: Validator,
     pub settings: Settings,

@@ -9,6 +9,7 @@
 //! A read is one lookup in `resource`; any past version is one in `history`. A write is one
 //! transaction that ends in [`write::apply`]. Only this module opens connections.
 
+pub mod cluster;
 mod failure;
 pub mod feed;
 pub mod history;
