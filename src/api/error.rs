@@ -72,10 +72,18 @@ fn log(error: &Error, request_id: &str) {
     // A source speaks of the server's own parts, such as a statement or a connection.
     match error.category {
         Category::Fault => {
-            tracing::error!(request.id = request_id, error = chain(source.as_ref()), "request failed");
+            tracing::error!(
+                request.id = request_id,
+                error = chain(source.as_ref()),
+                "request failed"
+            );
         }
         _ => {
-            tracing::warn!(request.id = request_id, error = chain(source.as_ref()), "request refused");
+            tracing::warn!(
+                request.id = request_id,
+                error = chain(source.as_ref()),
+                "request refused"
+            );
         }
     }
 }
@@ -127,10 +135,18 @@ mod tests {
     async fn a_fault_shows_the_request_and_hides_its_source() {
         let response = respond(&Error::fault("secret statement"), "abc");
         assert_eq!(response.status(), 500);
-        let body = axum::body::to_bytes(response.into_body(), 10_000).await.expect("a body");
+        let body = axum::body::to_bytes(response.into_body(), 10_000)
+            .await
+            .expect("a body");
         let text = String::from_utf8_lossy(&body).into_owned();
-        assert!(text.contains("request id abc") && !text.contains("secret"), "{text}");
-        let response = respond(&Error::new(Category::Unavailable, "the database is away"), "abc");
+        assert!(
+            text.contains("request id abc") && !text.contains("secret"),
+            "{text}"
+        );
+        let response = respond(
+            &Error::new(Category::Unavailable, "the database is away"),
+            "abc",
+        );
         assert_eq!(response.headers()[header::RETRY_AFTER], "1");
     }
 }

@@ -132,7 +132,9 @@ impl Metrics {
             ("idle", idle),
             ("most", i64::from(pool.most)),
         ] {
-            self.connections.get_or_create(&Connections { state }).set(count);
+            self.connections
+                .get_or_create(&Connections { state })
+                .set(count);
         }
         if let Ok(size) = hub.store.database_size().await {
             self.database_size.set(size);

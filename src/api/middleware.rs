@@ -4,12 +4,12 @@
 //! never a query, a body or an id of a resource.
 
 use super::answer::Served;
-use super::{Api, error, response};
+use super::{Api, error};
 use crate::access::Access;
 use crate::error::{Category, Error};
 use axum::body::HttpBody;
 use axum::extract::{Request, State};
-use axum::http::{HeaderMap, HeaderName, HeaderValue, Method};
+use axum::http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, header};
 use axum::middleware::Next;
 use axum::response::Response;
 use futures::FutureExt;
@@ -87,13 +87,24 @@ impl Drop for InFlight<'_> {
 pub async fn observe(State(api): State<Arc<Api>>, mut request: Request, next: Next) -> Response {
     let started = Instant::now();
     let id = RequestId::of(request.headers());
-    let correlation = request.headers().get(X_REQUEST_ID).filter(|sent| **sent != id.0).cloned();
+    let correlation = request
+        .headers()
+        .get(X_REQUEST_ID)
+        .filter(|sent| **sent != id.0)
+        .cloned();
     let method = request.method().clone();
     request.extensions_mut().insert(id.clone());
     let span = tracing::info_span!("request", request.id = id.as_str());
-    let mut response = admit(&api, request, next, &id).instrument(span.clone()).await;
+    let mut response = admit(&api, request, next, &id)
+        .instrument(span.clone())
+        .await;
     record(&api, &method, &response, started.elapsed(), &span);
+    let is_missing = response.status() == StatusCode::NOT_FOUND;
     let headers = response.headers_mut();
+    if is_missing {
+        // The router adds it to what `pages::not_allowed` says is not there at all.
+        headers.remove(header::ALLOW);
+    }
     headers.insert(X_REQUEST_ID, id.0);
     if let Some(correlation) = correlation {
         headers.insert(X_CORRELATION_ID, correlation);
@@ -117,12 +128,17 @@ async fn admit(api: &Api, request: Request, next: Next, id: &RequestId) -> Respo
 }
 
 fn check_url(request: &Request, limit: usize) -> Result<(), Error> {
-    let length = request.uri().path_and_query().map_or(0, |target| target.as_str().len());
+    let length = request
+        .uri()
+        .path_and_query()
+        .map_or(0, |target| target.as_str().len());
     match length > limit {
         false => Ok(()),
         true => Err(Error::new(
             Category::UrlTooLong,
-            format!("the URL is longer than the limit `url-length` of {limit} bytes; POST to _search instead"),
+            format!(
+                "the URL is longer than the limit `url-length` of {limit} bytes; POST to _search instead"
+            ),
         )),
     }
 }
@@ -148,7 +164,8 @@ fn record(api: &Api, method: &Method, response: &Response, took: Duration, span:
         .and_then(|served| served.resource_type)
         .map_or("", |resource_type| resource_type.name());
     let status = response.status().as_u16();
-    api.metrics.answered(interaction, resource_type, status, took);
+    api.metrics
+        .answered(interaction, resource_type, status, took);
     let bytes = response.body().size_hint().exact();
     let milliseconds = took.as_secs_f64() * 1000.0;
     // A request that went well is told at a level that is off by default: at thousands a
@@ -191,7 +208,7 @@ mod tests {
         ] {
             let mut headers = HeaderMap::new();
             if let Some(sent) = sent {
-                response::insert(&mut headers, X_REQUEST_ID, sent);
+                headers.insert(X_REQUEST_ID, HeaderValue::from_str(sent).expect(sent));
             }
             let id = RequestId::of(&headers);
             assert_eq!(Some(id.as_str()) == sent, is_reused, "{sent:?}");

@@ -152,7 +152,10 @@ fn unsupported(expected: BodyFormat, found: &str) -> Error {
     };
     Error::new(
         Category::UnsupportedMediaType,
-        format!("expected a body of {}{note} but found {found}", expected.name()),
+        format!(
+            "expected a body of {}{note} but found {found}",
+            expected.name()
+        ),
     )
 }
 
@@ -232,7 +235,8 @@ pub fn split_outside_quotes(text: &str, separator: char) -> impl Iterator<Item =
     let mut is_quoted = false;
     let mut is_escaped = false;
     text.split(move |c| {
-        let escaped = std::mem::replace(&mut is_escaped, is_quoted && c == '\\' && !is_escaped);
+        let escaped = is_escaped;
+        is_escaped = is_quoted && c == '\\' && !escaped;
         if c == '"' && !escaped {
             is_quoted = !is_quoted;
         }
@@ -258,15 +262,35 @@ mod tests {
             (Some("Application/JSON ; charset=UTF-8"), None, JSON),
             (Some("application/json+fhir"), None, FHIR),
             (Some("text/html,*/*"), None, FHIR),
-            (Some("text/html,application/xhtml+xml,application/xml;q=0.9,*/*;q=0.8"), None, FHIR),
+            (
+                Some("text/html,application/xhtml+xml,application/xml;q=0.9,*/*;q=0.8"),
+                None,
+                FHIR,
+            ),
             (Some("application/json, text/plain, */*"), None, JSON),
             (Some("application/fhir+json, application/json"), None, FHIR),
-            (Some("application/json, application/fhir+json;q=0.5"), None, JSON),
-            (Some("application/fhir+xml, application/fhir+json;q=0.1"), None, FHIR),
-            (Some("application/fhir+json;q=0, application/json;q=0.001"), None, JSON),
+            (
+                Some("application/json, application/fhir+json;q=0.5"),
+                None,
+                JSON,
+            ),
+            (
+                Some("application/fhir+xml, application/fhir+json;q=0.1"),
+                None,
+                FHIR,
+            ),
+            (
+                Some("application/fhir+json;q=0, application/json;q=0.001"),
+                None,
+                JSON,
+            ),
             (Some("application/fhir+json;q=0, */*;q=0"), None, None),
             (Some("application/fhir+json; fhirVersion=4.0"), None, FHIR),
-            (Some("application/fhir+json; fhirVersion=\"4.0\""), None, FHIR),
+            (
+                Some("application/fhir+json; fhirVersion=\"4.0\""),
+                None,
+                FHIR,
+            ),
             (Some("application/fhir+json; fhirVersion=3.0"), None, None),
             (Some("application/fhir+xml"), None, None),
             (Some("application/foo"), None, None),
@@ -284,7 +308,11 @@ mod tests {
             (None, Some("foo"), None),
             (Some("application/foo"), Some(""), None),
         ] {
-            assert_eq!(response_format(accept, format).ok(), expected, "{accept:?} {format:?}");
+            assert_eq!(
+                response_format(accept, format).ok(),
+                expected,
+                "{accept:?} {format:?}"
+            );
         }
     }
 
@@ -296,9 +324,21 @@ mod tests {
             (Some("application/json"), FhirJson, true),
             (Some("application/json+fhir;charset=utf-8"), FhirJson, true),
             (Some("application/fhir+json; charset=UTF-8"), FhirJson, true),
-            (Some("application/fhir+json; charset=\"utf-8\"; fhirVersion=4.0"), FhirJson, true),
-            (Some("application/fhir+json; fhirVersion=3.0"), FhirJson, false),
-            (Some("application/fhir+json; charset=iso-8859-1"), FhirJson, false),
+            (
+                Some("application/fhir+json; charset=\"utf-8\"; fhirVersion=4.0"),
+                FhirJson,
+                true,
+            ),
+            (
+                Some("application/fhir+json; fhirVersion=3.0"),
+                FhirJson,
+                false,
+            ),
+            (
+                Some("application/fhir+json; charset=iso-8859-1"),
+                FhirJson,
+                false,
+            ),
             (Some("application/fhir+xml"), FhirJson, false),
             (Some("application/x-www-form-urlencoded"), FhirJson, false),
             (Some("foo"), FhirJson, false),
@@ -306,7 +346,11 @@ mod tests {
             (Some("application/json-patch+json"), JsonPatch, true),
             (Some("application/json"), JsonPatch, false),
             (Some("application/fhir+json"), JsonPatch, false),
-            (Some("application/x-www-form-urlencoded;charset=UTF-8"), Form, true),
+            (
+                Some("application/x-www-form-urlencoded;charset=UTF-8"),
+                Form,
+                true,
+            ),
             (Some("application/json"), Form, false),
         ] {
             let found = body_format(content_type, expected);

@@ -21,7 +21,10 @@ pub async fn ready(State(api): State<Arc<Api>>) -> Response {
         true => plain_json(StatusCode::OK, &json!({"status": "ready"})),
         false => {
             let status = StatusCode::SERVICE_UNAVAILABLE;
-            plain_json(status, &json!({"status": "unavailable", "reason": "the database is away"}))
+            plain_json(
+                status,
+                &json!({"status": "unavailable", "reason": "the database is away"}),
+            )
         }
     }
 }
@@ -95,7 +98,10 @@ pub async fn smart_configuration(request: Request) -> Response {
 pub async fn not_found(request: Request) -> Response {
     let path = request.uri().path();
     let error = unknown(path).unwrap_or_else(|| {
-        Error::new(Category::NotFound, "there is nothing at this URL; the FHIR base is /fhir")
+        Error::new(
+            Category::NotFound,
+            "there is nothing at this URL; the FHIR base is /fhir",
+        )
     });
     refuse(&error, request.extensions())
 }
@@ -119,7 +125,7 @@ fn unknown(path: &str) -> Option<Error> {
         return Some(request::unknown_operation(last));
     }
     let first = path.split('/').next().unwrap_or_default();
-    let is_system = first.starts_with(['_', '$', '.']) || first == "metadata";
+    let is_system = first.starts_with(['_', '$', '.']) || matches!(first, "" | "metadata");
     match is_system {
         true => None,
         false => request::Place::parse("/fhir/{type}", &format!("/fhir/{first}")).err(),
@@ -149,7 +155,10 @@ mod tests {
         ] {
             let error = unknown(path).map(|error| error.to_string());
             assert_eq!(error.is_some(), says.is_some(), "{path}");
-            assert!(error.unwrap_or_default().contains(says.unwrap_or_default()), "{path}");
+            assert!(
+                error.unwrap_or_default().contains(says.unwrap_or_default()),
+                "{path}"
+            );
         }
     }
 

@@ -25,7 +25,9 @@ impl Preferences {
     pub fn parse<'a>(headers: impl Iterator<Item = &'a str>) -> Preferences {
         let mut preferences = Preferences::default();
         for preference in headers.flat_map(|header| split_outside_quotes(header, ',')) {
-            let preference = split_outside_quotes(preference, ';').next().unwrap_or_default();
+            let preference = split_outside_quotes(preference, ';')
+                .next()
+                .unwrap_or_default();
             if let Some((name, value)) = preference.split_once('=') {
                 let value = value.trim().trim_matches('"');
                 preferences.take(name.trim(), value);
@@ -59,8 +61,16 @@ impl Preferences {
 
 const RETURN: &[(&str, Return, &str)] = &[
     ("minimal", Return::Minimal, "return=minimal"),
-    ("representation", Return::Representation, "return=representation"),
-    ("OperationOutcome", Return::OperationOutcome, "return=OperationOutcome"),
+    (
+        "representation",
+        Return::Representation,
+        "return=representation",
+    ),
+    (
+        "OperationOutcome",
+        Return::OperationOutcome,
+        "return=OperationOutcome",
+    ),
 ];
 
 const HANDLING: &[(&str, Handling, &str)] = &[
@@ -69,7 +79,9 @@ const HANDLING: &[(&str, Handling, &str)] = &[
 ];
 
 fn find<T: Copy>(text: &str, table: &[(&str, T, &str)]) -> Option<T> {
-    let row = table.iter().find(|(name, ..)| name.eq_ignore_ascii_case(text))?;
+    let row = table
+        .iter()
+        .find(|(name, ..)| name.eq_ignore_ascii_case(text))?;
     Some(row.1)
 }
 
@@ -85,10 +97,26 @@ mod tests {
             (&[][..], None, None),
             (&["return=minimal"], Some(Minimal), None),
             (&["return=OperationOutcome"], Some(OperationOutcome), None),
-            (&["return = \"representation\"; foo=bar"], Some(Representation), None),
-            (&["handling=lenient, return=minimal"], Some(Minimal), Some(Lenient)),
-            (&["handling=strict", "Return=Minimal"], Some(Minimal), Some(Strict)),
-            (&["return=minimal", "return=representation"], Some(Minimal), None),
+            (
+                &["return = \"representation\"; foo=bar"],
+                Some(Representation),
+                None,
+            ),
+            (
+                &["handling=lenient, return=minimal"],
+                Some(Minimal),
+                Some(Lenient),
+            ),
+            (
+                &["handling=strict", "Return=Minimal"],
+                Some(Minimal),
+                Some(Strict),
+            ),
+            (
+                &["return=minimal", "return=representation"],
+                Some(Minimal),
+                None,
+            ),
             (&["respond-async, handling=strict"], None, Some(Strict)),
             (&["return=everything", ",,;="], None, None),
         ] {

@@ -8,7 +8,6 @@ use super::negotiate::{self, BodyFormat, Format};
 use super::prefer::Preferences;
 use crate::error::{Category, Error, Result};
 use crate::fhir::{Id, Instant, ResourceType};
-use crate::interaction::subset::Subset;
 use crate::interaction::{ReadConditions, WriteConditions};
 use axum::body::Body;
 use axum::http::{HeaderMap, header};
@@ -158,7 +157,10 @@ pub fn parse_pairs(raw: &str) -> Result<Vec<(String, String)>> {
         .filter(|pair| !pair.is_empty())
         .map(|pair| {
             let (name, value) = pair.split_once('=').unwrap_or((pair, ""));
-            Ok((decode(name, true)?.into_owned(), decode(value, true)?.into_owned()))
+            Ok((
+                decode(name, true)?.into_owned(),
+                decode(value, true)?.into_owned(),
+            ))
         })
         .collect()
 }
@@ -198,19 +200,17 @@ fn digit(byte: u8) -> Option<u8> {
 pub struct Wishes {
     pub format: Format,
     pub pretty: bool,
-    pub subset: Option<Subset>,
     pub preferences: Preferences,
 }
 
 impl Wishes {
     /// # Errors
-    /// `NotAcceptable`, or `Invalid` for a `_summary` or `_pretty` that is none.
+    /// `NotAcceptable`, or `Invalid` for a `_pretty` that is neither `true` nor `false`.
     pub fn parse(pairs: &[(String, String)], headers: &HeaderMap) -> Result<Wishes> {
         let accept = joined(headers, &header::ACCEPT)?;
         Ok(Wishes {
             format: negotiate::response_format(accept.as_deref(), first(pairs, "_format"))?,
             pretty: parse_pretty(first(pairs, "_pretty"))?,
-            subset: None,
             preferences: preferences(headers),
         })
     }
@@ -238,7 +238,10 @@ fn preferences(headers: &HeaderMap) -> Preferences {
 ///
 /// # Errors
 /// `Invalid`: it is not UTF-8.
-pub fn joined<'h>(headers: &'h HeaderMap, name: &header::HeaderName) -> Result<Option<Cow<'h, str>>> {
+pub fn joined<'h>(
+    headers: &'h HeaderMap,
+    name: &header::HeaderName,
+) -> Result<Option<Cow<'h, str>>> {
     let mut values = headers.get_all(name).iter().map(|value| {
         std::str::from_utf8(value.as_bytes())
             .map_err(|_| Error::invalid(format!("the header {name} is not UTF-8")))
@@ -283,7 +286,12 @@ pub fn if_none_exist(headers: &HeaderMap) -> Result<Option<String>> {
 ///
 /// # Errors
 /// `UnsupportedMediaType`; `TooLarge` naming `body-size`; `Invalid` where it breaks off.
-pub async fn body(headers: &HeaderMap, body: Body, expected: BodyFormat, limit: usize) -> Result<Bytes> {
+pub async fn body(
+    headers: &HeaderMap,
+    body: Body,
+    expected: BodyFormat,
+    limit: usize,
+) -> Result<Bytes> {
     let content_type = joined(headers, &header::CONTENT_TYPE)?;
     negotiate::body_format(content_type.as_deref(), expected)?;
     let encoding = joined(headers, &header::CONTENT_ENCODING)?;
@@ -317,7 +325,8 @@ async fn collect(body: Body, limit: usize) -> Result<Bytes> {
     let mut first = Bytes::new();
     let mut whole = BytesMut::new();
     while let Some(chunk) = stream.next().await {
-        let chunk = chunk.map_err(|error| Error::invalid(format!("the body broke off: {error}")))?;
+        let chunk =
+            chunk.map_err(|error| Error::invalid(format!("the body broke off: {error}")))?;
         if first.len() + whole.len() + chunk.len() > limit {
             discard(stream, limit).await;
             return Err(too_large(limit));
@@ -394,12 +403,21 @@ mod tests {
             ("", &[][..]),
             ("a=1&b=2&a=3", &[("a", "1"), ("b", "2"), ("a", "3")]),
             ("name=a+b%20c%2B", &[("name", "a b c+")]),
-            ("code=http://x%7Cy,z&&_id", &[("code", "http://x|y,z"), ("_id", "")]),
+            (
+                "code=http://x%7Cy,z&&_id",
+                &[("code", "http://x|y,z"), ("_id", "")],
+            ),
             ("a=b=c&=d", &[("a", "b=c"), ("", "d")]),
-            ("%6eame%3Aexact=%C3%A4%F0%9F%98%80", &[("name:exact", "ä😀")]),
+            (
+                "%6eame%3Aexact=%C3%A4%F0%9F%98%80",
+                &[("name:exact", "ä😀")],
+            ),
         ] {
             let pairs = parse_pairs(raw).expect(raw);
-            let pairs: Vec<_> = pairs.iter().map(|(n, v)| (n.as_str(), v.as_str())).collect();
+            let pairs: Vec<_> = pairs
+                .iter()
+                .map(|(n, v)| (n.as_str(), v.as_str()))
+                .collect();
             assert_eq!(pairs, expected, "{raw}");
         }
         for (raw, says) in [
@@ -420,7 +438,10 @@ mod tests {
     fn criteria_lose_what_only_shapes_the_answer() {
         for (raw, expected) in [
             ("identifier=a%7Cb&_format=json", "identifier=a%7Cb"),
-            ("_pretty=true&a=1&&_summary=true&b=%20&_elements=id", "a=1&b=%20"),
+            (
+                "_pretty=true&a=1&&_summary=true&b=%20&_elements=id",
+                "a=1&b=%20",
+            ),
             ("_format=json", ""),
             ("_count=100&typo=x", "_count=100&typo=x"),
         ] {
@@ -448,7 +469,11 @@ mod tests {
             ("/fhir/Patient/1/_history/a_b", Category::Invalid, "value"),
         ] {
             let error = Place::parse(pattern, path).expect_err(path);
-            assert_eq!((error.category, error.issues[0].code), (category, code), "{path}");
+            assert_eq!(
+                (error.category, error.issues[0].code),
+                (category, code),
+                "{path}"
+            );
         }
     }
 
@@ -468,22 +493,35 @@ mod tests {
             (Some("gzip"), gzip(b"{}"), Ok(2)),
             (Some("gzip"), gzip(&bomb), Err(Category::TooLarge)),
             (Some("gzip"), b"{}".to_vec(), Err(Category::Invalid)),
-            (Some("br"), b"{}".to_vec(), Err(Category::UnsupportedMediaType)),
+            (
+                Some("br"),
+                b"{}".to_vec(),
+                Err(Category::UnsupportedMediaType),
+            ),
         ] {
             let mut headers = HeaderMap::new();
-            headers.insert(header::CONTENT_TYPE, header::HeaderValue::from_static("application/json"));
+            headers.insert(
+                header::CONTENT_TYPE,
+                header::HeaderValue::from_static("application/json"),
+            );
             if let Some(encoding) = encoding {
-                headers.insert(header::CONTENT_ENCODING, header::HeaderValue::from_static(encoding));
+                headers.insert(
+                    header::CONTENT_ENCODING,
+                    header::HeaderValue::from_static(encoding),
+                );
             }
             let found = body(&headers, Body::from(bytes), BodyFormat::FhirJson, 100).await;
-            let found = found.map(|bytes| bytes.len()).map_err(|error| error.category);
+            let found = found
+                .map(|bytes| bytes.len())
+                .map_err(|error| error.category);
             assert_eq!(found, expected, "{encoding:?}");
         }
     }
 
     #[tokio::test]
     async fn pieces_of_a_body_are_joined() {
-        let pieces = ["", "a", "bc", "", "d"].map(|piece| Ok::<_, std::io::Error>(Bytes::from(piece)));
+        let pieces =
+            ["", "a", "bc", "", "d"].map(|piece| Ok::<_, std::io::Error>(Bytes::from(piece)));
         let joined = collect(Body::from_stream(futures::stream::iter(pieces)), 10).await;
         assert_eq!(joined.expect("it fits"), "abcd");
     }
@@ -491,11 +529,23 @@ mod tests {
     #[test]
     fn repeated_headers_are_joined() {
         let mut headers = HeaderMap::new();
-        headers.append(header::IF_NONE_MATCH, header::HeaderValue::from_static("W/\"1\""));
-        headers.append(header::IF_NONE_MATCH, header::HeaderValue::from_static("W/\"2\""));
-        headers.append("if-none-exist", header::HeaderValue::from_static("?identifier=a"));
+        headers.append(
+            header::IF_NONE_MATCH,
+            header::HeaderValue::from_static("W/\"1\""),
+        );
+        headers.append(
+            header::IF_NONE_MATCH,
+            header::HeaderValue::from_static("W/\"2\""),
+        );
+        headers.append(
+            "if-none-exist",
+            header::HeaderValue::from_static("?identifier=a"),
+        );
         let conditions = read_conditions(&headers).expect("readable");
-        assert_eq!(conditions.if_none_match.as_deref(), Some("W/\"1\", W/\"2\""));
+        assert_eq!(
+            conditions.if_none_match.as_deref(),
+            Some("W/\"1\", W/\"2\"")
+        );
         let criteria = if_none_exist(&headers).expect("readable");
         assert_eq!(criteria.as_deref(), Some("identifier=a"));
     }

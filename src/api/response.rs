@@ -25,7 +25,9 @@ pub fn json(status: StatusCode, body: Bytes, wishes: &Wishes) -> Response {
     let mut response = Response::new(Body::from(body));
     *response.status_mut() = status;
     let content_type = HeaderValue::from_static(wishes.format.content_type());
-    response.headers_mut().insert(header::CONTENT_TYPE, content_type);
+    response
+        .headers_mut()
+        .insert(header::CONTENT_TYPE, content_type);
     response
 }
 
@@ -134,7 +136,11 @@ pub fn handling_applied(response: &mut Response, wishes: &Wishes) {
 /// ETag and Last-Modified.
 fn label(headers: &mut HeaderMap, version: &Version) {
     insert(headers, header::ETAG, &version.etag());
-    insert(headers, header::LAST_MODIFIED, &version.last_updated.to_http());
+    insert(
+        headers,
+        header::LAST_MODIFIED,
+        &version.last_updated.to_http(),
+    );
 }
 
 fn location(base: &str, version: &Version) -> String {
@@ -154,7 +160,9 @@ pub fn insert(headers: &mut HeaderMap, name: HeaderName, value: &str) {
 pub fn text(content_type: &'static str, body: impl Into<Body>) -> Response {
     let mut response = Response::new(body.into());
     let content_type = HeaderValue::from_static(content_type);
-    response.headers_mut().insert(header::CONTENT_TYPE, content_type);
+    response
+        .headers_mut()
+        .insert(header::CONTENT_TYPE, content_type);
     response
 }
 
@@ -192,7 +200,9 @@ mod tests {
     }
 
     async fn text_of(response: Response) -> String {
-        let bytes = axum::body::to_bytes(response.into_body(), 10_000).await.expect("a body");
+        let bytes = axum::body::to_bytes(response.into_body(), 10_000)
+            .await
+            .expect("a body");
         String::from_utf8(bytes.to_vec()).expect("UTF-8")
     }
 
@@ -201,9 +211,24 @@ mod tests {
     async fn prefer_decides_the_body_of_a_write() {
         for (written_, prefer, status, body) in [
             (Written::Created(version(Some("{}"))), "", 201, "{}"),
-            (Written::Created(version(Some("{}"))), "return=minimal", 201, ""),
-            (Written::Updated(version(Some("{}"))), "return=representation", 200, "{}"),
-            (Written::Unchanged(version(Some("{}"))), "return=minimal", 200, ""),
+            (
+                Written::Created(version(Some("{}"))),
+                "return=minimal",
+                201,
+                "",
+            ),
+            (
+                Written::Updated(version(Some("{}"))),
+                "return=representation",
+                200,
+                "{}",
+            ),
+            (
+                Written::Unchanged(version(Some("{}"))),
+                "return=minimal",
+                200,
+                "",
+            ),
             (
                 Written::Created(version(Some("{}"))),
                 "return=OperationOutcome",
@@ -215,18 +240,29 @@ mod tests {
             assert_eq!(response.status(), status);
             let headers = response.headers();
             assert_eq!(headers[header::ETAG], "W/\"3\"");
-            assert_eq!(headers[header::LAST_MODIFIED], "Tue, 03 Mar 2026 10:00:02 GMT");
-            assert_eq!(headers[header::LOCATION], "http://x/fhir/Patient/p/_history/3");
+            assert_eq!(
+                headers[header::LAST_MODIFIED],
+                "Tue, 03 Mar 2026 10:00:02 GMT"
+            );
+            assert_eq!(
+                headers[header::LOCATION],
+                "http://x/fhir/Patient/p/_history/3"
+            );
             let applied = headers.get(PREFERENCE_APPLIED).map(|v| v.as_bytes());
             assert_eq!(applied.unwrap_or_default(), prefer.as_bytes());
             let text = text_of(response).await;
-            assert!(text == body || !body.is_empty() && text.contains(body), "{text}");
+            assert!(
+                text == body || !body.is_empty() && text.contains(body),
+                "{text}"
+            );
         }
     }
 
     #[tokio::test]
     async fn a_delete_says_little() {
-        let one = Deleted { versions: vec![version(None)] };
+        let one = Deleted {
+            versions: vec![version(None)],
+        };
         let response = deleted(&one, &wishes(""));
         assert_eq!(response.status(), 204);
         assert_eq!(response.headers()[header::ETAG], "W/\"3\"");
@@ -239,10 +275,16 @@ mod tests {
 
     #[tokio::test]
     async fn pretty_keeps_spelling_and_order() {
-        let wishes = Wishes { pretty: true, ..Wishes::default() };
+        let wishes = Wishes {
+            pretty: true,
+            ..Wishes::default()
+        };
         let body = Bytes::from_static(br#"{"z":1.00,"a":[1E-22,null]}"#);
         let text = text_of(json(StatusCode::OK, body, &wishes)).await;
-        assert_eq!(text, "{\n  \"z\": 1.00,\n  \"a\": [\n    1E-22,\n    null\n  ]\n}");
+        assert_eq!(
+            text,
+            "{\n  \"z\": 1.00,\n  \"a\": [\n    1E-22,\n    null\n  ]\n}"
+        );
     }
 
     #[tokio::test]

@@ -99,7 +99,10 @@ pub fn build(api: Arc<Api>) -> Router {
         .route("/health/live", get(pages::live))
         .route("/health/ready", get(pages::ready))
         .route("/metrics", get(pages::metrics))
-        .route("/fhir/.well-known/smart-configuration", get(pages::smart_configuration));
+        .route(
+            "/fhir/.well-known/smart-configuration",
+            get(pages::smart_configuration),
+        );
     for route in ROUTES {
         let handler = move |State(api): State<Arc<Api>>, request: Request| async move {
             answer::answer(&api, route, request).await
@@ -111,7 +114,10 @@ pub fn build(api: Arc<Api>) -> Router {
     router
         .fallback(pages::not_found)
         .method_not_allowed_fallback(pages::not_allowed)
-        .layer(axum::middleware::from_fn_with_state(api.clone(), middleware::observe))
+        .layer(axum::middleware::from_fn_with_state(
+            api.clone(),
+            middleware::observe,
+        ))
         .layer(compression())
         .layer(cors::layer())
         .with_state(api)

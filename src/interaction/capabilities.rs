@@ -198,7 +198,11 @@ fn rest(hub: &Hub, offers: &[Offer]) -> Value {
         "interaction": interactions(offers, SYSTEM_CODES),
     });
     insert_list(&mut rest, "searchParam", common);
-    insert_list(&mut rest, "operation", operations(offers, |level| level == Level::System));
+    insert_list(
+        &mut rest,
+        "operation",
+        operations(offers, |level| level == Level::System),
+    );
     rest
 }
 
@@ -226,7 +230,11 @@ fn resource(hub: &Hub, offers: &[Offer], resource_type: ResourceType) -> Value {
         "referencePolicy": references,
     });
     insert_list(&mut resource, "searchInclude", includes(hub, resource_type));
-    insert_list(&mut resource, "searchRevInclude", reverse_includes(hub, resource_type));
+    insert_list(
+        &mut resource,
+        "searchRevInclude",
+        reverse_includes(hub, resource_type),
+    );
     let parameters = hub.registry.parameters(resource_type);
     insert_list(
         &mut resource,
@@ -323,15 +331,32 @@ mod tests {
     #[test]
     fn only_what_is_offered_is_said() {
         let offers = [
-            Offer { interaction: Interaction::Read, level: Level::Instance },
-            Offer { interaction: Interaction::Bundle, level: Level::System },
-            Offer { interaction: Interaction::Meta, level: Level::System },
-            Offer { interaction: Interaction::Meta, level: Level::Type },
-            Offer { interaction: Interaction::Meta, level: Level::Instance },
+            Offer {
+                interaction: Interaction::Read,
+                level: Level::Instance,
+            },
+            Offer {
+                interaction: Interaction::Bundle,
+                level: Level::System,
+            },
+            Offer {
+                interaction: Interaction::Meta,
+                level: Level::System,
+            },
+            Offer {
+                interaction: Interaction::Meta,
+                level: Level::Type,
+            },
+            Offer {
+                interaction: Interaction::Meta,
+                level: Level::Instance,
+            },
         ];
         let codes = |table| {
             let said = interactions(&offers, table);
-            said.iter().map(|one| one["code"].to_string()).collect::<Vec<_>>()
+            said.iter()
+                .map(|one| one["code"].to_string())
+                .collect::<Vec<_>>()
         };
         assert_eq!(codes(RESOURCE_CODES), [r#""read""#]);
         assert_eq!(codes(SYSTEM_CODES), [r#""transaction""#, r#""batch""#]);

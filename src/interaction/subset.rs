@@ -74,7 +74,13 @@ fn parse_summary(value: &str) -> Result<Option<Subset>> {
 fn elements(value: &str) -> Vec<String> {
     value
         .split(',')
-        .map(|name| name.trim().rsplit('.').next().unwrap_or_default().to_owned())
+        .map(|name| {
+            name.trim()
+                .rsplit('.')
+                .next()
+                .unwrap_or_default()
+                .to_owned()
+        })
         .filter(|name| !name.is_empty())
         .collect()
 }
@@ -132,9 +138,8 @@ fn keep(how: &Subset, element: &str, field: Option<&Field>) -> Keep {
         }
         Subset::Summary(Summary::True) => Keep::Nothing,
         Subset::Elements(names) => {
-            let is_named = |name: &String| {
-                name == element || field.is_some_and(|field| *name == field.name)
-            };
+            let is_named =
+                |name: &String| name == element || field.is_some_and(|field| *name == field.name);
             match is_needed || names.iter().any(is_named) {
                 true => Keep::Whole,
                 false => Keep::Nothing,
@@ -227,13 +232,21 @@ mod tests {
 
     #[test]
     fn subsets_keep_what_was_asked_for_and_what_modifies() {
-        let elements = |list: &[&str]| {
-            Subset::Elements(list.iter().map(|name| (*name).to_owned()).collect())
-        };
+        let elements =
+            |list: &[&str]| Subset::Elements(list.iter().map(|name| (*name).to_owned()).collect());
         for (how, names) in [
-            (elements(&["birthDate"]), "implicitRules active deceasedBoolean birthDate _birthDate link"),
-            (elements(&["multipleBirth"]), "implicitRules active deceasedBoolean multipleBirthInteger link"),
-            (Subset::Summary(Summary::Text), "text implicitRules active deceasedBoolean link"),
+            (
+                elements(&["birthDate"]),
+                "implicitRules active deceasedBoolean birthDate _birthDate link",
+            ),
+            (
+                elements(&["multipleBirth"]),
+                "implicitRules active deceasedBoolean multipleBirthInteger link",
+            ),
+            (
+                Subset::Summary(Summary::Text),
+                "text implicitRules active deceasedBoolean link",
+            ),
             (
                 Subset::Summary(Summary::Data),
                 "implicitRules active name deceasedBoolean birthDate _birthDate multipleBirthInteger communication contact link",
@@ -280,7 +293,12 @@ mod tests {
             ("_summary=true", Ok(Some(Subset::Summary(Summary::True)))),
             ("_summary=data", Ok(Some(Subset::Summary(Summary::Data)))),
             ("_elements=Patient.name,id", Ok(Some(elements.clone()))),
-            ("_elements=name,+id&_summary=true".replace('+', " ").as_str(), Ok(Some(elements))),
+            (
+                "_elements=name,+id&_summary=true"
+                    .replace('+', " ")
+                    .as_str(),
+                Ok(Some(elements)),
+            ),
             ("_elements=", Ok(None)),
             ("_summary=count", Err(Category::Invalid)),
             ("_summary=yes", Err(Category::Invalid)),
