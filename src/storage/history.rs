@@ -12,17 +12,21 @@ use sqlx::{PgConnection, Row};
 
 const OF_TYPES: &str = "SELECT r.type, r.id, r.version, r.last_updated, r.method, r.body, r.key FROM ( \
       SELECT p.* FROM unnest($2::smallint[]) AS t(number) CROSS JOIN LATERAL ( \
-        (SELECT type, id, version, last_updated, method, key, true AS current FROM resource \
+        (SELECT type, key, version, last_updated, true AS current FROM resource \
          WHERE tenant = $1 AND type = t.number AND last_updated >= $3 AND last_updated <= $4 \
-           AND (last_updated, key) <= ($4, $5) \
-           AND (last_updated, key, version) < ($4, $5, $6) \
-         ORDER BY last_updated DESC, key DESC LIMIT $7) \
+           AND (last_updated, key) <= ($5, $6) AND (last_updated, key, version) < ($5, $6, $7) \
+         ORDER BY last_updated DESC, key DESC LIMIT $8) \
         UNION ALL \
-        (SELECT type, id, version, last_updated, method, key, false FROM history \
-         WHERE tenant = $1 AND type = t.number AND last_updated >= $3 AND last_updated <= $4 \
-           AND (last_updated, key, version) < ($4, $5, $6) \
-         ORDER BY last_updated DESC, key DESC, version DESC LIMIT $7)) AS p \
-      ORDER BY last_updated DESC, key DESC, version DESC LIMIT $7) AS place \
+        (SELECT h.type, h.key, h.version, h.last_updated, false FROM history h \
+         WHERE h.tenant = $1 AND h.type = t.number AND h.last_updated >= $3 AND h.last_updated <= $4 \
+           AND (h.last_updated, h.key, h.version) < ($5, $6, $7) \
+           AND ($9::timestamptz IS NULL OR NOT EXISTS ( \
+             SELECT 1 FROM history n WHERE n.tenant = $1 AND n.type = h.type AND n.key = h.key \
+               AND n.version = h.version + 1 AND n.last_updated <= $9) AND NOT EXISTS ( \
+             SELECT 1 FROM resource n WHERE n.tenant = $1 AND n.type = h.type AND n.key = h.key \
+               AND n.version = h.version + 1 AND n.last_updated <= $9)) \
+         ORDER BY h.last_updated DESC, h.key DESC, h.version DESC LIMIT $8)) AS p \
+      ORDER BY last_updated DESC, key DESC, version DESC LIMIT $8) AS place \
     JOIN LATERAL ( \
       SELECT c.type, c.id, c.version, c.last_updated, c.method, c.body, c.key FROM resource c \
       WHERE place.current AND c.tenant = $1 AND c.type = place.type AND c.key = place.key \
@@ -33,12 +37,15 @@ const OF_TYPES: &str = "SELECT r.type, r.id, r.version, r.last_updated, r.method
     ORDER BY place.last_updated DESC, place.key DESC, place.version DESC";
 
 const OF_INSTANCE: &str = "SELECT r.type, r.id, r.version, r.last_updated, r.method, r.body, r.key FROM ( \
-      SELECT type, id, version, last_updated, method, body, key FROM resource \
-      WHERE tenant = $1 AND type = $2 AND key = $3 AND id = $4 AND last_updated >= $5 AND version < $6 \
-      UNION ALL \
-      SELECT type, id, version, last_updated, method, body, key FROM history \
-      WHERE tenant = $1 AND type = $2 AND key = $3 AND id = $4 AND last_updated >= $5 AND version < $6 \
-    ) AS r WHERE r.last_updated <= $7 ORDER BY r.version DESC LIMIT $8";
+      SELECT v.*, lag(last_updated) OVER (ORDER BY version DESC) AS replaced FROM ( \
+        SELECT type, id, version, last_updated, method, body, key FROM resource \
+        WHERE tenant = $1 AND type = $2 AND key = $3 AND id = $4 \
+        UNION ALL \
+        SELECT type, id, version, last_updated, method, body, key FROM history \
+        WHERE tenant = $1 AND type = $2 AND key = $3 AND id = $4) AS v) AS r \
+    WHERE r.last_updated >= $5 AND r.last_updated <= $6 AND r.version < $7 \
+      AND ($9::timestamptz IS NULL OR r.replaced IS NULL OR r.replaced > $9) \
+    ORDER BY r.version DESC LIMIT $8";
 
 /// Every fixed statement of this file, for the test that prepares them.
 pub const STATEMENTS: [&str; 2] = [OF_TYPES, OF_INSTANCE];
@@ -67,13 +74,23 @@ pub struct Placed {
     pub place: Place,
 }
 
-/// The versions of these types, newest first, made at `since` or later and at `until` or
-/// earlier, below `below`.
+/// The time that a history is asked for.
+#[derive(Clone, Copy, Debug)]
+pub struct Window {
+    /// Made at this time or later.
+    pub since: Instant,
+    /// Made at this time or earlier.
+    pub until: Instant,
+    /// Still current after this time.
+    pub current_after: Option<Instant>,
+}
+
+/// The versions of these types within the window, newest first, below a place.
 pub async fn of_types(
     connection: &mut PgConnection,
     access: &Access,
     types: &[ResourceType],
-    since: Instant,
+    window: &Window,
     below: Place,
     limit: usize,
 ) -> Result<Vec<Placed>> {
@@ -81,26 +98,25 @@ pub async fn of_types(
     let rows = sqlx::query(OF_TYPES)
         .bind(access.tenant.0)
         .bind(numbers)
-        .bind(since)
+        .bind(window.since)
+        .bind(window.until)
         .bind(below.last_updated)
         .bind(below.key)
         .bind(below.version)
         .bind(limit as i64)
+        .bind(window.current_after)
         .fetch_all(connection)
         .await?;
     placed(&rows)
 }
 
-/// The versions of one resource, newest first, below version `below`.
-#[allow(clippy::too_many_arguments, reason = "identity, window and page are three values each")]
+/// The versions of one resource (type, key, id) within the window, newest first, below
+/// version `below`.
 pub async fn of_instance(
     connection: &mut PgConnection,
     access: &Access,
-    resource_type: ResourceType,
-    key: i64,
-    id: &str,
-    since: Instant,
-    until: Instant,
+    (resource_type, key, id): (ResourceType, i64, &str),
+    window: &Window,
     below: i32,
     limit: usize,
 ) -> Result<Vec<Placed>> {
@@ -109,10 +125,11 @@ pub async fn of_instance(
         .bind(resource_type.number())
         .bind(key)
         .bind(id)
-        .bind(since)
+        .bind(window.since)
+        .bind(window.until)
         .bind(below)
-        .bind(until)
         .bind(limit as i64)
+        .bind(window.current_after)
         .fetch_all(connection)
         .await?;
     placed(&rows)

@@ -26,6 +26,15 @@ const EXISTING: &str = "SELECT r.key FROM resource r JOIN unnest($2::smallint[],
     AS asked(type, key) ON r.tenant = $1 AND r.type = asked.type AND r.key = asked.key \
     WHERE r.body IS NOT NULL";
 
+/// The same, held against deletion; in the order of keys, so that holders do not block
+/// each other in a circle.
+const EXISTING_HELD: &str = "SELECT r.key FROM resource r JOIN unnest($2::smallint[], $3::bigint[]) \
+    AS asked(type, key) ON r.tenant = $1 AND r.type = asked.type AND r.key = asked.key \
+    WHERE r.body IS NOT NULL ORDER BY r.type, r.key FOR KEY SHARE OF r";
+
+/// Every fixed statement of this file, for the test that prepares them.
+pub const STATEMENTS: [&str; 4] = [CURRENT, ONE_VERSION, EXISTING, EXISTING_HELD];
+
 /// The version in a row that has the [`VERSION_COLUMNS`] first.
 pub fn version_from(row: &PgRow) -> Result<Version, sqlx::Error> {
     let body: Option<&str> = row.try_get(5)?;
@@ -57,14 +66,8 @@ impl Store {
         resource_type: ResourceType,
         id: &str,
     ) -> Result<Option<Version>> {
-        let row = sqlx::query(CURRENT)
-            .bind(access.tenant.0)
-            .bind(resource_type.number())
-            .bind(resource_key(resource_type, id))
-            .bind(id)
-            .fetch_optional(self.pool())
-            .await?;
-        Ok(row.as_ref().map(version_from).transpose()?)
+        let mut connection = self.pool().acquire().await?;
+        find_current(&mut connection, access, resource_type, id).await
     }
 
     /// One version, deletion markers included.
@@ -75,30 +78,61 @@ impl Store {
         id: &str,
         version: i32,
     ) -> Result<Option<Version>> {
-        let row = sqlx::query(ONE_VERSION)
-            .bind(access.tenant.0)
-            .bind(resource_type.number())
-            .bind(resource_key(resource_type, id))
-            .bind(id)
-            .bind(version)
-            .fetch_optional(self.pool())
-            .await?;
-        Ok(row.as_ref().map(version_from).transpose()?)
+        let mut connection = self.pool().acquire().await?;
+        find_version(&mut connection, access, resource_type, id, version).await
     }
 }
 
-/// Which of these resources exist and are not deleted, by key.
+/// The current version as the connection's transaction sees it.
+pub async fn find_current(
+    connection: &mut PgConnection,
+    access: &Access,
+    resource_type: ResourceType,
+    id: &str,
+) -> Result<Option<Version>> {
+    let row = sqlx::query(CURRENT)
+        .bind(access.tenant.0)
+        .bind(resource_type.number())
+        .bind(resource_key(resource_type, id))
+        .bind(id)
+        .fetch_optional(connection)
+        .await?;
+    Ok(row.as_ref().map(version_from).transpose()?)
+}
+
+/// One version as the connection's transaction sees it.
+pub async fn find_version(
+    connection: &mut PgConnection,
+    access: &Access,
+    resource_type: ResourceType,
+    id: &str,
+    version: i32,
+) -> Result<Option<Version>> {
+    let row = sqlx::query(ONE_VERSION)
+        .bind(access.tenant.0)
+        .bind(resource_type.number())
+        .bind(resource_key(resource_type, id))
+        .bind(id)
+        .bind(version)
+        .fetch_optional(connection)
+        .await?;
+    Ok(row.as_ref().map(version_from).transpose()?)
+}
+
+/// Which of these resources exist and are not deleted, by key; `hold` keeps them so until
+/// the transaction ends.
 pub async fn existing(
     connection: &mut PgConnection,
     access: &Access,
     asked: &[(ResourceType, i64)],
+    hold: bool,
 ) -> Result<HashSet<i64>> {
     if asked.is_empty() {
         return Ok(HashSet::new());
     }
     let types: Vec<i16> = asked.iter().map(|(kind, _)| kind.number()).collect();
     let keys: Vec<i64> = asked.iter().map(|(_, key)| *key).collect();
-    let found: Vec<i64> = sqlx::query_scalar(EXISTING)
+    let found: Vec<i64> = sqlx::query_scalar(if hold { EXISTING_HELD } else { EXISTING })
         .bind(access.tenant.0)
         .bind(types)
         .bind(keys)

@@ -18,7 +18,7 @@ use crate::access::Access;
 use crate::error::{Category, Error, Issue, Result};
 use crate::fhir::{Draft, Method, ResourceType, Version};
 use crate::search::index::{IndexRows, resource_key};
-use sqlx::postgres::PgPool;
+use sqlx::postgres::{PgConnection, PgPool};
 use std::collections::HashSet;
 use std::sync::Arc;
 use std::time::{Duration, Instant as Clock};
@@ -53,6 +53,10 @@ pub struct Next {
     pub index: IndexRows,
     /// Checked before the commit; empty where references are not checked.
     pub pointers: Vec<Pointer>,
+    /// Full integrity: what is pointed at is held against deletion until the commit.
+    pub hold: bool,
+    /// Full integrity: a deletion is refused while any resource has one of these entries.
+    pub referrers: Vec<i64>,
 }
 
 /// What is to be done, in view of the row as it is.
@@ -82,6 +86,12 @@ pub struct Job {
     pub fresh: bool,
     pub decide: Decide,
 }
+
+const REFERRERS: &str = "SELECT r.type, r.id FROM resource r \
+    WHERE r.tenant = $1 AND r.entries && $2::bigint[] AND r.body IS NOT NULL AND r.key <> ALL($3) LIMIT 5";
+
+/// Every fixed statement of this file, for the test that prepares them.
+pub const STATEMENTS: [&str; 1] = [REFERRERS];
 
 struct Queued {
     job: Job,
@@ -236,67 +246,76 @@ fn jitter(pause: Duration) -> Duration {
 
 /// One transaction for all of a batch. An error of the database fails the whole.
 async fn attempt(pool: &PgPool, batch: &[Queued]) -> Result<Vec<Result<Outcome>>> {
-    let Some(access) = batch.first().map(|queued| &queued.job.access) else {
+    let Some(first) = batch.first() else {
         return Ok(Vec::new());
     };
     let mut transaction = pool.begin().await.map_err(failed)?;
-    let connection = &mut *transaction;
+    let jobs: Vec<&Job> = batch.iter().map(|queued| &queued.job).collect();
+    let outcomes = perform(&mut transaction, &first.job.access, &jobs).await?;
+    let wrote = |outcome: &Result<Outcome>| matches!(outcome, Ok(Outcome { after: Some(_), .. }));
+    if outcomes.iter().any(wrote) {
+        commit(transaction).await?;
+    }
+    Ok(outcomes)
+}
+
+/// Does writes of different resources in the open transaction; the caller commits.
+pub async fn perform(
+    connection: &mut PgConnection,
+    access: &Access,
+    jobs: &[&Job],
+) -> Result<Vec<Result<Outcome>>> {
     let moment = write::moment(connection).await?;
-    let asked: Vec<_> = batch
+    let asked: Vec<_> = jobs
         .iter()
-        .filter(|queued| !queued.job.fresh)
-        .map(|queued| (queued.job.resource_type, queued.key))
+        .filter(|job| !job.fresh)
+        .map(|job| (job.resource_type, job.key()))
         .collect();
     let mut rows = write::lock(connection, access, &asked).await?;
-
-    let decided: Vec<(Option<Current>, Result<Decision>)> = batch
+    let decided: Vec<(Option<Current>, Result<Decision>)> = jobs
         .iter()
-        .map(|queued| decide(queued, rows.remove(&queued.key)))
+        .map(|job| decide(job, rows.remove(&job.key())))
         .collect();
-    let lost = lost_pointers(connection, access, batch, &decided).await?;
+    let lost = lost_pointers(connection, access, jobs, &decided).await?;
 
     let mut changes = Vec::new();
-    let mut outcomes: Vec<Result<Outcome>> = Vec::with_capacity(batch.len());
     let mut written = Vec::new();
-    for (index, (queued, (before, decision))) in batch.iter().zip(decided).enumerate() {
+    let mut outcomes: Vec<Result<Outcome>> = Vec::with_capacity(jobs.len());
+    for (job, (before, decision)) in jobs.iter().zip(decided) {
         let next = match decision {
             Err(error) => {
                 outcomes.push(Err(error));
                 continue;
             }
             Ok(Decision::Keep) => {
-                outcomes.push(Ok(Outcome {
-                    before,
-                    after: None,
-                }));
+                let after = None;
+                outcomes.push(Ok(Outcome { before, after }));
                 continue;
             }
             Ok(Decision::Write(next)) => next,
         };
-        if let Some(error) = dangling(&next.pointers, queued.key, &lost) {
+        if let Some(error) = dangling(&next.pointers, job.key(), &lost) {
+            outcomes.push(Err(error));
+            continue;
+        }
+        if let Some(error) = referred(connection, access, job, &next.referrers).await? {
             outcomes.push(Err(error));
             continue;
         }
         changes.push(Change {
-            resource_type: queued.job.resource_type,
-            id: queued.job.id.clone(),
-            key: queued.key,
+            resource_type: job.resource_type,
+            id: job.id.clone(),
+            key: job.key(),
             method: next.method,
             content: next.content.clone(),
             index: next.index.clone(),
             previous: before.as_ref().map(Into::into),
         });
-        written.push(index);
-        outcomes.push(Ok(Outcome {
-            before,
-            after: None,
-        }));
-    }
-    if changes.is_empty() {
-        return Ok(outcomes);
+        written.push(outcomes.len());
+        let after = None;
+        outcomes.push(Ok(Outcome { before, after }));
     }
     let versions = write::apply(connection, access, moment, &changes).await?;
-    commit(transaction).await?;
     for (index, version) in written.into_iter().zip(versions) {
         if let Ok(outcome) = &mut outcomes[index] {
             outcome.after = Some(version);
@@ -305,45 +324,106 @@ async fn attempt(pool: &PgPool, batch: &[Queued]) -> Result<Vec<Result<Outcome>>
     Ok(outcomes)
 }
 
+impl Job {
+    fn key(&self) -> i64 {
+        resource_key(self.resource_type, &self.id)
+    }
+}
+
+/// The refusal to delete what others refer to, naming some of them.
+pub async fn referred(
+    connection: &mut PgConnection,
+    access: &Access,
+    job: &Job,
+    entries: &[i64],
+) -> Result<Option<Error>> {
+    let target = (job.resource_type, job.id.as_str());
+    refuse_referred(connection, access, target, entries, &[]).await
+}
+
+/// The refusal to delete `target` while resources with these entries, other than itself and
+/// the `ignored` keys, exist.
+pub async fn refuse_referred(
+    connection: &mut PgConnection,
+    access: &Access,
+    (resource_type, id): (ResourceType, &str),
+    entries: &[i64],
+    ignored: &[i64],
+) -> Result<Option<Error>> {
+    if entries.is_empty() {
+        return Ok(None);
+    }
+    let mut ignored = ignored.to_vec();
+    ignored.push(resource_key(resource_type, id));
+    let rows: Vec<(i16, String)> = sqlx::query_as(REFERRERS)
+        .bind(access.tenant.0)
+        .bind(entries)
+        .bind(ignored)
+        .fetch_all(connection)
+        .await?;
+    if rows.is_empty() {
+        return Ok(None);
+    }
+    let names: Vec<String> = rows
+        .iter()
+        .filter_map(|(number, id)| Some(format!("{}/{id}", ResourceType::from_number(*number)?)))
+        .collect();
+    Ok(Some(Error::new(
+        Category::Conflict,
+        format!(
+            "{resource_type}/{id} cannot be deleted while others refer to it: {}",
+            names.join(", ")
+        ),
+    )))
+}
+
 /// Decides one write. A row under the same key with another id is a collision of hashes.
-fn decide(queued: &Queued, before: Option<Current>) -> (Option<Current>, Result<Decision>) {
+fn decide(job: &Job, before: Option<Current>) -> (Option<Current>, Result<Decision>) {
     if let Some(other) = &before
-        && other.version.id != queued.job.id
+        && other.version.id != job.id
     {
         let error = Error::new(
             Category::Conflict,
             format!(
                 "the id {} cannot be used beside {}: choose another",
-                queued.job.id, other.version.id
+                job.id, other.version.id
             ),
         );
         return (None, Err(error));
     }
-    let decision = (queued.job.decide)(before.as_ref());
+    let decision = (job.decide)(before.as_ref());
     (before, decision)
 }
 
 /// The keys that pointers of the batch lead to and that are not there.
 async fn lost_pointers(
-    connection: &mut sqlx::PgConnection,
+    connection: &mut PgConnection,
     access: &Access,
-    batch: &[Queued],
+    jobs: &[&Job],
     decided: &[(Option<Current>, Result<Decision>)],
 ) -> Result<HashSet<i64>> {
     let mut asked = Vec::new();
-    for (queued, (_, decision)) in batch.iter().zip(decided) {
+    let mut hold = false;
+    for (job, (_, decision)) in jobs.iter().zip(decided) {
         if let Ok(Decision::Write(next)) = decision {
-            asked.extend(
-                next.pointers
-                    .iter()
-                    .filter(|pointer| pointer.key != queued.key)
-                    .map(|pointer| (pointer.resource_type, pointer.key)),
-            );
+            hold |= next.hold;
+            let others = next.pointers.iter().filter(|pointer| pointer.key != job.key());
+            asked.extend(others.map(|pointer| (pointer.resource_type, pointer.key)));
         }
     }
+    missing(connection, access, asked, hold).await
+}
+
+/// Which of these resources are not there.
+pub async fn missing(
+    connection: &mut PgConnection,
+    access: &Access,
+    mut asked: Vec<(ResourceType, i64)>,
+    hold: bool,
+) -> Result<HashSet<i64>> {
     asked.sort_unstable();
     asked.dedup();
-    let found = existing(connection, access, &asked).await?;
+    let found = existing(connection, access, &asked, hold).await?;
     Ok(asked
         .into_iter()
         .map(|(_, key)| key)

@@ -135,7 +135,8 @@ impl RunAs {
 
 /// Runs a command to its end and returns its standard output, or an error with what it said.
 pub(super) async fn capture(mut command: Command, what: &str) -> Result<String, ClusterError> {
-    let output = command.output().await.map_err(|error| {
+    // An abandoned start must not leave an `initdb` at work behind it.
+    let output = command.kill_on_drop(true).output().await.map_err(|error| {
         ClusterError::new(format!("cannot run {what}: {error}"), USE_ANOTHER_DATABASE)
     })?;
     if output.status.success() {

@@ -202,11 +202,27 @@ pub(super) fn data_version(pgdata: &Path) -> Result<Option<u32>, ClusterError> {
     }
 }
 
-/// The error for a database whose version no installed PostgreSQL has.
-pub(super) fn version_mismatch(pgdata: &Path, major: u32, search: &Search) -> ClusterError {
+/// The error for a database that is too old for us.
+pub(super) fn data_too_old(pgdata: &Path, major: u32) -> ClusterError {
     ClusterError::new(
         format!(
-            "the database in {} was written by PostgreSQL {major}, and no PostgreSQL {major} was found ({})",
+            "the database in {} was written by PostgreSQL {major}, and Andiron needs {OLDEST_MAJOR} or newer",
+            pgdata.display()
+        ),
+        "Move the data to a newer version with pg_upgrade or pg_dump, or choose another data directory with --data-dir.",
+    )
+}
+
+/// The error for a database whose version no installed PostgreSQL has.
+pub(super) fn version_mismatch(
+    pgdata: &Path,
+    major: u32,
+    search: &Search,
+    download: &str,
+) -> ClusterError {
+    ClusterError::new(
+        format!(
+            "the database in {} was written by PostgreSQL {major}, and no PostgreSQL {major} was found ({}); {download}",
             pgdata.display(),
             search.explain()
         ),
@@ -220,7 +236,7 @@ pub(super) fn version_mismatch(pgdata: &Path, major: u32, search: &Search) -> Cl
 pub(super) fn not_found(search: &Search, download: &str) -> ClusterError {
     ClusterError::new(
         format!(
-            "no PostgreSQL {OLDEST_MAJOR} or newer was found ({}), and downloading one failed: {download}",
+            "no PostgreSQL {OLDEST_MAJOR} or newer was found ({}); {download}",
             search.explain()
         ),
         USE_ANOTHER_DATABASE,

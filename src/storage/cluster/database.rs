@@ -1,7 +1,8 @@
 //! Making the database directory (`initdb`), our settings in it, and the database `andiron`.
 //!
-//! `initdb` works in `postgres.new`, which becomes `postgres` by one rename when it is complete:
-//! a directory of the final name is always whole, and half of one is thrown away.
+//! `initdb` works in a directory `postgres.new-*`, which becomes `postgres` by one rename when it
+//! is complete: a directory of the final name is always whole, and half of one is thrown away.
+//! The name is a new one every time, because an `initdb` whose Andiron was killed may go on.
 
 use super::account::{RunAs, capture};
 use super::binaries::Binaries;
@@ -19,17 +20,19 @@ use std::path::Path;
 /// The superuser role of the cluster, and the name of its one database.
 pub(super) const NAME: &str = "andiron";
 
+/// How the name of a database directory in the making begins.
+const UNFINISHED: &str = "postgres.new-";
+
 /// Creates the database directory.
 pub(super) async fn initialise(
     layout: &Layout,
     run_as: &RunAs,
     binaries: &Binaries,
 ) -> Result<(), ClusterError> {
-    let new = layout.base.join("postgres.new");
+    remove_halves(&layout.base);
+    let name = format!("{UNFINISHED}{}", uuid::Uuid::now_v7().simple());
+    let new = layout.base.join(name);
     let failed = |error| ClusterError::io("prepare", &new, &error);
-    if fs::symlink_metadata(&new).is_ok() {
-        fs::remove_dir_all(&new).map_err(failed)?;
-    }
     fs::DirBuilder::new().create(&new).map_err(failed)?;
     run_as.own(&new)?;
     let mut initdb = run_as.command(&binaries.dir.join("initdb"), &layout.base);
@@ -57,6 +60,15 @@ pub(super) async fn initialise(
     fs::rename(&new, &layout.pgdata)
         .and_then(|()| File::open(&layout.base)?.sync_all())
         .map_err(failed)
+}
+
+/// Removes what is left of an `initdb` that was interrupted. If that fails, it only costs space.
+fn remove_halves(base: &Path) {
+    for entry in fs::read_dir(base).into_iter().flatten().flatten() {
+        if entry.file_name().to_string_lossy().starts_with(UNFINISHED) {
+            let _ = fs::remove_dir_all(entry.path());
+        }
+    }
 }
 
 /// Makes `postgresql.conf` include our file, which is written before every start.

@@ -44,7 +44,7 @@ pub(super) async fn download(
     let _ = fs::remove_dir_all(&scratch);
     match outcome {
         Err(_) => return Err(format!("no answer within {} s", DEADLINE.as_secs())),
-        Ok(Err(error)) => return Err(error.to_string()),
+        Ok(Err(error)) => return Err(explain(&error)),
         Ok(Ok(())) => {}
     }
     open_to(run_as, &postgresql.settings().installation_dir)
@@ -68,6 +68,12 @@ fn prepare(major: u32, downloads: &Path, scratch: &Path) -> io::Result<Settings>
     settings.password_file = scratch.join("password");
     settings.data_dir = scratch.to_path_buf();
     Ok(settings)
+}
+
+/// An error with its causes: the crate's own words are often only that something failed.
+fn explain(error: &dyn std::error::Error) -> String {
+    let causes = std::iter::successors(error.source(), |cause| cause.source());
+    causes.fold(error.to_string(), |text, cause| format!("{text}: {cause}"))
 }
 
 /// The crate unpacks into a directory that only we may enter; the account must enter it too.

@@ -204,17 +204,26 @@ async fn find_binaries(
     notice: &(dyn Fn(&str) + Sync),
 ) -> Result<Binaries, ClusterError> {
     let wanted = binaries::data_version(&layout.pgdata)?;
+    if let Some(major) = wanted.filter(|major| *major < OLDEST_MAJOR) {
+        return Err(binaries::data_too_old(&layout.pgdata, major));
+    }
     let search = binaries::search(run_as, wanted, &layout.downloads).await;
     if let Some(found) = search.found {
         return Ok(found);
     }
     let downloaded = download::download(run_as, wanted, &layout.downloads, notice).await;
     let again = binaries::search(run_as, wanted, &layout.downloads).await;
-    match (again.found, downloaded, wanted) {
-        (Some(found), _, _) => Ok(found),
-        (None, Err(reason), None) => Err(binaries::not_found(&search, &reason)),
-        (None, Ok(()), None) => Err(binaries::not_found(&search, &again.skipped.join("; "))),
-        (None, _, Some(major)) => Err(binaries::version_mismatch(&layout.pgdata, major, &search)),
+    let reason = match downloaded {
+        Err(reason) => format!("downloading it failed: {reason}"),
+        Ok(()) => format!("the downloaded one does not work: {}", again.explain()),
+    };
+    match (again.found, wanted) {
+        (Some(found), _) => Ok(found),
+        (None, None) => Err(binaries::not_found(&search, &reason)),
+        (None, Some(major)) => {
+            let pgdata = &layout.pgdata;
+            Err(binaries::version_mismatch(pgdata, major, &search, &reason))
+        }
     }
 }
 

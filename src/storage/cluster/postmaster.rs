@@ -83,7 +83,7 @@ fn is_at_work(pid: Pid, pgdata: &Path) -> bool {
         let process = PathBuf::from(format!("/proc/{}", pid.as_raw_pid()));
         return fs::read_link(process.join("cwd")).is_ok_and(|cwd| cwd == pgdata)
             && fs::read_to_string(process.join("comm"))
-                .is_ok_and(|name| name.starts_with("postgres"));
+                .is_ok_and(|name| name.contains("postgres"));
     }
     // Elsewhere the process is asked for by its command line, which names the directory.
     let output = std::process::Command::new("ps")
@@ -130,17 +130,18 @@ pub(super) async fn adopt(
             }
         }
     }
-    clear_leftovers(pgdata, notice).await?;
+    clear_leftovers(layout, notice).await?;
     Ok(None)
 }
 
-/// Waits until no process of a dead postmaster is at work, and removes a `postmaster.pid` whose
-/// number now belongs to another process (or to the remains of a dead one), which PostgreSQL
-/// itself would take for a running server. Any other stale file it deals with itself.
+/// Waits until no process of a dead postmaster is at work, and removes its lock files where their
+/// number now belongs to another process (in containers, numbers repeat) or to the remains of a
+/// dead one: PostgreSQL itself would take that for a running server.
 async fn clear_leftovers(
-    pgdata: &Path,
+    layout: &Layout,
     notice: &(dyn Fn(&str) + Sync),
 ) -> Result<(), ClusterError> {
+    let pgdata = &layout.pgdata;
     let mut waiting = Waiting::new(START_DEADLINE);
     loop {
         let leftovers = find_leftovers(pgdata);
@@ -157,10 +158,15 @@ async fn clear_leftovers(
             .pause(notice, "processes of a PostgreSQL server that was killed")
             .await?;
     }
-    let path = pid_path(pgdata);
     let stale = find_pid_file(pgdata).is_some_and(|file| test_kill_process(file.pid).is_ok());
-    if stale && find_running(pgdata).is_none() {
-        fs::remove_file(&path).map_err(|error| ClusterError::io("remove", &path, &error))?;
+    let socket_lock = layout.socket_dir.join(format!(".s.PGSQL.{PORT}.lock"));
+    for (path, in_the_way) in [(pid_path(pgdata), stale), (socket_lock, true)] {
+        match in_the_way.then(|| fs::remove_file(&path)) {
+            Some(Err(error)) if error.kind() != std::io::ErrorKind::NotFound => {
+                return Err(ClusterError::io("remove", &path, &error));
+            }
+            _ => {}
+        }
     }
     Ok(())
 }
@@ -407,14 +413,18 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_pid_file_with_the_number_of_a_stranger_is_removed() {
+    async fn lock_files_with_the_number_of_a_stranger_are_removed() {
         let root = tempfile::tempdir().expect("a temporary directory");
-        let file = pid_path(root.path());
-        fs::write(&file, format!("{}\n", std::process::id())).expect("write");
-        assert_eq!(find_running(root.path()), None);
-        clear_leftovers(root.path(), &|_| {})
-            .await
-            .expect("cleared");
-        assert!(!file.exists());
+        let layout = Layout::find(root.path());
+        let socket_lock = layout.socket_dir.join(format!(".s.PGSQL.{PORT}.lock"));
+        for path in [pid_path(&layout.pgdata), socket_lock] {
+            fs::create_dir(path.parent().expect("a directory")).expect("create");
+            fs::write(&path, format!("{}\n", std::process::id())).expect("write");
+        }
+        assert_eq!(find_running(&layout.pgdata), None);
+        clear_leftovers(&layout, &|_| {}).await.expect("cleared");
+        for directory in [&layout.pgdata, &layout.socket_dir] {
+            assert_eq!(fs::read_dir(directory).expect("listed").count(), 0);
+        }
     }
 }

@@ -75,11 +75,19 @@ async fn a_cluster_is_made_used_stopped_and_started_again() {
             "{statement}"
         );
     }
+    let wal = fetch(&mut connection, "SHOW wal_compression").await;
+    let toast = fetch(&mut connection, "SHOW default_toast_compression").await;
+    assert_eq!(wal, toast);
+    eprintln!("compression {wal}");
     connection
         .execute("CREATE TABLE kept AS SELECT 'yes' AS it")
         .await
         .expect("created");
     drop(connection);
+    let log = fs::read_to_string(root.path().join("log/postgres.log")).expect("a log");
+    for complaint in ["WARNING", "ERROR"] {
+        assert!(!log.contains(complaint), "{log}");
+    }
     cluster.stop().await.expect("stopped");
     let told = notices.lock().expect("not poisoned").join("\n");
     assert_eq!(told.contains("refuses to run as root"), is_root(), "{told}");
@@ -260,10 +268,11 @@ async fn a_closed_parent_moves_the_database_elsewhere() {
 #[tokio::test]
 async fn half_of_an_initialisation_is_thrown_away() {
     let root = temporary();
-    fs::create_dir_all(root.path().join("postgres.new/base")).expect("create");
-    fs::write(root.path().join("postgres.new/PG_VERSION"), "15\n").expect("write");
+    let half = root.path().join("postgres.new-1");
+    fs::create_dir_all(half.join("base")).expect("create");
+    fs::write(half.join("PG_VERSION"), "15\n").expect("write");
     let cluster = start(root.path()).await;
-    assert!(!root.path().join("postgres.new").exists());
+    assert!(!half.exists());
     cluster.stop().await.expect("stopped");
 }
 
@@ -273,15 +282,47 @@ async fn a_database_of_another_major_version_is_refused_with_advice() {
     let pgdata = root.path().join("postgres");
     fs::create_dir(&pgdata).expect("create");
     fs::write(pgdata.join("PG_VERSION"), "12\n").expect("write");
-    let layout = Layout::find(root.path());
-    let search = binaries::search(&RunAs(None), Some(12), &layout.downloads).await;
-    assert_eq!(search.found, None);
-    let error = binaries::version_mismatch(&pgdata, 12, &search);
+    let error = Cluster::start(root.path(), &quiet)
+        .await
+        .expect_err("refused");
     assert!(
         error.message.contains("written by PostgreSQL 12"),
         "{error}"
     );
-    assert!(error.advice.contains("Install PostgreSQL 12"), "{error}");
+    assert!(error.advice.contains("pg_upgrade"), "{error}");
+
+    let layout = Layout::find(root.path());
+    let search = binaries::search(&RunAs(None), Some(99), &layout.downloads).await;
+    assert_eq!(search.found, None);
+    assert!(
+        search
+            .explain()
+            .contains("the data was written by version 99"),
+        "{search:?}"
+    );
+    let error = binaries::version_mismatch(&pgdata, 99, &search, "offline");
+    assert!(error.advice.contains("Install PostgreSQL 99"), "{error}");
+}
+
+#[tokio::test]
+async fn a_killed_orphan_is_cleared_away() {
+    let root = temporary();
+    let cluster = start(root.path()).await;
+    let mut former = connect(&cluster).await;
+    former
+        .execute("CREATE TABLE kept AS SELECT 'yes' AS it")
+        .await
+        .expect("created");
+    let pid = cluster.pid().expect("running");
+    cluster.abandon();
+    // Not waited for: what is left of it may still be in the table of processes.
+    kill(pid);
+    let cluster = start(root.path()).await;
+    assert!(!cluster.was_adopted());
+    let mut connection = connect(&cluster).await;
+    assert_eq!(fetch(&mut connection, "SELECT it FROM kept").await, "yes");
+    drop(connection);
+    cluster.stop().await.expect("stopped");
 }
 
 #[tokio::test]
@@ -320,4 +361,45 @@ async fn the_doctor_tells_the_state_of_a_cluster() {
     cluster.stop().await.expect("stopped");
     let checks = inspect(root.path()).await;
     assert_eq!(finding(&checks, "server"), "not running");
+}
+
+/// Names the data directory to the process that the next test kills.
+const VICTIM: &str = "ANDIRON_TEST_VICTIM";
+
+#[tokio::test]
+async fn a_server_outlives_the_killing_of_its_andiron() {
+    use tokio::io::{AsyncBufReadExt, BufReader};
+    if let Some(data_dir) = std::env::var_os(VICTIM) {
+        let _cluster = start(Path::new(&data_dir)).await;
+        println!("\nready to be killed");
+        return std::future::pending().await;
+    }
+    let root = temporary();
+    let name = "storage::cluster::tests::a_server_outlives_the_killing_of_its_andiron";
+    let mut victim = tokio::process::Command::new(std::env::current_exe().expect("a path"))
+        .args([name, "--exact", "--nocapture"])
+        .env(VICTIM, root.path())
+        .stdout(std::process::Stdio::piped())
+        .kill_on_drop(true)
+        .spawn()
+        .expect("a process");
+    let mut lines = BufReader::new(victim.stdout.take().expect("piped")).lines();
+    while lines.next_line().await.expect("text").expect("ready") != "ready to be killed" {}
+    let error = Cluster::start(root.path(), &quiet)
+        .await
+        .expect_err("in use");
+    let pid = victim.id().expect("running").to_string();
+    assert!(error.message.contains(&pid), "{error}");
+    victim.kill().await.expect("killed");
+
+    let cluster = start(root.path()).await;
+    assert!(cluster.was_adopted());
+    connect(&cluster).await;
+    // This postmaster is nobody's child here: its remains may stay for as long as they like.
+    kill(cluster.pid().expect("running"));
+    drop(cluster);
+    let cluster = start(root.path()).await;
+    assert!(!cluster.was_adopted());
+    connect(&cluster).await;
+    cluster.stop().await.expect("stopped");
 }
