@@ -49,6 +49,33 @@ pub async fn run(options: &PgConnectOptions) -> Result<Report> {
     Ok(report)
 }
 
+/// The migrations that the database lacks, by number and title; it is only looked at.
+///
+/// # Errors
+/// `Conflict`, with what to do, where [`run`] would refuse the database.
+pub async fn pending(options: &PgConnectOptions) -> Result<Vec<String>> {
+    let mut connection = options.connect().await.map_err(failed)?;
+    refuse_old_postgres(&mut connection).await?;
+    let before = applied(&mut connection).await?;
+    let known = |version: &i64| MIGRATIONS.iter().any(|m| m.version == *version);
+    if let Some(newer) = before.iter().find(|version| !known(version)) {
+        return Err(explain(MigrateError::VersionMissing(*newer)));
+    }
+    if !before.is_empty() {
+        const HALF_DONE: &str =
+            "SELECT version FROM _sqlx_migrations WHERE NOT success ORDER BY version LIMIT 1";
+        let half_done = sqlx::query_scalar(HALF_DONE).fetch_optional(&mut connection).await?;
+        if let Some(version) = half_done {
+            return Err(explain(MigrateError::Dirty(version)));
+        }
+    }
+    connection.close().await.map_err(failed)?;
+    let missing = MIGRATIONS.iter().filter(|migration| !before.contains(&migration.version));
+    Ok(missing
+        .map(|migration| format!("{:04} {}", migration.version, migration.description))
+        .collect())
+}
+
 async fn refuse_old_postgres(connection: &mut PgConnection) -> Result<()> {
     let version: i32 = sqlx::query_scalar("SELECT current_setting('server_version_num')::int")
         .fetch_one(connection)
