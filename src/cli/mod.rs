@@ -48,7 +48,10 @@ impl Failure {
 
     /// The command line or the configuration was not understood.
     pub fn usage(problems: Problems) -> Failure {
-        let lines: Vec<String> = problems.iter().map(|problem| format!("\n  {problem}")).collect();
+        let lines: Vec<String> = problems
+            .iter()
+            .map(|problem| format!("\n  {problem}"))
+            .collect();
         Failure {
             text: format!("cannot start with these options:{}", lines.concat()),
             status: 2,
@@ -104,10 +107,16 @@ fn command() -> clap::Command {
 
 fn describe(argument: Arg) -> Arg {
     let known = options::known();
-    let Some(name) = argument.get_long().filter(|name| known.iter().any(|k| k == name)) else {
+    let Some(name) = argument
+        .get_long()
+        .filter(|name| known.iter().any(|k| k == name))
+    else {
         return argument;
     };
-    let mut text = argument.get_help().map(ToString::to_string).unwrap_or_default();
+    let mut text = argument
+        .get_help()
+        .map(ToString::to_string)
+        .unwrap_or_default();
     text = text.trim_end_matches('.').to_owned();
     if let Some(default) = find_default(name) {
         text.push_str(&format!(" [default: {default}]"));
@@ -153,7 +162,10 @@ fn dispatch(command: Command) -> Result<(), Failure> {
 
 fn not_yet(command: &str) -> Result<(), Failure> {
     Err(Failure {
-        text: format!("`andiron {command}` is not there yet in version {}", env!("CARGO_PKG_VERSION")),
+        text: format!(
+            "`andiron {command}` is not there yet in version {}",
+            env!("CARGO_PKG_VERSION")
+        ),
         status: 2,
     })
 }
@@ -195,7 +207,12 @@ mod tests {
 
     #[test]
     fn commands_to_come_say_so() {
-        for line in ["package add x.tgz", "validate --output json x", "fhirpath --help", "user"] {
+        for line in [
+            "package add x.tgz",
+            "validate --output json x",
+            "fhirpath --help",
+            "user",
+        ] {
             let line = format!("andiron {line}");
             let parsed = CommandLine::command()
                 .try_get_matches_from(line.split(' '))
