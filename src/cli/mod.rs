@@ -102,7 +102,8 @@ pub fn run(line: impl IntoIterator<Item = OsString>) -> ExitCode {
 /// The commands with their help, to which defaults and variables are added from the one table
 /// that is also used to read them.
 fn command() -> clap::Command {
-    CommandLine::command().mut_subcommands(|subcommand| subcommand.mut_args(describe))
+    CommandLine::command()
+        .mut_subcommands(|subcommand| subcommand.next_line_help(true).mut_args(describe))
 }
 
 fn describe(argument: Arg) -> Arg {

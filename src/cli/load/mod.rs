@@ -52,7 +52,7 @@ pub async fn run(args: &LoadArgs, options: Load) -> Result<(), Failure> {
     let stop = Stop::listen()?;
     match &options.server {
         Some(base) => {
-            let target = Target::server(base).map_err(Failure::new)?;
+            let target = Target::find_server(base).await.map_err(Failure::new)?;
             let workers = args.workers.map_or(4, usize::from);
             load(
                 target,

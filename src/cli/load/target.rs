@@ -49,46 +49,40 @@ pub struct Refusal {
 }
 
 impl Target {
-    /// Connects to nothing yet.
-    pub fn server(base: &str) -> Result<Target, String> {
+    /// Finds the FHIR base of the server at `url`, which is that URL or `/fhir` below it.
+    pub async fn find_server(url: &str) -> Result<Target, String> {
         // TLS needs a provider of cryptography once per process; a second one is refused.
         let _ = rustls::crypto::ring::default_provider().install_default();
         let client = reqwest::Client::builder()
             .connect_timeout(Duration::from_secs(10))
             .user_agent(concat!("andiron/", env!("CARGO_PKG_VERSION")))
-            .build();
-        Ok(Target::Server {
-            client: client.map_err(|error| format!("cannot speak HTTP: {}", explain(&error)))?,
-            base: base.to_owned(),
-        })
+            .build()
+            .map_err(|error| format!("cannot speak HTTP: {}", explain(&error)))?;
+        for base in [url.to_owned(), format!("{url}/fhir")] {
+            let metadata = get(&client, &format!("{base}/metadata")).await?;
+            if metadata.is_some_and(|resource| resource["resourceType"] == "CapabilityStatement") {
+                return Ok(Target::Server { client, base });
+            }
+        }
+        Err(format!(
+            "there is no FHIR server at {url}: expected a CapabilityStatement at {url}/metadata"
+        ))
     }
 
-    /// Whether nothing was ever stored there; also whether it can be reached at all.
+    /// Whether nothing was ever stored there, as far as it tells.
     pub async fn is_empty(&self) -> Result<bool, String> {
-        let (client, base) = match self {
+        match self {
             Target::Database(hub) => {
                 let empty = crate::cli::demo::is_empty(hub, &Access::unrestricted()).await;
-                return empty.map_err(|error| of_error(&error).text);
+                empty.map_err(|error| of_error(&error).text)
             }
-            Target::Server { client, base } => (client, base),
-        };
-        let url = format!("{base}/_history?_count=1");
-        let response = client
-            .get(&url)
-            .header("accept", "application/fhir+json")
-            .send()
-            .await;
-        let response =
-            response.map_err(|error| format!("cannot reach {base}: {}", explain(&error)))?;
-        let status = response.status();
-        let bundle: Option<Value> = response.json().await.ok();
-        match bundle {
-            Some(bundle) if status.is_success() && bundle["resourceType"] == "Bundle" => {
-                Ok(bundle["entry"].as_array().is_none_or(Vec::is_empty))
+            Target::Server { client, base } => {
+                let page = get(client, &format!("{base}/_history?_count=1")).await?;
+                Ok(page.is_some_and(|page| {
+                    page["resourceType"] == "Bundle"
+                        && page["entry"].as_array().is_none_or(Vec::is_empty)
+                }))
             }
-            _ => Err(format!(
-                "{url} answered {status}; expected the FHIR base of a server, such as http://127.0.0.1:8080/fhir"
-            )),
         }
     }
 
@@ -116,6 +110,16 @@ impl Target {
             }
             Target::Server { client, base } => post(client, base, body).await,
         }
+    }
+}
+
+/// Reads a resource; `None` if the answer is no success or no JSON.
+async fn get(client: &reqwest::Client, url: &str) -> Result<Option<Value>, String> {
+    let request = client.get(url).header("accept", "application/fhir+json");
+    match request.send().await {
+        Ok(response) if response.status().is_success() => Ok(response.json().await.ok()),
+        Ok(_) => Ok(None),
+        Err(error) => Err(format!("cannot reach the server: {}", explain(&error))),
     }
 }
 

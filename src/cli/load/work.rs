@@ -59,6 +59,8 @@ pub struct Worker {
 #[derive(Default)]
 struct Outcome {
     progress: bool,
+    /// What was stored and is not counted yet: whether created, and the type.
+    stored: Vec<(bool, String)>,
     left: BTreeSet<usize>,
 }
 
@@ -236,6 +238,7 @@ impl Worker {
                 for (index, answer) in answers.into_iter().enumerate() {
                     self.take(task, index, answer, Mode::Final, &mut outcome);
                 }
+                self.report.count(outcome.stored.drain(..));
                 Ok(outcome)
             }
             Err(refusal) if refusal.is_lost => {
@@ -312,6 +315,7 @@ impl Worker {
         for (item, answer) in items.iter().zip(answers) {
             self.take(task, item.index, answer, mode, outcome);
         }
+        self.report.count(outcome.stored.drain(..));
     }
 
     /// Counts, leaves for later or reports what became of one entry.
@@ -330,7 +334,7 @@ impl Worker {
             } => {
                 outcome.progress = true;
                 let resource_type = resource_type.unwrap_or_else(|| "(no location)".to_owned());
-                self.report.count([(created, resource_type)]);
+                outcome.stored.push((created, resource_type));
             }
             Answer::Refused(Refusal { is_final, .. }) if !is_final && mode != Mode::Final => {
                 outcome.left.insert(index);
