@@ -9,4 +9,7 @@
 //! resource and the predicate that it compiles from a query value.
 
 pub mod index;
+pub mod literal_references;
+pub mod params;
 pub mod plan;
+pub mod registry;

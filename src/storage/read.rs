@@ -32,8 +32,13 @@ const EXISTING_HELD: &str = "SELECT r.key FROM resource r JOIN unnest($2::smalli
     AS asked(type, key) ON r.tenant = $1 AND r.type = asked.type AND r.key = asked.key \
     WHERE r.body IS NOT NULL ORDER BY r.type, r.key FOR KEY SHARE OF r";
 
+const LABELS: &str = "SELECT DISTINCT label.value::text FROM resource r, \
+      LATERAL json_array_elements(r.body::json -> 'meta' -> $3) AS label \
+    WHERE r.tenant = $1 AND ($2::smallint IS NULL OR r.type = $2) AND r.body IS NOT NULL \
+    ORDER BY 1 LIMIT 1000";
+
 /// Every fixed statement of this file, for the test that prepares them.
-pub const STATEMENTS: [&str; 4] = [CURRENT, ONE_VERSION, EXISTING, EXISTING_HELD];
+pub const STATEMENTS: [&str; 5] = [CURRENT, ONE_VERSION, EXISTING, EXISTING_HELD, LABELS];
 
 /// The version in a row that has the [`VERSION_COLUMNS`] first.
 pub fn version_from(row: &PgRow) -> Result<Version, sqlx::Error> {
@@ -140,4 +145,20 @@ pub async fn existing(
         .await
         .map_err(failed)?;
     Ok(found.into_iter().collect())
+}
+
+/// The values of a list in `meta` (`tag`, `security`, `profile`) that resources of a type,
+/// or of all, have: JSON texts, a thousand at most. Reads every resource.
+pub async fn labels_in_use(
+    connection: &mut PgConnection,
+    access: &Access,
+    resource_type: Option<ResourceType>,
+    list: &str,
+) -> Result<Vec<String>> {
+    Ok(sqlx::query_scalar(LABELS)
+        .bind(access.tenant.0)
+        .bind(resource_type.map(ResourceType::number))
+        .bind(list)
+        .fetch_all(connection)
+        .await?)
 }

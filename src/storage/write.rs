@@ -78,8 +78,11 @@ const ROWS: &str = "WITH dates AS ( \
     FROM unnest($10::int[], $11::bigint[], $12::bigint[], $13::bigint[], $14::bigint[], $15::text[], $16::text[]) \
          AS q(slot, key, unit, code, label, low, high)";
 
+const RELABEL: &str = "UPDATE resource SET body = $4, entries = $5 \
+    WHERE tenant = $1 AND type = $2 AND key = $3";
+
 /// Every fixed statement of this file, for the test that prepares them.
-pub const STATEMENTS: [&str; 6] = [MOMENT, LOCK, ADVISORY, CREATE, REPLACE, ROWS];
+pub const STATEMENTS: [&str; 7] = [MOMENT, LOCK, ADVISORY, CREATE, REPLACE, ROWS, RELABEL];
 
 /// Where and when a write transaction stands.
 #[derive(Clone, Copy, Debug)]
@@ -229,6 +232,27 @@ pub async fn apply(
         versions.extend(stamped);
     }
     Ok(versions)
+}
+
+/// Changes the labels of a current version in place: `$meta-add`, `$meta-delete`. The row
+/// must be locked; labels have entries only, so that no other index row changes.
+pub async fn relabel(
+    connection: &mut PgConnection,
+    access: &Access,
+    (resource_type, key): (ResourceType, i64),
+    body: &Bytes,
+    entries: &[i64],
+) -> Result<()> {
+    let text = std::str::from_utf8(body).expect("bodies are written from strings");
+    sqlx::query(RELABEL)
+        .bind(access.tenant.0)
+        .bind(resource_type.number())
+        .bind(key)
+        .bind(text)
+        .bind(entries)
+        .execute(connection)
+        .await?;
+    Ok(())
 }
 
 /// Gives a change its number, time and text. Time never stands still within a resource.
