@@ -5,19 +5,34 @@
 //! plain values, and returns plain values. `api` turns requests into calls and results into
 //! responses; `batch` and `transaction` make the same calls for the entries of a Bundle.
 
+pub mod bundle;
+pub mod capabilities;
+pub mod conditions;
+pub mod create;
+pub mod criteria;
+pub mod delete;
+pub mod history;
+pub mod patch;
+pub mod prepare;
+pub mod read;
+pub mod search;
+pub mod subset;
+pub mod update;
+pub mod vread;
+
 use crate::config::Settings;
 use crate::definitions::Definitions;
-use crate::error::{Category, Error, Issue, Result};
 use crate::fhir::{Instant, Version};
 use crate::search::registry::Registry;
 use crate::storage::Store;
 use crate::validation::Validator;
 use bytes::Bytes;
+use std::sync::Arc;
 
 /// What the server is made of; one per process.
 pub struct Hub {
     pub store: Store,
-    pub definitions: &'static Definitions,
+    pub definitions: Arc<Definitions>,
     pub registry: Registry,
     pub validator: Validator,
     pub settings: Settings,
@@ -86,4 +101,12 @@ pub enum Subject {
 pub enum Patch {
     /// `application/json-patch+json`, RFC 6902.
     Json(Bytes),
+}
+
+/// `Prefer: return=…`: what the answer to a successful write carries.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Return {
+    Minimal,
+    Representation,
+    OperationOutcome,
 }
