@@ -1,6 +1,7 @@
 //! Values of FHIR: plain data, no I/O. What keeps precision is kept to the letter.
 
 pub mod bundle;
+pub mod draft;
 pub mod date;
 pub mod decimal;
 pub mod id;
@@ -11,6 +12,7 @@ pub mod reference;
 pub mod resource_type;
 pub mod version;
 
+pub use draft::Draft;
 pub use id::Id;
 pub use instant::Instant;
 pub use resource_type::ResourceType;

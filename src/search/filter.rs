@@ -18,7 +18,10 @@ const NOT_YET: [&str; 6] = ["_has", "_filter", "_list", "_text", "_content", "_q
 /// The predicate of a term; `None` where its value is empty and asks nothing.
 pub fn resolve(term: &Term<'_>, context: &Context<'_>) -> Result<Option<Predicate>, Problem> {
     if NOT_YET.contains(&term.code) {
-        return Err(Problem::not_supported(format!("{} is not supported yet", term.code)));
+        return Err(Problem::not_supported(format!(
+            "{} is not supported yet",
+            term.code
+        )));
     }
     let parameters = parameter_of_all(context.registry, &context.types, term.code)
         .ok_or_else(|| unknown(term.code, context))?;
@@ -44,7 +47,15 @@ pub fn resolve(term: &Term<'_>, context: &Context<'_>) -> Result<Option<Predicat
     for (resource_type, parameter) in context.types.iter().zip(parameters) {
         let predicates = values
             .iter()
-            .map(|value| params::compile(parameter, modifier.as_ref(), value, context.base, context.now))
+            .map(|value| {
+                params::compile(
+                    parameter,
+                    modifier.as_ref(),
+                    value,
+                    context.base,
+                    context.now,
+                )
+            })
             .collect::<Result<Vec<_>, _>>()
             .map_err(|issue| refused(term, issue))?;
         typed.push((*resource_type, combine(modifier.as_ref(), predicates)));
@@ -62,7 +73,10 @@ fn alternatives<'t>(term: &Term<'t>, modifier: Option<&Modifier>) -> Result<Vec<
         (2.., Some(Modifier::Missing)) => "either true or false but found several values",
         _ => return Ok(values),
     };
-    Err(refused(term, Issue::error("value", format!("expected {expected}"))))
+    Err(refused(
+        term,
+        Issue::error("value", format!("expected {expected}")),
+    ))
 }
 
 /// "Not a or not b" would hold of nearly everything; what is meant is "none of a and b".
@@ -92,7 +106,12 @@ fn over_types(mut typed: Vec<(ResourceType, Predicate)>) -> Predicate {
         None => Predicate::Nothing,
         Some(first) if typed.iter().all(|(_, predicate)| *predicate == first) => first,
         Some(_) => {
-            let predicates = || typed.iter().map(|(_, predicate)| predicate.clone()).collect();
+            let predicates = || {
+                typed
+                    .iter()
+                    .map(|(_, predicate)| predicate.clone())
+                    .collect()
+            };
             if typed.iter().all(|(_, predicate)| is_of_entries(predicate)) {
                 Predicate::Or(predicates())
             } else if typed.iter().all(|(_, predicate)| match predicate {

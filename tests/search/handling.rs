@@ -6,18 +6,34 @@ use serde_json::json;
 #[tokio::test]
 async fn strict_tells_every_problem_and_lenient_ignores_what_is_unknown() {
     let mut world = World::new().await;
-    world.put(json!({"resourceType": "Patient", "id": "a", "gender": "male"})).await;
-    world.put(json!({"resourceType": "Patient", "id": "b"})).await;
+    world
+        .put(json!({"resourceType": "Patient", "id": "a", "gender": "male"}))
+        .await;
+    world
+        .put(json!({"resourceType": "Patient", "id": "b"}))
+        .await;
     let url = "Patient?foo=bar&gender=male&famly=x&_sort=nope&_include=Foo:bar";
-    let error = world.try_search(url, Handling::Strict).await.expect_err("strict");
+    let error = world
+        .try_search(url, Handling::Strict)
+        .await
+        .expect_err("strict");
     assert_eq!(error.issues.len(), 4, "{error}");
-    assert!(messages(&error)[1].contains("Did you mean family?"), "{error}");
+    assert!(
+        messages(&error)[1].contains("Did you mean family?"),
+        "{error}"
+    );
     assert!(messages(&error)[0].contains("birthdate"), "{error}");
-    let page = world.try_search(url, Handling::Lenient).await.expect("lenient");
+    let page = world
+        .try_search(url, Handling::Lenient)
+        .await
+        .expect("lenient");
     assert_eq!(matches(&page), ["Patient/a"]);
     assert_eq!(page.issues.len(), 4);
     assert!(page.issues.iter().all(|issue| !issue.is_error()));
-    assert_eq!(link(&page, "self"), Some(format!("{BASE}/Patient?gender=male")));
+    assert_eq!(
+        link(&page, "self"),
+        Some(format!("{BASE}/Patient?gender=male"))
+    );
 }
 
 #[tokio::test]
@@ -56,14 +72,20 @@ async fn malformed_and_unsupported_is_refused_by_both() {
 async fn conditions_combine_as_sets() {
     let mut world = World::new().await;
     world
-        .put(json!({"resourceType": "Patient", "id": "a", "gender": "male",
-            "birthDate": "1990-01-01", "name": [{"family": "Meier"}, {"family": "Abel"}]}))
+        .put(
+            json!({"resourceType": "Patient", "id": "a", "gender": "male",
+            "birthDate": "1990-01-01", "name": [{"family": "Meier"}, {"family": "Abel"}]}),
+        )
         .await;
     world
-        .put(json!({"resourceType": "Patient", "id": "b", "gender": "female",
-            "birthDate": "2000-01-01", "name": [{"family": "Abeln"}]}))
+        .put(
+            json!({"resourceType": "Patient", "id": "b", "gender": "female",
+            "birthDate": "2000-01-01", "name": [{"family": "Abeln"}]}),
+        )
         .await;
-    world.put(json!({"resourceType": "Patient", "id": "c"})).await;
+    world
+        .put(json!({"resourceType": "Patient", "id": "c"}))
+        .await;
     for (text, expected) in [
         ("gender=male,female", "ab"),
         ("gender=male&gender=female", ""),
@@ -83,8 +105,14 @@ async fn conditions_combine_as_sets() {
         ("family=%F4%8F%BF%BF", ""),
     ] {
         let expected: Vec<String> = expected.chars().map(|id| format!("Patient/{id}")).collect();
-        assert_eq!(sorted(world.walk(&format!("Patient?{text}")).await), expected, "{text}");
-        let page = world.search(&format!("Patient?{text}&_summary=count")).await;
+        assert_eq!(
+            sorted(world.walk(&format!("Patient?{text}")).await),
+            expected,
+            "{text}"
+        );
+        let page = world
+            .search(&format!("Patient?{text}&_summary=count"))
+            .await;
         assert_eq!(page.total, Some(expected.len() as u64), "{text}");
     }
 }
@@ -93,7 +121,9 @@ async fn conditions_combine_as_sets() {
 async fn criteria_are_strict_and_never_empty() {
     let mut world = World::new().await;
     for id in ["a", "b", "c"] {
-        world.put(json!({"resourceType": "Patient", "id": id, "gender": "male"})).await;
+        world
+            .put(json!({"resourceType": "Patient", "id": id, "gender": "male"}))
+            .await;
     }
     let access = Access::unrestricted();
     for (criteria, expected) in [

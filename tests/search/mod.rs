@@ -43,7 +43,11 @@ struct World {
 impl World {
     async fn new() -> World {
         World {
-            connection: database().await.connect().await.expect("the database answers"),
+            connection: database()
+                .await
+                .connect()
+                .await
+                .expect("the database answers"),
             clock: 1_700_000_000_000,
             limits: Limits::default(),
         }
@@ -74,14 +78,16 @@ impl World {
         .await
         .expect("the resource is stored");
         for row in &rows.dates {
-            query("INSERT INTO date_entry (tenant, slot, key, low, high) VALUES (1, $1, $2, $3, $4)")
-                .bind(row.slot)
-                .bind(key)
-                .bind(row.low)
-                .bind(row.high)
-                .execute(&mut self.connection)
-                .await
-                .expect("the date is stored");
+            query(
+                "INSERT INTO date_entry (tenant, slot, key, low, high) VALUES (1, $1, $2, $3, $4)",
+            )
+            .bind(row.slot)
+            .bind(key)
+            .bind(row.low)
+            .bind(row.high)
+            .execute(&mut self.connection)
+            .await
+            .expect("the date is stored");
         }
         for row in &rows.strings {
             query("INSERT INTO string_entry (tenant, slot, key, value, exact) VALUES (1, $1, $2, $3, $4)")
@@ -117,7 +123,11 @@ impl World {
             "DELETE FROM string_entry WHERE tenant = 1 AND key = $1",
             "DELETE FROM quantity_entry WHERE tenant = 1 AND key = $1",
         ] {
-            query(statement).bind(key).execute(&mut self.connection).await.expect("rows go");
+            query(statement)
+                .bind(key)
+                .execute(&mut self.connection)
+                .await
+                .expect("rows go");
         }
     }
 
@@ -135,20 +145,35 @@ impl World {
 
     /// Answers `Patient?name=a` or the URL of a link.
     async fn try_search(&mut self, url: &str, handling: Handling) -> Result<Page, Error> {
-        let relative = url.strip_prefix(BASE).unwrap_or(url).trim_start_matches('/');
+        let relative = url
+            .strip_prefix(BASE)
+            .unwrap_or(url)
+            .trim_start_matches('/');
         let (path, text) = relative.split_once('?').unwrap_or((relative, ""));
-        let scope = if path.is_empty() { Scope::System } else { Scope::Type(kind(path)) };
+        let scope = if path.is_empty() {
+            Scope::System
+        } else {
+            Scope::Type(kind(path))
+        };
         let pairs = search::decode(text)?;
-        let request = Request { scope, pairs, handling };
+        let request = Request {
+            scope,
+            pairs,
+            handling,
+        };
         let query = search::compile(&REGISTRY, &request, BASE, &self.limits, Instant::now())?;
         let access = Access::unrestricted();
-        Ok(search::run(&mut self.connection, &access, &REGISTRY, &query, BASE)
-            .await
-            .expect("the statement runs"))
+        Ok(
+            search::run(&mut self.connection, &access, &REGISTRY, &query, BASE)
+                .await
+                .expect("the statement runs"),
+        )
     }
 
     async fn search(&mut self, url: &str) -> Page {
-        self.try_search(url, Handling::Strict).await.unwrap_or_else(|error| panic!("{url}: {error}"))
+        self.try_search(url, Handling::Strict)
+            .await
+            .unwrap_or_else(|error| panic!("{url}: {error}"))
     }
 
     /// The matches of all pages, following `next`.
@@ -165,7 +190,10 @@ impl World {
 
 /// `Patient/1` of each match, in order.
 fn matches(page: &Page) -> Vec<String> {
-    page.matches.iter().map(|version| version.reference()).collect()
+    page.matches
+        .iter()
+        .map(|version| version.reference())
+        .collect()
 }
 
 fn sorted(mut list: Vec<String>) -> Vec<String> {
@@ -174,7 +202,12 @@ fn sorted(mut list: Vec<String>) -> Vec<String> {
 }
 
 fn includes(page: &Page) -> Vec<String> {
-    sorted(page.includes.iter().map(|version| version.reference()).collect())
+    sorted(
+        page.includes
+            .iter()
+            .map(|version| version.reference())
+            .collect(),
+    )
 }
 
 fn link(page: &Page, relation: &str) -> Option<String> {
@@ -183,5 +216,9 @@ fn link(page: &Page, relation: &str) -> Option<String> {
 }
 
 fn messages(error: &Error) -> Vec<&str> {
-    error.issues.iter().map(|issue| issue.text.as_str()).collect()
+    error
+        .issues
+        .iter()
+        .map(|issue| issue.text.as_str())
+        .collect()
 }

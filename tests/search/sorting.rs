@@ -29,7 +29,9 @@ async fn missing_values_come_last_in_both_directions() {
             ("family", ["Patient/old", "Patient/young"]),
             ("-family", ["Patient/old", "Patient/young"]),
         ] {
-            let found = world.walk(&format!("Patient?_sort={sort}&_count={count}")).await;
+            let found = world
+                .walk(&format!("Patient?_sort={sort}&_count={count}"))
+                .await;
             assert_eq!(found[..2], expected, "{sort} {count}");
             let rest = sorted(found[2..].to_vec());
             assert_eq!(rest, ["Patient/none", "Patient/none2"], "{sort} {count}");
@@ -57,8 +59,14 @@ async fn quantities_sort_as_numbers_and_filters_apply_to_both_parts() {
         ("value-quantity", ["c", "a", "b", "d"]),
         ("-value-quantity", ["b", "a", "c", "d"]),
     ] {
-        let found = world.walk(&format!("Observation?code=weight&_sort={sort}&_count=1")).await;
-        assert_eq!(found, expected.map(|id| format!("Observation/{id}")), "{sort}");
+        let found = world
+            .walk(&format!("Observation?code=weight&_sort={sort}&_count=1"))
+            .await;
+        assert_eq!(
+            found,
+            expected.map(|id| format!("Observation/{id}")),
+            "{sort}"
+        );
     }
 }
 
@@ -66,10 +74,16 @@ async fn quantities_sort_as_numbers_and_filters_apply_to_both_parts() {
 async fn columns_sort_too() {
     let mut world = people().await;
     let stored = ["none", "old", "young", "none2"].map(|id| format!("Patient/{id}"));
-    assert_eq!(world.walk("Patient?_sort=_lastUpdated&_count=1").await, stored);
+    assert_eq!(
+        world.walk("Patient?_sort=_lastUpdated&_count=1").await,
+        stored
+    );
     let mut reversed = stored.clone();
     reversed.reverse();
-    assert_eq!(world.walk("Patient?_sort=-_lastUpdated&_count=1").await, reversed);
+    assert_eq!(
+        world.walk("Patient?_sort=-_lastUpdated&_count=1").await,
+        reversed
+    );
     let ids = ["none", "none2", "old", "young"].map(|id| format!("Patient/{id}"));
     assert_eq!(world.walk("Patient?_sort=_id&_count=3").await, ids);
 }
@@ -83,9 +97,17 @@ async fn what_cannot_be_sorted_by_is_refused() {
             world.try_search(&url, handling).await.expect_err(sort);
         }
     }
-    let error = world.try_search("Patient?_sort=birthdat", Handling::Strict).await;
+    let error = world
+        .try_search("Patient?_sort=birthdat", Handling::Strict)
+        .await;
     let error = error.expect_err("unknown");
-    assert!(messages(&error)[0].contains("Did you mean birthdate?"), "{error}");
-    let page = world.try_search("Patient?_sort=nope", Handling::Lenient).await.expect("ignored");
+    assert!(
+        messages(&error)[0].contains("Did you mean birthdate?"),
+        "{error}"
+    );
+    let page = world
+        .try_search("Patient?_sort=nope", Handling::Lenient)
+        .await
+        .expect("ignored");
     assert_eq!(link(&page, "self"), Some(format!("{BASE}/Patient")));
 }
