@@ -30,7 +30,7 @@ impl Position {
     pub fn fits(&self, sort: &Sort) -> bool {
         match (sort, self.value.as_deref()) {
             (Sort::Key, value) => value.is_none(),
-            (Sort::Rows { .. }, None) => true,
+            (Sort::Rows { .. } | Sort::Element { .. }, None) => true,
             (_, None) => false,
             (Sort::LastUpdated { .. }, Some(text)) => text.parse::<i64>().is_ok(),
             (
@@ -47,7 +47,9 @@ impl Position {
                 },
                 Some(text),
             ) => is_plain_decimal(text),
-            (Sort::Id { .. } | Sort::Rows { .. }, Some(text)) => !text.contains('\0'),
+            (Sort::Id { .. } | Sort::Element { .. } | Sort::Rows { .. }, Some(text)) => {
+                !text.contains('\0')
+            }
         }
     }
 }

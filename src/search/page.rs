@@ -103,15 +103,15 @@ async fn matches(
 ) -> Result<Vec<Found>, sqlx::Error> {
     let (plan, limit) = (&query.plan, query.plan.count.saturating_add(1));
     let position = query.position.as_ref();
-    let by_rows = matches!(plan.sort, Sort::Rows { .. });
-    let in_missing = by_rows && position.is_some_and(|position| position.value.is_none());
+    let may_miss = matches!(plan.sort, Sort::Rows { .. } | Sort::Element { .. });
+    let in_missing = may_miss && position.is_some_and(|position| position.value.is_none());
     let mut found = Vec::new();
     if !in_missing {
         let statement = sql::page(plan, Part::Valued, position, limit, access);
         found = fetch(connection, &statement).await?;
     }
     let rest = limit.saturating_sub(found.len());
-    if by_rows && rest > 0 {
+    if may_miss && rest > 0 {
         let position = position.filter(|_| in_missing);
         let statement = sql::page(plan, Part::Missing, position, rest, access);
         found.extend(fetch(connection, &statement).await?);

@@ -104,6 +104,12 @@ pub enum Sort {
     Id {
         descending: bool,
     },
+    /// By a plain element of the root such as `status`, read from the JSON: codes are not
+    /// indexed by their order. Resources without it come last.
+    Element {
+        name: String,
+        descending: bool,
+    },
     /// By the first value in the direction; resources without one come last.
     Rows {
         table: RowTable,

@@ -3,10 +3,12 @@
 //!
 //! One key for now. Of several values of a resource the first in the direction counts; a
 //! period and a range count by where they begin, in both directions, since that is what the
-//! index is ordered by. Resources without a value come last in both directions.
+//! index is ordered by. Resources without a value come last in both directions. Codes such as
+//! `status` are read from the JSON, which is right but not fast; concepts and references
+//! cannot be sorted by.
 
 use super::plan::{RowTable, Sort};
-use super::registry::{Kind, Parameter};
+use super::registry::{Branch, Kind, Parameter};
 use super::resolve::{Problem, parameter_of_all};
 use super::{registry::Registry, suggest};
 use crate::fhir::ResourceType;
@@ -29,20 +31,40 @@ pub fn resolve(value: &str, types: &[ResourceType], registry: &Registry) -> Resu
     }
     let parameters =
         parameter_of_all(registry, types, code).ok_or_else(|| unknown(code, types, registry))?;
-    let table = parameters
+    let branches = || parameters.iter().flat_map(|parameter| &parameter.branches);
+    if let Some(table) = parameters
         .first()
         .and_then(|parameter| table_of(parameter.kind))
-        .ok_or_else(|| unsortable(code, parameters.first().copied()))?;
-    let slots = parameters
-        .iter()
-        .flat_map(|parameter| &parameter.branches)
-        .map(|branch| branch.slot.row())
-        .collect();
-    Ok(Sort::Rows {
-        table,
-        slots,
-        descending,
-    })
+    {
+        return Ok(Sort::Rows {
+            table,
+            slots: branches().map(|branch| branch.slot.row()).collect(),
+            descending,
+        });
+    }
+    let is_coded = |parameter: &&Parameter| matches!(parameter.kind, Kind::Token | Kind::Uri);
+    let mut names: Vec<Option<String>> = match parameters.iter().all(is_coded) {
+        true => branches().map(plain_element).collect(),
+        false => Vec::new(),
+    };
+    names.dedup();
+    match names.as_mut_slice() {
+        [Some(name)] => Ok(Sort::Element {
+            name: std::mem::take(name),
+            descending,
+        }),
+        _ => Err(unsortable(code, parameters.first().copied())),
+    }
+}
+
+/// `status` of `Observation.status`, if that is a primitive of its own.
+fn plain_element(branch: &Branch) -> Option<String> {
+    let leaves = branch.leaves();
+    let text = branch.expression.to_string();
+    let (_, name) = text.split_once('.')?;
+    let is_plain = !leaves.coded && !leaves.folded && !leaves.plain.is_empty();
+    let is_name = name.bytes().all(|byte| byte.is_ascii_alphanumeric());
+    (is_plain && is_name).then(|| name.to_owned())
 }
 
 fn table_of(kind: Kind) -> Option<RowTable> {
@@ -57,8 +79,8 @@ fn table_of(kind: Kind) -> Option<RowTable> {
 fn unsortable(code: &str, parameter: Option<&Parameter>) -> Problem {
     let kind = parameter.map(|parameter| format!(" of type {}", parameter.kind.as_str()));
     Problem::not_supported(format!(
-        "_sort={code}: expected a parameter of type date, string, number or quantity, or _id or \
-         _lastUpdated, but found one{}",
+        "_sort={code}: expected a parameter of type date, string, number or quantity, a plain code, \
+         _id or _lastUpdated, but found one{}",
         kind.unwrap_or_default()
     ))
 }

@@ -89,6 +89,39 @@ async fn columns_sort_too() {
 }
 
 #[tokio::test]
+async fn plain_codes_sort_and_nobody_is_filtered_out() {
+    let mut world = World::new().await;
+    assert_eq!(
+        world.walk("Patient?_sort=gender").await,
+        Vec::<String>::new()
+    );
+    for id in ["x", "y"] {
+        world
+            .put(json!({"resourceType": "Patient", "id": id}))
+            .await;
+    }
+    assert_eq!(world.walk("Patient?_sort=gender&_count=1").await.len(), 2);
+    world
+        .put(json!({"resourceType": "Patient", "id": "m", "gender": "male"}))
+        .await;
+    world
+        .put(json!({"resourceType": "Patient", "id": "f", "gender": "female"}))
+        .await;
+    for (sort, expected) in [
+        ("gender", ["Patient/f", "Patient/m"]),
+        ("-gender", ["Patient/m", "Patient/f"]),
+    ] {
+        for count in [1, 2, 3, 4] {
+            let found = world
+                .walk(&format!("Patient?_sort={sort}&_count={count}"))
+                .await;
+            assert_eq!(found[..2], expected, "{sort} {count}");
+            assert_eq!(sorted(found[2..].to_vec()), ["Patient/x", "Patient/y"]);
+        }
+    }
+}
+
+#[tokio::test]
 async fn what_cannot_be_sorted_by_is_refused() {
     let mut world = World::new().await;
     for sort in ["birthdate,family", "organization"] {

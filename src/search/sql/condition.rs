@@ -1,0 +1,185 @@
+//! What must hold of a resource, as conditions on `resource r`.
+
+use super::rows::{row_table, rows_exist};
+use super::statement::{Bind, Statement};
+use crate::access::Access;
+use crate::fhir::{Instant, ResourceType};
+use crate::search::index::{Slot, resource_key};
+use crate::search::plan::{Plan, Predicate, RangeTest, RowTable};
+
+/// Tenant, types, existence and filter: what every statement about matches has.
+pub(super) fn conditions(statement: &mut Statement, plan: &Plan, access: &Access) {
+    statement.push("r.tenant = $1");
+    if !plan.types.is_empty() {
+        statement.push(" AND ");
+        of_types(statement, &plan.types);
+    }
+    statement.push(" AND r.body IS NOT NULL");
+    match &plan.filter {
+        Predicate::Everything => {}
+        Predicate::And(parts) => {
+            for part in parts {
+                statement.push(" AND ");
+                predicate(statement, part, plan, access);
+            }
+        }
+        one => {
+            statement.push(" AND ");
+            predicate(statement, one, plan, access);
+        }
+    }
+}
+
+pub(super) fn equals_any(statement: &mut Statement, slots: &[i32]) {
+    match slots {
+        [one] => statement.push(" = ").bind(Bind::Int(*one)),
+        many => statement
+            .push(" = ANY(")
+            .bind(Bind::Ints(many.to_vec()))
+            .push(")"),
+    };
+}
+
+fn of_types(statement: &mut Statement, types: &[ResourceType]) {
+    match types {
+        [one] => statement.push("r.type = ").bind(Bind::Small(one.number())),
+        many => statement
+            .push("r.type = ANY(")
+            .bind(Bind::Smalls(
+                many.iter().map(|kind| kind.number()).collect(),
+            ))
+            .push(")"),
+    };
+}
+
+fn predicate(statement: &mut Statement, one: &Predicate, plan: &Plan, access: &Access) {
+    match one {
+        Predicate::Everything => {
+            statement.push("TRUE");
+        }
+        Predicate::Nothing => {
+            statement.push("FALSE");
+        }
+        Predicate::And(parts) => list(statement, parts, " AND ", plan, access),
+        Predicate::Or(parts) => alternatives(statement, parts, plan, access),
+        Predicate::Not(part) => {
+            statement.push("NOT (");
+            predicate(statement, part, plan, access);
+            statement.push(")");
+        }
+        Predicate::Entries(list) => {
+            let operator = if list.len() == 1 {
+                "r.entries @> "
+            } else {
+                "r.entries && "
+            };
+            statement.push(operator).bind(entries(list, access));
+        }
+        Predicate::EveryEntry(list) => {
+            statement.push("r.entries @> ").bind(entries(list, access));
+        }
+        Predicate::Date { .. } | Predicate::String { .. } | Predicate::Quantity { .. } => {
+            rows_exist(statement, &[one]);
+        }
+        Predicate::Id(ids) => with_ids(statement, ids, plan),
+        Predicate::Type(types) => of_types(statement, types),
+        Predicate::LastUpdated(test) => last_updated(statement, test),
+    }
+}
+
+fn list(
+    statement: &mut Statement,
+    parts: &[Predicate],
+    separator: &'static str,
+    plan: &Plan,
+    access: &Access,
+) {
+    statement.push("(");
+    for (index, part) in parts.iter().enumerate() {
+        statement.push(if index > 0 { separator } else { "" });
+        predicate(statement, part, plan, access);
+    }
+    statement.push(")");
+}
+
+/// An Or, with the rows of one table asked in one EXISTS: PostgreSQL can join with one
+/// EXISTS, but runs each EXISTS within an OR again for every resource.
+fn alternatives(statement: &mut Statement, parts: &[Predicate], plan: &Plan, access: &Access) {
+    let tables = [RowTable::Date, RowTable::String, RowTable::Quantity];
+    let mut separator = "(";
+    for table in tables {
+        let rows: Vec<&Predicate> = parts
+            .iter()
+            .filter(|part| row_table(part) == Some(table))
+            .collect();
+        if !rows.is_empty() {
+            statement.push(separator);
+            rows_exist(statement, &rows);
+            separator = " OR ";
+        }
+    }
+    for part in parts.iter().filter(|part| row_table(part).is_none()) {
+        statement.push(separator);
+        predicate(statement, part, plan, access);
+        separator = " OR ";
+    }
+    statement.push(if separator == "(" { "FALSE" } else { ")" });
+}
+
+fn entries(list: &[(Slot, i64)], access: &Access) -> Bind {
+    Bind::Bigs(
+        list.iter()
+            .map(|(slot, hash)| slot.entry(access.tenant, *hash))
+            .collect(),
+    )
+}
+
+/// By key, which has an index, and by id, since two ids may share a key.
+fn with_ids(statement: &mut Statement, ids: &[String], plan: &Plan) {
+    let all: Vec<ResourceType>;
+    let types = if plan.types.is_empty() {
+        all = ResourceType::all().collect();
+        &all
+    } else {
+        &plan.types
+    };
+    let keys = types
+        .iter()
+        .flat_map(|kind| ids.iter().map(|id| resource_key(*kind, id)))
+        .collect();
+    if plan.types.is_empty() {
+        of_types(statement, types);
+        statement.push(" AND ");
+    }
+    statement.push("r.key = ANY(").bind(Bind::Bigs(keys));
+    statement
+        .push(") AND r.id = ANY(")
+        .bind(Bind::Texts(ids.to_vec()))
+        .push(")");
+}
+
+/// The value is a point of whole milliseconds, and so are the bounds, so "above the end of
+/// the value" is the same as "at or above the value".
+fn last_updated(statement: &mut Statement, test: &RangeTest<Instant>) {
+    match test {
+        RangeTest::Within(low, high) | RangeTest::Overlaps(low, high) => {
+            statement.push("r.last_updated >= ").instant(*low);
+            statement.push(" AND r.last_updated < ").instant(*high)
+        }
+        RangeTest::NotWithin(low, high) => {
+            statement.push("(r.last_updated < ").instant(*low);
+            statement
+                .push(" OR r.last_updated >= ")
+                .instant(*high)
+                .push(")")
+        }
+        RangeTest::HighAbove(bound)
+        | RangeTest::HighAtLeast(bound)
+        | RangeTest::LowAtLeast(bound) => statement.push("r.last_updated >= ").instant(*bound),
+        RangeTest::LowAbove(bound) => statement.push("r.last_updated > ").instant(*bound),
+        RangeTest::LowAtMost(bound) => statement.push("r.last_updated <= ").instant(*bound),
+        RangeTest::LowBelow(bound) | RangeTest::HighAtMost(bound) | RangeTest::HighBelow(bound) => {
+            statement.push("r.last_updated < ").instant(*bound)
+        }
+    };
+}

@@ -1,0 +1,106 @@
+//! The one builder of search SQL.
+//!
+//! A [`Statement`] grows by fixed text and by binds and by nothing else: text of the user can
+//! only ever become a `$n`. The tenant of the caller is always `$1`, so that no statement
+//! can be built without an [`Access`].
+//!
+//! Tables: `resource r`, and the row tables `date_entry`, `string_entry`, `quantity_entry`,
+//! which are `d` where they filter and `s` where they sort. Nothing here does I/O.
+
+mod condition;
+mod page;
+mod rows;
+mod statement;
+#[cfg(test)]
+mod tests;
+
+pub use page::{Part, page};
+pub use statement::{Bind, Statement};
+
+use super::plan::Plan;
+use crate::access::Access;
+use crate::fhir::ResourceType;
+use condition::conditions;
+use statement::at_most;
+
+/// The columns of a page: a version, its key, and its value in the order.
+const COLUMNS: &str = "SELECT r.type, r.key, r.version, \
+    (extract(epoch FROM r.last_updated) * 1000000)::bigint AS last_updated, \
+    r.method, r.id, r.body";
+
+/// How many match; with a limit, at most that.
+pub fn count(plan: &Plan, limit: Option<usize>, access: &Access) -> Statement {
+    let mut statement = Statement::new(access);
+    statement.push("SELECT count(*) FROM ");
+    if limit.is_some() {
+        statement.push("(SELECT 1 FROM ");
+    }
+    statement.push("resource r WHERE ");
+    conditions(&mut statement, plan, access);
+    if let Some(limit) = limit {
+        statement
+            .push(" LIMIT ")
+            .bind(Bind::Big(at_most(limit)))
+            .push(") bounded");
+    }
+    statement
+}
+
+/// What the planner expects to match: the plan as JSON.
+pub fn estimate(plan: &Plan, access: &Access) -> Statement {
+    let mut statement = Statement::new(access);
+    statement.push("EXPLAIN (FORMAT JSON) SELECT 1 FROM resource r WHERE ");
+    conditions(&mut statement, plan, access);
+    statement
+}
+
+/// Key and id of the first matches: columns `key`, `id`.
+pub fn keys(plan: &Plan, limit: usize, access: &Access) -> Statement {
+    let mut statement = Statement::new(access);
+    statement.push("SELECT r.key, r.id FROM resource r WHERE ");
+    conditions(&mut statement, plan, access);
+    statement
+        .push(" ORDER BY r.key LIMIT ")
+        .bind(Bind::Big(at_most(limit)));
+    statement
+}
+
+/// Resources of `source` with one of these entries, beside the columns of a page.
+pub fn having_entries(
+    source: ResourceType,
+    entries: Vec<i64>,
+    limit: usize,
+    access: &Access,
+) -> Statement {
+    let mut statement = Statement::new(access);
+    statement
+        .push(COLUMNS)
+        .push(", NULL::text AS position FROM resource r WHERE r.tenant = $1");
+    statement
+        .push(" AND r.type = ")
+        .bind(Bind::Small(source.number()));
+    statement
+        .push(" AND r.body IS NOT NULL AND r.entries && ")
+        .bind(Bind::Bigs(entries));
+    statement
+        .push(" ORDER BY r.key LIMIT ")
+        .bind(Bind::Big(at_most(limit)));
+    statement
+}
+
+/// The current versions of these resources, where they are not deleted.
+pub fn having_keys(keys: &[(ResourceType, i64)], access: &Access) -> Statement {
+    let mut statement = Statement::new(access);
+    statement
+        .push(COLUMNS)
+        .push(", NULL::text AS position FROM unnest(");
+    statement.bind(Bind::Smalls(
+        keys.iter().map(|(kind, _)| kind.number()).collect(),
+    ));
+    statement.push("::smallint[], ");
+    statement.bind(Bind::Bigs(keys.iter().map(|(_, key)| *key).collect()));
+    statement.push("::bigint[]) AS wanted(type, key) JOIN resource r ON r.tenant = $1");
+    statement.push(" AND r.type = wanted.type AND r.key = wanted.key");
+    statement.push(" WHERE r.body IS NOT NULL ORDER BY r.type, r.key");
+    statement
+}

@@ -1,0 +1,210 @@
+//! What must hold of a row of a date, a string or a quantity: conditions on `d`.
+
+use super::statement::{Bind, Statement};
+use crate::search::params::string::{LONGEST, normalise};
+use crate::search::plan::{Predicate, RangeTest, RowTable, StringTest, UnitTest};
+
+pub(super) fn row_table(predicate: &Predicate) -> Option<RowTable> {
+    match predicate {
+        Predicate::Date { .. } => Some(RowTable::Date),
+        Predicate::String { .. } => Some(RowTable::String),
+        Predicate::Quantity { .. } => Some(RowTable::Quantity),
+        _ => None,
+    }
+}
+
+pub(super) fn table_name(table: RowTable) -> &'static str {
+    match table {
+        RowTable::Date => "date_entry",
+        RowTable::String => "string_entry",
+        RowTable::Quantity => "quantity_entry",
+    }
+}
+
+/// A row of one table exists that passes one of these tests, all of the same table.
+pub(super) fn rows_exist(statement: &mut Statement, tests: &[&Predicate]) {
+    let Some(table) = tests.first().and_then(|test| row_table(test)) else {
+        statement.push("FALSE");
+        return;
+    };
+    statement
+        .push("EXISTS (SELECT 1 FROM ")
+        .push(table_name(table));
+    statement.push(" d WHERE d.tenant = $1 AND d.key = r.key AND ");
+    statement.push(if tests.len() > 1 { "(" } else { "" });
+    for (index, test) in tests.iter().enumerate() {
+        statement.push(if index > 0 { " OR " } else { "" });
+        row_test(statement, test);
+    }
+    statement.push(if tests.len() > 1 { "))" } else { ")" });
+}
+
+fn row_test(statement: &mut Statement, test: &Predicate) {
+    match test {
+        Predicate::Date { slot, test } => {
+            statement
+                .push("d.slot = ")
+                .bind(Bind::Int(*slot))
+                .push(" AND ");
+            range(statement, test, false, &mut |statement, bound| {
+                statement.bind(Bind::Big(*bound));
+            });
+        }
+        Predicate::String { slot, test } => {
+            statement
+                .push("d.slot = ")
+                .bind(Bind::Int(*slot))
+                .push(" AND ");
+            string(statement, test);
+        }
+        Predicate::Quantity { slot, test, unit } => {
+            statement
+                .push("d.slot = ")
+                .bind(Bind::Int(*slot))
+                .push(" AND ");
+            range(statement, test, true, &mut |statement, bound| {
+                statement.numeric(bound);
+            });
+            match unit {
+                UnitTest::Any => {}
+                UnitTest::Coded(hash) => {
+                    statement.push(" AND d.unit = ").bind(Bind::Big(*hash));
+                }
+                UnitTest::CodeOrText(hash) => {
+                    statement.push(" AND (d.code = ").bind(Bind::Big(*hash));
+                    statement
+                        .push(" OR d.label = ")
+                        .bind(Bind::Big(*hash))
+                        .push(")");
+                }
+            }
+        }
+        _ => {
+            statement.push("FALSE");
+        }
+    }
+}
+
+/// `closed`: the high end of the value belongs to it (quantities), so that what is said of
+/// `low` narrows the index as well. Of the bounds `[low, high)` the high one never belongs.
+fn range<T>(
+    statement: &mut Statement,
+    test: &RangeTest<T>,
+    closed: bool,
+    bind: &mut dyn FnMut(&mut Statement, &T),
+) {
+    let mut compare = |statement: &mut Statement, operator: &'static str, bound: &T| {
+        statement.push(operator);
+        bind(statement, bound);
+    };
+    match test {
+        RangeTest::Within(low, high) => {
+            compare(statement, "d.low >= ", low);
+            compare(statement, " AND d.low < ", high);
+            compare(
+                statement,
+                if closed {
+                    " AND d.high < "
+                } else {
+                    " AND d.high <= "
+                },
+                high,
+            );
+        }
+        RangeTest::NotWithin(low, high) => {
+            compare(statement, "(d.low < ", low);
+            compare(
+                statement,
+                if closed {
+                    " OR d.high >= "
+                } else {
+                    " OR d.high > "
+                },
+                high,
+            );
+            statement.push(")");
+        }
+        RangeTest::HighAbove(bound) => compare(statement, "d.high > ", bound),
+        RangeTest::HighAtLeast(bound) => compare(statement, "d.high >= ", bound),
+        RangeTest::LowBelow(bound) => compare(statement, "d.low < ", bound),
+        RangeTest::LowAtMost(bound) => compare(statement, "d.low <= ", bound),
+        RangeTest::LowAtLeast(bound) => compare(statement, "d.low >= ", bound),
+        RangeTest::LowAbove(bound) => compare(statement, "d.low > ", bound),
+        RangeTest::HighAtMost(bound) => compare(statement, "d.high <= ", bound),
+        RangeTest::HighBelow(bound) => compare(statement, "d.high < ", bound),
+        RangeTest::Overlaps(low, high) => {
+            compare(statement, "d.low < ", high);
+            compare(
+                statement,
+                if closed {
+                    " AND d.high >= "
+                } else {
+                    " AND d.high > "
+                },
+                low,
+            );
+        }
+    }
+}
+
+fn string(statement: &mut Statement, test: &StringTest) {
+    match test {
+        StringTest::StartsWith(prefix) => {
+            statement
+                .push("d.value >= ")
+                .bind(Bind::Text(prefix.clone()));
+            if let Some(end) = after_prefix(prefix) {
+                statement.push(" AND d.value < ").bind(Bind::Text(end));
+            }
+        }
+        StringTest::Contains(part) => {
+            statement
+                .push("strpos(d.value, ")
+                .bind(Bind::Text(part.clone()))
+                .push(") > 0");
+        }
+        StringTest::Exactly(value) => {
+            // Its normal form finds it in the index.
+            let normal = normalise(value).chars().take(LONGEST).collect();
+            statement.push("d.value = ").bind(Bind::Text(normal));
+            statement
+                .push(" AND d.exact = ")
+                .bind(Bind::Text(value.clone()));
+        }
+    }
+}
+
+/// The first text, in the order of code points, after all that begin with `prefix`. A range
+/// needs no pattern, so that the index serves it whatever plan PostgreSQL has cached.
+fn after_prefix(prefix: &str) -> Option<String> {
+    let mut characters: Vec<char> = prefix.chars().collect();
+    while let Some(last) = characters.pop() {
+        let next = match last {
+            '\u{D7FF}' => Some('\u{E000}'),
+            other => char::from_u32(other as u32 + 1),
+        };
+        if let Some(next) = next {
+            characters.push(next);
+            return Some(characters.into_iter().collect());
+        }
+    }
+    None
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_follows_a_prefix_is_after_all_that_begin_with_it() {
+        for (prefix, expected) in [
+            ("ab", Some("ac")),
+            ("a\u{10FFFF}", Some("b")),
+            ("\u{D7FF}", Some("\u{E000}")),
+            ("\u{10FFFF}", None),
+            ("", None),
+        ] {
+            assert_eq!(after_prefix(prefix).as_deref(), expected, "{prefix:?}");
+        }
+    }
+}

@@ -1,0 +1,72 @@
+//! A statement that grows by fixed text and by binds and by nothing else, so that text of the
+//! user can only ever become a `$n`.
+
+use crate::access::Access;
+use crate::fhir::Instant;
+
+/// A value that is sent beside the text.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Bind {
+    Small(i16),
+    Int(i32),
+    Big(i64),
+    Text(String),
+    Smalls(Vec<i16>),
+    Ints(Vec<i32>),
+    Bigs(Vec<i64>),
+    Texts(Vec<String>),
+}
+
+/// A statement and its binds, `$1` first.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Statement {
+    pub sql: String,
+    pub binds: Vec<Bind>,
+}
+
+impl Statement {
+    /// Begins with the tenant as `$1`.
+    pub(super) fn new(access: &Access) -> Statement {
+        Statement {
+            sql: String::with_capacity(512),
+            binds: vec![Bind::Int(access.tenant.0)],
+        }
+    }
+
+    pub(super) fn push(&mut self, fixed: &'static str) -> &mut Statement {
+        self.sql.push_str(fixed);
+        self
+    }
+
+    pub(super) fn bind(&mut self, bind: Bind) -> &mut Statement {
+        self.binds.push(bind);
+        self.sql.push('$');
+        self.sql.push_str(&self.binds.len().to_string());
+        self
+    }
+
+    pub(super) fn instant(&mut self, instant: Instant) -> &mut Statement {
+        // Text, because a float of seconds cannot hold every millisecond; years that four
+        // digits cannot show lie beyond anything stored.
+        let text = instant.to_string();
+        let text = match (
+            text.len() == Instant::TEXT_LENGTH,
+            instant.milliseconds() < 0,
+        ) {
+            (true, _) if !text.starts_with("0000") => text,
+            (_, true) => "0001-01-01T00:00:00Z".to_owned(),
+            (_, false) => "9999-12-31T23:59:59.999Z".to_owned(),
+        };
+        self.bind(Bind::Text(text)).push("::text::timestamptz")
+    }
+
+    pub(super) fn numeric(&mut self, decimal: &str) -> &mut Statement {
+        self.bind(Bind::Text(decimal.to_owned()))
+            .push("::text::numeric")
+    }
+}
+
+/// A limit as the database takes it.
+pub(super) fn at_most(limit: usize) -> i64 {
+    i64::try_from(limit).unwrap_or(i64::MAX)
+}
