@@ -63,7 +63,7 @@ fn stop_with_us(cluster: &Cluster, folder: &std::path::Path) {
         .arg("-c")
         .arg("cat >/dev/null; kill -QUIT \"$1\"; while kill -0 \"$1\" 2>/dev/null; do sleep 0.1; done; rm -rf \"$2\"")
         .arg("sh")
-        .arg(cluster.pid().to_string())
+        .arg(cluster.pid().expect("it runs").to_string())
         .arg(folder)
         .stdin(Stdio::piped())
         .stdout(Stdio::null())

@@ -29,7 +29,7 @@ static SHARED: LazyLock<(Arc<Definitions>, Arc<Registry>, Arc<Validator>)> = Laz
     let definitions = Definitions::r4();
     let registry = Registry::new(definitions.clone()).expect("the registry of R4 compiles");
     let validator = Validator::new(definitions.clone());
-    (definitions, Arc::new(registry), Arc::new(validator))
+    (definitions, Arc::new(registry), validator)
 });
 
 /// A server of one test.
