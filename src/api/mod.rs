@@ -107,8 +107,11 @@ pub fn router(hub: Arc<Hub>) -> Router {
     }))
 }
 
+/// How long requests in flight may go on once the server is asked to stop.
+const GRACE: Duration = Duration::from_secs(30);
+
 /// Serves until `shutdown` completes, then finishes the requests in flight, for which they
-/// have `grace`.
+/// have 30 seconds.
 ///
 /// # Errors
 /// What the listener says; accepting goes on through the passing ones.
@@ -116,7 +119,6 @@ pub async fn serve(
     listener: TcpListener,
     router: Router,
     shutdown: impl Future<Output = ()> + Send + 'static,
-    grace: Duration,
 ) -> io::Result<()> {
     let listener = listener.tap_io(|stream| {
         // Without it a small answer may wait for the acknowledgement of the one before.
@@ -132,14 +134,14 @@ pub async fn serve(
     };
     let too_long = async move {
         match begun.await {
-            Ok(()) => tokio::time::sleep(grace).await,
+            Ok(()) => tokio::time::sleep(GRACE).await,
             Err(_) => std::future::pending().await,
         }
     };
     tokio::select! {
         served = async { axum::serve(listener, router).with_graceful_shutdown(signal).await } => served,
         () = too_long => {
-            tracing::warn!(grace.seconds = grace.as_secs(), "requests in flight were cut off");
+            tracing::warn!(grace.seconds = GRACE.as_secs(), "requests in flight were cut off");
             Ok(())
         }
     }
