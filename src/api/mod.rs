@@ -107,11 +107,8 @@ pub fn router(hub: Arc<Hub>) -> Router {
     }))
 }
 
-/// How long requests in flight may go on once the server is asked to stop.
-const GRACE: Duration = Duration::from_secs(30);
-
 /// Serves until `shutdown` completes, then finishes the requests in flight, for which they
-/// have 30 seconds.
+/// have `grace`.
 ///
 /// # Errors
 /// What the listener says; accepting goes on through the passing ones.
@@ -119,6 +116,7 @@ pub async fn serve(
     listener: TcpListener,
     router: Router,
     shutdown: impl Future<Output = ()> + Send + 'static,
+    grace: Duration,
 ) -> io::Result<()> {
     let listener = listener.tap_io(|stream| {
         // Without it a small answer may wait for the acknowledgement of the one before.
@@ -134,14 +132,14 @@ pub async fn serve(
     };
     let too_long = async move {
         match begun.await {
-            Ok(()) => tokio::time::sleep(GRACE).await,
+            Ok(()) => tokio::time::sleep(grace).await,
             Err(_) => std::future::pending().await,
         }
     };
     tokio::select! {
         served = async { axum::serve(listener, router).with_graceful_shutdown(signal).await } => served,
         () = too_long => {
-            tracing::warn!(grace.seconds = GRACE.as_secs(), "requests in flight were cut off");
+            tracing::warn!(grace.seconds = grace.as_secs(), "requests in flight were cut off");
             Ok(())
         }
     }
