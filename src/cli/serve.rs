@@ -110,7 +110,7 @@ pub async fn open_hub(
     let definitions = Definitions::r4();
     Ok(Arc::new(Hub {
         store,
-        registry: Registry::new(&definitions),
+        registry: Arc::new(Registry::new(definitions.clone())?),
         validator: Validator::new(definitions.clone()),
         definitions,
         settings: Settings {
