@@ -1,4 +1,5 @@
 //! The one integration-test binary: HTTP on the real router, a real PostgreSQL behind it.
 
+mod api;
 mod harness;
 mod rest;
