@@ -108,10 +108,11 @@ pub async fn open_hub(
     };
     let store = Store::connect(connect, &store).await?;
     let definitions = Definitions::r4();
+    let registry = Registry::new(definitions.clone()).map_err(Failure::new)?;
     Ok(Arc::new(Hub {
         store,
-        registry: Registry::new(&definitions),
-        validator: Validator::new(definitions.clone()),
+        registry: Arc::new(registry),
+        validator: Arc::new(Validator::new(definitions.clone())),
         definitions,
         settings: Settings {
             base: format!("{url}/fhir"),
