@@ -112,7 +112,7 @@ pub async fn open_hub(
     Ok(Arc::new(Hub {
         store,
         registry: Arc::new(registry),
-        validator: Arc::new(Validator::new(definitions.clone())),
+        validator: Validator::new(definitions.clone()),
         definitions,
         settings: Settings {
             base: format!("{url}/fhir"),

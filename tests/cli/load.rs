@@ -9,7 +9,14 @@ fn demo() -> PathBuf {
 }
 
 async fn load(data: &Path, paths: &[&Path], flags: &[&str]) -> Output {
-    run(andiron().arg("load").args(paths).arg("--data-dir").arg(data).args(flags).current_dir(data)).await
+    run(andiron()
+        .arg("load")
+        .args(paths)
+        .arg("--data-dir")
+        .arg(data)
+        .args(flags)
+        .current_dir(data))
+    .await
 }
 
 fn said(output: &Output) -> String {
@@ -19,8 +26,15 @@ fn said(output: &Output) -> String {
 /// The numbers behind a name in the table at the end.
 fn counts(output: &Output, name: &str) -> Vec<u64> {
     let table = text(&output.stdout);
-    let row = table.lines().find(|line| line.split_whitespace().next() == Some(name));
-    let numbers = row.map(|row| row.split_whitespace().skip(1).flat_map(str::parse).collect());
+    let row = table
+        .lines()
+        .find(|line| line.split_whitespace().next() == Some(name));
+    let numbers = row.map(|row| {
+        row.split_whitespace()
+            .skip(1)
+            .flat_map(str::parse)
+            .collect()
+    });
     numbers.unwrap_or_default()
 }
 
@@ -43,7 +57,11 @@ async fn files_are_loaded_once_in_whatever_order_they_need() {
 
     let second = load(data.path(), &[&files], &[]).await;
     assert!(second.status.success(), "{}", said(&second));
-    assert!(said(&second).contains("8 files were loaded before"), "{}", said(&second));
+    assert!(
+        said(&second).contains("8 files were loaded before"),
+        "{}",
+        said(&second)
+    );
 
     let again = load(data.path(), &[&files], &["--again"]).await;
     assert_eq!(counts(&again, "total"), [0, 201], "{}", said(&again));
@@ -59,22 +77,38 @@ async fn each_failure_is_told_and_the_rest_is_loaded() {
     write(
         "a.ndjson",
         concat!(
-            r#"{"resourceType":"Basic","id":"fine","code":{"text":"x"},"subject":{"reference":"Patient/p"}}"#, "\n",
-            r#"{"resourceType":"Basic","id":"bad","code":{"text":"x"},"nonsense":1}"#, "\n",
+            r#"{"resourceType":"Basic","id":"fine","code":{"text":"x"},"subject":{"reference":"Patient/p"}}"#,
+            "\n",
+            r#"{"resourceType":"Basic","id":"bad","code":{"text":"x"},"nonsense":1}"#,
+            "\n",
             "not json\n",
-            r#"{"resourceType":"Basic","id":"lost","code":{"text":"x"},"subject":{"reference":"Patient/nobody"}}"#, "\n",
+            r#"{"resourceType":"Basic","id":"lost","code":{"text":"x"},"subject":{"reference":"Patient/nobody"}}"#,
+            "\n",
         ),
     );
-    write("b.json", r#"{"resourceType":"Bundle","type":"collection","entry":[{"resource":{"resourceType":"Patient","id":"p"}}]}"#);
-    write("c.json", r#"{"resourceType":"Bundle","type":"transaction","entry":[
+    write(
+        "b.json",
+        r#"{"resourceType":"Bundle","type":"collection","entry":[{"resource":{"resourceType":"Patient","id":"p"}}]}"#,
+    );
+    write(
+        "c.json",
+        r#"{"resourceType":"Bundle","type":"transaction","entry":[
         {"resource":{"resourceType":"Patient"},"request":{"method":"POST","url":"Patient"}},
-        {"resource":{"resourceType":"Patient","nonsense":1},"request":{"method":"POST","url":"Patient"}}]}"#);
+        {"resource":{"resourceType":"Patient","nonsense":1},"request":{"method":"POST","url":"Patient"}}]}"#,
+    );
     let output = load(data.path(), &[&files], &[]).await;
     let said = said(&output);
     assert_eq!(output.status.code(), Some(1), "{said}");
     assert_eq!(counts(&output, "total"), [2, 0], "{said}");
     assert_eq!(counts(&output, "Basic"), [1, 0], "{said}");
-    for says in ["a.ndjson: line 2: ", "a.ndjson: line 3: ", "a.ndjson: line 4: ", "c.json: ", "entry[1]", "4 failures"] {
+    for says in [
+        "a.ndjson: line 2: ",
+        "a.ndjson: line 3: ",
+        "a.ndjson: line 4: ",
+        "c.json: ",
+        "entry[1]",
+        "4 failures",
+    ] {
         assert!(said.contains(says), "{says}: {said}");
     }
 }
@@ -95,5 +129,9 @@ async fn a_running_server_is_loaded_over_http() {
 
     let nobody = load(data.path(), &[&demo()], &["--server", "http://127.0.0.1:9"]).await;
     assert_eq!(nobody.status.code(), Some(1));
-    assert!(said(&nobody).contains("cannot reach the server"), "{}", said(&nobody));
+    assert!(
+        said(&nobody).contains("cannot reach the server"),
+        "{}",
+        said(&nobody)
+    );
 }

@@ -27,7 +27,9 @@ pub fn andiron() -> Command {
 /// Runs a command to its end.
 pub async fn run(command: &mut Command) -> Output {
     let output = tokio::time::timeout(PATIENCE, command.output()).await;
-    output.expect("the command ends in time").expect("the program runs")
+    output
+        .expect("the command ends in time")
+        .expect("the program runs")
 }
 
 pub fn text(bytes: &[u8]) -> String {
@@ -67,7 +69,9 @@ impl Serving {
             .await
             .expect("it listens in time")
             .expect("its output can be read");
-        let url = line.strip_prefix("listening on ").expect("the line that scripts wait for");
+        let url = line
+            .strip_prefix("listening on ")
+            .expect("the line that scripts wait for");
         Serving {
             child,
             stdout,
@@ -79,7 +83,9 @@ impl Serving {
     pub async fn get(&self, path: &str) -> (u16, Value) {
         // Cryptography has to be chosen once per process, even for plain HTTP.
         let _ = rustls::crypto::ring::default_provider().install_default();
-        let response = reqwest::get(format!("{}{path}", self.url)).await.expect("it answers");
+        let response = reqwest::get(format!("{}{path}", self.url))
+            .await
+            .expect("it answers");
         let status = response.status().as_u16();
         (status, response.json().await.unwrap_or_default())
     }
@@ -91,10 +97,15 @@ impl Serving {
         kill_process(pid, Signal::TERM).expect("it can be signalled");
         let mut rest = String::new();
         let ended = async {
-            self.stdout.read_to_string(&mut rest).await.expect("its output can be read");
+            self.stdout
+                .read_to_string(&mut rest)
+                .await
+                .expect("its output can be read");
             self.child.wait().await.expect("it can be waited for")
         };
-        let status = tokio::time::timeout(PATIENCE, ended).await.expect("it stops in time");
+        let status = tokio::time::timeout(PATIENCE, ended)
+            .await
+            .expect("it stops in time");
         (status, rest)
     }
 }
