@@ -161,7 +161,7 @@ fn unknown(code: &str, context: &Context<'_>) -> Problem {
 }
 
 fn parse_modifier(parameter: &Parameter, text: &str) -> Result<Modifier, Problem> {
-    Modifier::parse(parameter.kind, text).ok_or_else(|| {
+    Modifier::parse(parameter.kind, text).map_err(|_| {
         let hint = match MODIFIERS.contains(&text) {
             true => String::new(),
             false => suggest::hint(text, MODIFIERS.into_iter()),
