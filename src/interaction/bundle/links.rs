@@ -211,7 +211,8 @@ pub fn conditional_references(text: &str) -> Vec<String> {
         let literal = &value[..end];
         if literal.contains('?')
             && let Ok(Value::String(reference)) = json::parse(literal.as_bytes(), 1)
-            && !reference.contains("://")
+            // An absolute URL is another server's; a `://` in the criteria is part of a value.
+            && reference.split('?').next().is_some_and(|target| !target.contains("://"))
         {
             found.push(reference);
         }
@@ -243,10 +244,11 @@ mod tests {
     #[test]
     fn conditional_references_are_found_in_text() {
         let text = r#"{"subject":{"reference" : "Patient?identifier=a|b"},"x":{"reference":"Patient/1"},
-            "note":"\"reference\":\"Fake?x=1\"","y":{"reference":"Org?name=\"q\""}}"#;
+            "note":"\"reference\":\"Fake?x=1\"","y":{"reference":"Org?name=\"q\""},
+            "z":{"reference":"Org?identifier=http://s|v"},"o":{"reference":"http://o/Org?x=y"}}"#;
         assert_eq!(
             conditional_references(text),
-            ["Patient?identifier=a|b", "Org?name=\"q\""]
+            ["Patient?identifier=a|b", "Org?name=\"q\"", "Org?identifier=http://s|v"]
         );
     }
 
