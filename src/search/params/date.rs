@@ -55,7 +55,9 @@ fn span(node: &Node<'_>) -> Option<Span> {
             let low = parse(Some(value))?.low;
             Some(Span { low, high: low + 1 })
         }
-        _ => parse(Some(value)),
+        "date" | "dateTime" => parse(Some(value)),
+        // Procedure.performed may be a string, an Age or a Range: no date is read from those.
+        _ => None,
     }
 }
 
