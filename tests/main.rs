@@ -4,3 +4,4 @@ mod api;
 mod cli;
 mod harness;
 mod rest;
+mod search;
