@@ -9,9 +9,9 @@ use super::Hub;
 use crate::access::Access;
 use crate::error::{Category, Error, Result};
 use crate::fhir::bundle::{Entry, Outgoing, Response};
+use crate::fhir::date::Span;
 use crate::fhir::{Instant, Method, ResourceType, Version};
 use crate::search::index::resource_key;
-use crate::search::params::date;
 use crate::storage::history::{Place, Window, of_instance, of_types};
 use sqlx::PgConnection;
 
@@ -108,7 +108,10 @@ pub async fn history_in(
         bundle_type: "history",
         total,
         links,
-        entries: found.iter().map(|placed| entry(hub, &placed.version)).collect(),
+        entries: found
+            .iter()
+            .map(|placed| entry(hub, &placed.version))
+            .collect(),
     })
 }
 
@@ -181,17 +184,15 @@ fn parse(hub: &Hub, pairs: &[(String, String)]) -> Result<Asked> {
                 asked.count = count.min(limits.max_page_size);
             }
             "_since" => {
-                let range = date::interval(value)
+                let span = Span::parse(value)
                     .ok_or_else(|| bad(name, "an instant such as 2026-03-03T10:00:00Z", value))?;
-                asked.since = Some(Instant::from_microseconds(range.0));
+                asked.since = Some(Instant::from_microseconds(span.low));
             }
             "_at" => {
-                let range = date::interval(value)
-                    .ok_or_else(|| bad(name, "a date or an instant", value))?;
-                let (start, end) = (
-                    Instant::from_microseconds(range.0),
-                    Instant::from_microseconds(range.1),
-                );
+                let span =
+                    Span::parse(value).ok_or_else(|| bad(name, "a date or an instant", value))?;
+                let start = Instant::from_microseconds(span.low);
+                let end = Instant::from_microseconds(span.high);
                 // An instant lasts a millisecond here.
                 let end = end.max(Instant::from_milliseconds(start.milliseconds() + 1));
                 asked.at = Some((start, end));
@@ -228,7 +229,8 @@ fn link(hub: &Hub, scope: &Scope, asked: &Asked, page: Option<Place>) -> String 
     let mut separator = '?';
     let place = page.map(|place| ("_page".to_owned(), write_place(place)));
     for (name, value) in asked.echo.iter().cloned().chain(place) {
-        let value = percent_encoding::utf8_percent_encode(&value, percent_encoding::NON_ALPHANUMERIC);
+        let value =
+            percent_encoding::utf8_percent_encode(&value, percent_encoding::NON_ALPHANUMERIC);
         url.push(separator);
         url.push_str(&format!("{name}={value}"));
         separator = '&';

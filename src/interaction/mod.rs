@@ -33,8 +33,8 @@ use std::sync::Arc;
 pub struct Hub {
     pub store: Store,
     pub definitions: Arc<Definitions>,
-    pub registry: Registry,
-    pub validator: Validator,
+    pub registry: Arc<Registry>,
+    pub validator: Arc<Validator>,
     pub settings: Settings,
 }
 

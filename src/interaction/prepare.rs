@@ -10,6 +10,7 @@ use crate::error::{Category, Error, Issue, Result};
 use crate::fhir::reference::Target;
 use crate::fhir::{Draft, Id, Method, ResourceType, json};
 use crate::search::index::resource_key;
+use crate::search::literal_references::literal_references;
 use crate::storage::writer::{Next, Pointer};
 use serde_json::{Map, Value};
 
@@ -152,22 +153,25 @@ fn pointers(hub: &Hub, resource_type: ResourceType, resource: &Value) -> Result<
         && !matches!(resource_type.name(), "AuditEvent" | "Provenance");
     let mut pointers = Vec::new();
     let mut issues = Vec::new();
-    for (path, text) in hub.registry.references_in(resource_type, resource) {
-        match Target::parse(text, base) {
+    for (path, target) in literal_references(resource, base) {
+        match target {
             Target::Local { resource_type, id, .. } if checked => pointers.push(Pointer {
                 resource_type,
                 key: resource_key(resource_type, id),
                 path,
-                text: text.to_owned(),
+                text: format!("{resource_type}/{id}"),
             }),
-            Target::Conditional { .. } => issues.push(
+            Target::Conditional { resource_type, query } => issues.push(
                 Issue::error(
                     "processing",
-                    format!("expected a plain reference but found {text}: conditional references are resolved in transactions only"),
+                    format!(
+                        "expected a plain reference but found {resource_type}?{query}: \
+                         conditional references are resolved in transactions only"
+                    ),
                 )
                 .at(path),
             ),
-            Target::Malformed(_) if checked => issues.push(
+            Target::Malformed(text) if checked => issues.push(
                 Issue::error(
                     "value",
                     format!("expected a reference such as Patient/123 or an absolute URL but found {text:?}"),

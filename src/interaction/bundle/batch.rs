@@ -43,9 +43,11 @@ pub async fn process(
     };
     let mut entries = Vec::with_capacity(requests.len());
     for group in requests.chunk_by(same_kind) {
-        let answers = futures::stream::iter(group)
-            .map(|request| one(hub, access, request, &names, preference))
-            .buffered(AT_ONCE);
+        let mut answers = Vec::with_capacity(group.len());
+        for request in group {
+            answers.push(one(hub, access, request, &names, preference));
+        }
+        let answers = futures::stream::iter(answers).buffered(AT_ONCE);
         entries.extend(answers.collect::<Vec<Entry>>().await);
     }
     Ok(Outgoing {
@@ -102,8 +104,14 @@ async fn perform(
             resource_type,
             if_none_exist,
         } => {
-            let written =
-                create::create(hub, access, *resource_type, body(), if_none_exist.as_deref()).await?;
+            let written = create::create(
+                hub,
+                access,
+                *resource_type,
+                body(),
+                if_none_exist.as_deref(),
+            )
+            .await?;
             Ok(answer(hub, &written, preference))
         }
         Action::Update {
@@ -144,7 +152,9 @@ fn refuse_links(text: &str, own: Option<&str>, names: &HashSet<&str>) -> Result<
         Some(name) => Err(Error::coded(
             Category::Invalid,
             "processing",
-            format!("expected entries of a batch to be independent but this one refers to {name}; use a transaction"),
+            format!(
+                "expected entries of a batch to be independent but this one refers to {name}; use a transaction"
+            ),
         )),
         None => Ok(()),
     }

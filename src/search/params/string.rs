@@ -1,0 +1,222 @@
+//! String: text, by default from its beginning, without case and accents.
+//! <https://hl7.org/fhir/R4/search.html#string>
+//!
+//! [`normalise`] makes both sides comparable: compatibility decomposition, no combining
+//! marks, lower case, no punctuation (dashes, slashes and underscores become spaces), single spaces.
+//!
+//! A HumanName gives a row for each family, given, prefix, suffix and text, an Address for
+//! each line, city, district, state, postal code, country and text. Of names and addresses
+//! each later word also begins a row, so that `Quinones` finds `Carreno Quinones`; other
+//! strings are found from their beginning only.
+//!
+//! A text of any length is found by any length of query: the row of a long one holds its
+//! beginning for the index and all of it beside. Rows that begin at a later word hold their
+//! beginning only.
+//! `phonetic` parameters are answered like names.
+
+use super::{Modifier, Sink, either, escape};
+use crate::error::Issue;
+use crate::fhirpath::{Item, Node};
+use crate::search::index::{StringRow, string_value};
+use crate::search::plan::{Predicate, StringTest};
+use crate::search::registry::Parameter;
+use serde_json::Value;
+use unicode_normalization::UnicodeNormalization;
+use unicode_normalization::char::is_combining_mark;
+
+const NAME_PARTS: [&str; 5] = ["family", "given", "prefix", "suffix", "text"];
+const ADDRESS_PARTS: [&str; 7] = [
+    "line",
+    "city",
+    "district",
+    "state",
+    "postalCode",
+    "country",
+    "text",
+];
+
+/// Puts the rows of the items into the slot.
+pub fn extract(items: &[Item<'_>], sink: &mut Sink<'_>) {
+    for item in items {
+        match item {
+            Item::Node(node) => extract_node(node, sink),
+            Item::String(text) => push(text, false, sink),
+            _ => {}
+        }
+    }
+}
+
+fn extract_node(node: &Node<'_>, sink: &mut Sink<'_>) {
+    let Some(value) = node.value else {
+        return;
+    };
+    match node.node_type.key.as_str() {
+        "HumanName" => NAME_PARTS
+            .iter()
+            .for_each(|part| push_part(value.get(part), sink)),
+        "Address" => ADDRESS_PARTS
+            .iter()
+            .for_each(|part| push_part(value.get(part), sink)),
+        "CodeableConcept" => {
+            push_part(value.get("text"), sink);
+            let codings = value.get("coding").and_then(Value::as_array);
+            for coding in codings.into_iter().flatten() {
+                push_part(coding.get("display"), sink);
+            }
+        }
+        _ => {
+            let of_name = node
+                .choice
+                .is_some_and(|choice| choice.owner == "HumanName");
+            if let Value::String(text) = value {
+                push(text, of_name, sink);
+            }
+        }
+    }
+}
+
+fn push_part(part: Option<&Value>, sink: &mut Sink<'_>) {
+    match part {
+        Some(Value::String(text)) => push(text, true, sink),
+        Some(Value::Array(texts)) => {
+            for text in texts.iter().filter_map(Value::as_str) {
+                push(text, true, sink);
+            }
+        }
+        _ => {}
+    }
+}
+
+fn push(text: &str, by_word: bool, sink: &mut Sink<'_>) {
+    let normal = normalise(text);
+    let row = |from: &str, whole: bool| {
+        let value = string_value(from);
+        StringRow {
+            slot: sink.slot.row(),
+            value: value.to_owned(),
+            whole: (whole && value.len() < from.len()).then(|| from.to_owned()),
+            exact: text.to_owned(),
+        }
+    };
+    if by_word {
+        let words = normal.match_indices(' ');
+        let later: Vec<StringRow> = words.map(|(at, _)| row(&normal[at + 1..], false)).collect();
+        sink.rows.strings.extend(later);
+    }
+    let first = row(&normal, true);
+    sink.rows.strings.push(first);
+}
+
+/// The form in which texts are compared.
+pub fn normalise(text: &str) -> String {
+    let mut plain = String::with_capacity(text.len());
+    let mut pending_space = false;
+    let mut push = |c: char| {
+        if c.is_whitespace() || is_separator(c) {
+            pending_space = true;
+        } else if !is_punctuation(c) {
+            if pending_space && !plain.is_empty() {
+                plain.push(' ');
+            }
+            pending_space = false;
+            push_folded(c, &mut plain);
+        }
+    };
+    if text.is_ascii() {
+        text.chars().for_each(&mut push);
+    } else {
+        text.nfkd()
+            .filter(|c| !is_combining_mark(*c))
+            .for_each(&mut push);
+    }
+    plain
+}
+
+/// Lower case, and plain letters for those that Unicode does not decompose.
+fn push_folded(c: char, out: &mut String) {
+    for c in c.to_lowercase() {
+        match c {
+            'ß' => out.push_str("ss"),
+            'æ' => out.push_str("ae"),
+            'œ' => out.push_str("oe"),
+            'ø' => out.push('o'),
+            'ł' => out.push('l'),
+            'đ' | 'ð' => out.push('d'),
+            'ħ' => out.push('h'),
+            'ı' => out.push('i'),
+            'ς' => out.push('σ'),
+            // İ becomes i and a dot above it.
+            c if is_combining_mark(c) => {}
+            c => out.push(c),
+        }
+    }
+}
+
+fn is_separator(c: char) -> bool {
+    matches!(c, '-' | '/' | '_' | '\u{2010}'..='\u{2015}' | '\u{2212}')
+}
+
+fn is_punctuation(c: char) -> bool {
+    // ASCII, Latin-1, general and CJK punctuation, and control characters. Symbols stay.
+    c.is_ascii_punctuation()
+        || c.is_control()
+        || matches!(c, '¡' | '§' | '«' | '¶' | '·' | '»' | '¿' | '´' | '¨')
+        || matches!(c, '\u{2000}'..='\u{206F}' | '\u{3001}'..='\u{3003}' | '\u{3008}'..='\u{3011}')
+        || matches!(c, 'ʼ' | 'ʹ' | '\u{FEFF}')
+}
+
+/// The predicate of one value, with `:exact` or `:contains` where given.
+///
+/// # Errors
+/// A bad escape.
+pub fn compile(
+    parameter: &Parameter,
+    modifier: Option<&Modifier>,
+    value: &str,
+) -> Result<Predicate, Issue> {
+    let text = escape::unescape(value)?;
+    let normal = normalise(&text);
+    if modifier != Some(&Modifier::Exact) && normal.is_empty() {
+        // Nothing but punctuation: it would be the beginning of everything.
+        return Ok(Predicate::Nothing);
+    }
+    let branches = parameter.branches.iter().map(|branch| match modifier {
+        Some(Modifier::Exact) => in_slot(branch.slot.row(), StringTest::Exactly(text.clone())),
+        Some(Modifier::Contains) => {
+            in_slot(branch.slot.row(), StringTest::Contains(normal.clone()))
+        }
+        _ => in_slot(branch.slot.row(), StringTest::StartsWith(normal.clone())),
+    });
+    Ok(either(branches.collect()))
+}
+
+fn in_slot(slot: i32, test: StringTest) -> Predicate {
+    Predicate::String { slot, test }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn texts_are_normalised() {
+        for (text, normal) in [
+            ("Kaśka", "kaska"),
+            ("  O'Brien,  St. Mary-Anne ", "obrien st mary anne"),
+            ("Ångström", "angstrom"),
+            ("Straße", "strasse"),
+            ("STRASSE", "strasse"),
+            ("ΣΊΣΥΦΟΣ", "σισυφοσ"),
+            ("Łódź Øre", "lodz ore"),
+            ("İstanbul", "istanbul"),
+            ("ﬁn ＦＵＬＬ", "fin full"),
+            ("王小明", "王小明"),
+            ("\u{1F642} ok", "\u{1F642} ok"),
+            ("...", ""),
+            ("a\u{301}b", "ab"),
+            ("tab\tand\nline", "tab and line"),
+        ] {
+            assert_eq!(normalise(text), normal, "{text}");
+        }
+    }
+}
