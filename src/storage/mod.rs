@@ -118,7 +118,10 @@ impl Store {
     /// Whether the database answers, within two seconds.
     pub async fn is_ready(&self) -> bool {
         let ask = sqlx::query("SELECT 1").execute(&self.pool);
-        matches!(tokio::time::timeout(Duration::from_secs(2), ask).await, Ok(Ok(_)))
+        matches!(
+            tokio::time::timeout(Duration::from_secs(2), ask).await,
+            Ok(Ok(_))
+        )
     }
 
     /// Bytes on disk of the whole database.

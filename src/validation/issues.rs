@@ -5,10 +5,12 @@
 //! <https://hl7.org/fhir/R4/valueset-issue-type.html>. Finding the problems is not done here
 //! (`walk`).
 
+use std::collections::BTreeSet;
+
 use serde_json::Value;
 
 use super::primitive::Primitive;
-use crate::definitions::TypeInfo;
+use crate::definitions::{CodeSet, TypeInfo};
 use crate::error::Issue;
 use crate::fhir::ResourceType;
 
@@ -54,16 +56,20 @@ pub(super) fn bad_value(primitive: Primitive, value: &Value) -> Issue {
 }
 
 /// A code that its required binding does not have.
-pub(super) fn bad_code(codes: &[String], found: &str) -> Issue {
-    let list = match nearest(found, codes.iter().map(String::as_str)) {
+pub(super) fn bad_code(codes: &CodeSet, found: &str) -> Issue {
+    let known: BTreeSet<&str> = codes.iter().map(|(_, code)| code).collect();
+    let wanted = match nearest(found, known.iter().copied()) {
         Some(near) => format!("`{near}`, or another code of its value set"),
-        None if codes.len() <= MOST_CODES => format!("one of {}", codes.join(", ")),
-        None => format!("one of the {} codes of its value set", codes.len()),
+        None if known.len() <= MOST_CODES => {
+            format!(
+                "one of {}",
+                known.into_iter().collect::<Vec<_>>().join(", ")
+            )
+        }
+        None => format!("one of the {} codes of its value set", known.len()),
     };
-    Issue::error(
-        "code-invalid",
-        format!("expected {list} but found {}", shown(found)),
-    )
+    let text = format!("expected {wanted} but found {}", shown(found));
+    Issue::error("code-invalid", text)
 }
 
 /// A member that the type does not have.
