@@ -90,11 +90,12 @@ impl World {
             .expect("the date is stored");
         }
         for row in &rows.strings {
-            query("INSERT INTO string_entry (tenant, slot, key, value, exact) VALUES (1, $1, $2, $3, $4)")
+            query("INSERT INTO string_entry (tenant, slot, key, value, exact, whole) VALUES (1, $1, $2, $3, $4, $5)")
                 .bind(row.slot)
                 .bind(key)
                 .bind(&row.value)
                 .bind(&row.exact)
+            .bind(&row.whole)
                 .execute(&mut self.connection)
                 .await
                 .expect("the string is stored");

@@ -1,7 +1,8 @@
 //! What must hold of a row of a date, a string or a quantity: conditions on `d`.
 
 use super::statement::{Bind, Statement};
-use crate::search::params::string::{LONGEST, normalise};
+use crate::search::index::string_value;
+use crate::search::params::string::normalise;
 use crate::search::plan::{Predicate, RangeTest, RowTable, StringTest, UnitTest};
 
 pub(super) fn row_table(predicate: &Predicate) -> Option<RowTable> {
@@ -149,6 +150,15 @@ fn range<T>(
 
 fn string(statement: &mut Statement, test: &StringTest) {
     match test {
+        // A row's value is cut; all of a long text is beside it.
+        StringTest::StartsWith(prefix) if string_value(prefix).len() < prefix.len() => {
+            statement
+                .push("d.value = ")
+                .bind(Bind::Text(string_value(prefix).to_owned()))
+                .push(" AND starts_with(d.whole, ")
+                .bind(Bind::Text(prefix.clone()))
+                .push(")");
+        }
         StringTest::StartsWith(prefix) => {
             statement
                 .push("d.value >= ")
@@ -159,13 +169,14 @@ fn string(statement: &mut Statement, test: &StringTest) {
         }
         StringTest::Contains(part) => {
             statement
-                .push("strpos(d.value, ")
+                .push("strpos(coalesce(d.whole, d.value), ")
                 .bind(Bind::Text(part.clone()))
                 .push(") > 0");
         }
         StringTest::Exactly(value) => {
             // Its normal form finds it in the index.
-            let normal = normalise(value).chars().take(LONGEST).collect();
+            let normal = normalise(value);
+            let normal = string_value(&normal).to_owned();
             statement.push("d.value = ").bind(Bind::Text(normal));
             statement
                 .push(" AND d.exact = ")
