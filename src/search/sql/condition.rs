@@ -15,6 +15,11 @@ pub(super) fn conditions(statement: &mut Statement, plan: &Plan, access: &Access
         of_types(statement, &plan.types);
     }
     statement.push(" AND r.body IS NOT NULL");
+    filter(statement, plan, access);
+}
+
+/// The filter alone, after other conditions.
+pub(super) fn filter(statement: &mut Statement, plan: &Plan, access: &Access) {
     match &plan.filter {
         Predicate::Everything => {}
         Predicate::And(parts) => {

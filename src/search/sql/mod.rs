@@ -17,10 +17,10 @@ mod tests;
 pub use page::{Part, page};
 pub use statement::{Bind, Statement};
 
-use super::plan::Plan;
+use super::plan::{Plan, Predicate};
 use crate::access::Access;
 use crate::fhir::ResourceType;
-use condition::conditions;
+use condition::{conditions, filter};
 use statement::at_most;
 
 /// The columns of a page: a version, its key, and its value in the order.
@@ -54,15 +54,38 @@ pub fn estimate(plan: &Plan, access: &Access) -> Statement {
     statement
 }
 
-/// Key and id of the first matches: columns `key`, `id`.
+/// Key and id of matches in no order: columns `key`, `id`.
+///
+/// Criteria mean one resource or none, so that the limit must not tempt the planner into
+/// reading the table in its order until it has met two: the matches are found first, and
+/// where entries find them, tenant and type are said so that no index is read for them.
 pub fn keys(plan: &Plan, limit: usize, access: &Access) -> Statement {
     let mut statement = Statement::new(access);
-    statement.push("SELECT r.key, r.id FROM resource r WHERE ");
-    conditions(&mut statement, plan, access);
+    statement.push("WITH hit AS MATERIALIZED (SELECT r.key, r.id FROM resource r WHERE ");
+    match (plan.types.as_slice(), has_entries(&plan.filter)) {
+        ([one], true) => {
+            statement
+                .push("r.tenant IS NOT DISTINCT FROM $1 AND r.type IS NOT DISTINCT FROM ")
+                .bind(Bind::Small(one.number()))
+                .push(" AND r.body IS NOT NULL");
+            filter(&mut statement, plan, access);
+        }
+        _ => conditions(&mut statement, plan, access),
+    }
     statement
-        .push(" ORDER BY r.key LIMIT ")
+        .push(") SELECT key, id FROM hit LIMIT ")
         .bind(Bind::Big(at_most(limit)));
     statement
+}
+
+/// Whether entries alone can find what the filter matches.
+fn has_entries(filter: &Predicate) -> bool {
+    let is_list =
+        |part: &Predicate| matches!(part, Predicate::Entries(_) | Predicate::EveryEntry(_));
+    match filter {
+        Predicate::And(parts) => parts.iter().any(is_list),
+        one => is_list(one),
+    }
 }
 
 /// Resources of `source` with one of these entries, beside the columns of a page.

@@ -74,6 +74,23 @@ const SEARCHES: [&str; 17] = [
 ];
 
 #[test]
+fn criteria_are_found_before_they_are_limited() {
+    let found = |text: &str| sql::keys(&query(text).plan, 2, &Access::unrestricted()).sql;
+    assert_eq!(
+        found("Patient?identifier=s|v&gender=male"),
+        "WITH hit AS MATERIALIZED (SELECT r.key, r.id FROM resource r WHERE r.tenant IS NOT \
+         DISTINCT FROM $1 AND r.type IS NOT DISTINCT FROM $2 AND r.body IS NOT NULL AND \
+         r.entries @> $3) SELECT key, id FROM hit LIMIT $4"
+    );
+    assert_eq!(
+        found("Patient?_id=a"),
+        "WITH hit AS MATERIALIZED (SELECT r.key, r.id FROM resource r WHERE r.tenant = $1 AND \
+         r.type = $2 AND r.body IS NOT NULL AND r.key = ANY($3) AND r.id = ANY($4)) SELECT key, \
+         id FROM hit LIMIT $5"
+    );
+}
+
+#[test]
 fn a_position_continues_each_order() {
     let at = |value: Option<&str>| Position {
         value: value.map(str::to_owned),
