@@ -72,6 +72,14 @@ impl ResultName {
         Self::ALL.iter().map(|(name, _)| *name)
     }
 
+    /// As it stands in a query: `_sort`.
+    pub fn text(self) -> &'static str {
+        Self::ALL
+            .iter()
+            .find(|(_, result)| *result == self)
+            .map_or("", |(name, _)| name)
+    }
+
     fn parse(text: &str) -> Option<ResultName> {
         Self::ALL
             .iter()

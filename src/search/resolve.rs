@@ -345,11 +345,10 @@ impl<'a> Draft<'a> {
             }
             Item::Result(name, value) => {
                 if self.seen.contains(&name) {
-                    return Err(Problem::unknown(
-                        "expected a parameter that says how to answer once, but it is repeated; \
-                         the first counts"
-                            .to_owned(),
-                    ));
+                    return Err(Problem::unknown(format!(
+                        "{}: expected it once, but it is repeated; the first counts",
+                        name.text()
+                    )));
                 }
                 self.seen.push(name);
                 self.take_result(name, value)

@@ -5,6 +5,7 @@
 
 mod handling;
 mod includes;
+mod indexes;
 mod paging;
 mod sorting;
 
