@@ -8,7 +8,7 @@
 //! which are `d` where they filter and `s` where they sort. This file does no I/O.
 
 use super::cursor::Position;
-use super::index::{Slot, resource_key};
+use super::index::{Slot, resource_key, string_value};
 use super::plan::{Plan, Predicate, RangeTest, RowTable, Sort, StringTest, UnitTest};
 use crate::access::Access;
 use crate::fhir::{Instant, ResourceType};
@@ -633,6 +633,14 @@ fn range<T>(
 
 fn string(statement: &mut Statement, test: &StringTest) {
     match test {
+        StringTest::StartsWith(prefix) if string_value(prefix).len() < prefix.len() => {
+            statement
+                .push("d.value = ")
+                .bind(Bind::Text(string_value(prefix).to_owned()))
+                .push(" AND starts_with(d.whole, ")
+                .bind(Bind::Text(prefix.clone()))
+                .push(")");
+        }
         StringTest::StartsWith(prefix) => {
             statement
                 .push("d.value >= ")
@@ -643,7 +651,7 @@ fn string(statement: &mut Statement, test: &StringTest) {
         }
         StringTest::Contains(part) => {
             statement
-                .push("strpos(d.value, ")
+                .push("strpos(coalesce(d.whole, d.value), ")
                 .bind(Bind::Text(part.clone()))
                 .push(") > 0");
         }

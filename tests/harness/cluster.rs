@@ -21,7 +21,11 @@ pub async fn database() -> PgConnectOptions {
     let options = CLUSTER.get_or_init(start).await;
     let name = format!("test_{}", COUNT.fetch_add(1, Ordering::Relaxed));
     let _one = COPYING.lock().await;
-    execute(options, &format!("CREATE DATABASE {name} TEMPLATE {TEMPLATE}")).await;
+    execute(
+        options,
+        &format!("CREATE DATABASE {name} TEMPLATE {TEMPLATE}"),
+    )
+    .await;
     options.clone().database(&name)
 }
 

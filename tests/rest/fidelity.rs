@@ -30,12 +30,18 @@ async fn decimals_extensions_order_and_unicode_survive() {
         r#"{"resourceType":"Observation","status":"final","code":{"text":"x"},"valueQuantity":{"value":1.00}}"#,
         r#"{"resourceType":"Observation","valueQuantity":{"value":1e-7,"unit":"é"},"code":{"text":"x"},"status":"final"}"#,
         r#"{"resourceType":"Observation","status":"final","code":{"text":"x"},"component":[{"code":{"text":"a"},"valueQuantity":{"value":1E-22}},{"code":{"text":"b"},"valueQuantity":{"value":1234567890123456789012345678901234567890.10}}]}"#,
-        r#"{"resourceType":"Patient","name":[{"given":["A",null,"B"],"_given":[null,{"id":"x"},null]}],"_birthDate":{"extension":[{"url":"http://hl7.org/fhir/StructureDefinition/data-absent-reason","valueCode":"unknown"}]}}"#,
+        r#"{"resourceType":"Patient","name":[{"given":["A",null,"B"],"_given":[null,{"id":"x","extension":[{"url":"urn:e","valueCode":"c"}]},null]}],"_birthDate":{"extension":[{"url":"http://hl7.org/fhir/StructureDefinition/data-absent-reason","valueCode":"unknown"}]}}"#,
         r#"{"resourceType":"Patient","name":[{"text":"😀 你好 مرحبا \" \\ \n"}],"active":true}"#,
     ] {
         let headers = ["Content-Type: application/fhir+json"];
-        let kind = if text.contains("Patient") { "Patient" } else { "Observation" };
-        let reply = server.send("POST", &format!("/fhir/{kind}"), &headers, text).await;
+        let kind = if text.contains("Patient") {
+            "Patient"
+        } else {
+            "Observation"
+        };
+        let reply = server
+            .send("POST", &format!("/fhir/{kind}"), &headers, text)
+            .await;
         reply.expect(201);
         let id = reply.json()["id"].as_str().expect("an id").to_owned();
         for reply in [
@@ -52,20 +58,36 @@ async fn decimals_extensions_order_and_unicode_survive() {
 async fn the_demo_records_load_twice_and_read_back_equal() {
     let server = Server::start().await;
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("fixtures/demo");
-    let mut files: Vec<_> = std::fs::read_dir(folder).expect("fixtures").flatten().map(|entry| entry.path()).collect();
+    let mut files: Vec<_> = std::fs::read_dir(folder)
+        .expect("fixtures")
+        .flatten()
+        .map(|entry| entry.path())
+        .collect();
     files.sort();
     for turn in 0..2 {
         for file in &files {
             let text = std::fs::read(file).expect("a file");
-            let headers = ["Content-Type: application/fhir+json", "Prefer: return=representation"];
+            let headers = [
+                "Content-Type: application/fhir+json",
+                "Prefer: return=representation",
+            ];
             let reply = server.send("POST", "/fhir", &headers, text.clone()).await;
             reply.expect(200);
             if turn == 1 {
-                assert!(reply.entries().iter().all(|entry| entry["response"]["status"] == "200 OK"), "{}", reply.text());
+                assert!(
+                    reply
+                        .entries()
+                        .iter()
+                        .all(|entry| entry["response"]["status"] == "200 OK"),
+                    "{}",
+                    reply.text()
+                );
             }
         }
     }
-    let totals = server.get("?_type=Patient,Observation&_total=accurate&_count=0").await;
+    let totals = server
+        .get("?_type=Patient,Observation&_total=accurate&_count=0")
+        .await;
     assert_eq!(totals.json()["total"], 8 + 64);
     assert_eq!(server.get("/Patient?name=ibáñez").await.ids().len(), 1);
 }
@@ -108,29 +130,56 @@ async fn official_examples_read_back_equal() {
     let Some(folder) = unpack("suites/r4-examples/r4-4.0.1-examples-json.tar.xz") else {
         return;
     };
-    let step = if std::env::var_os("ANDIRON_WHOLE").is_some() { 1 } else { 7 };
-    let server = Server::with(|settings| settings.integrity = andiron::config::Integrity::Off).await;
+    let step = if std::env::var_os("ANDIRON_WHOLE").is_some() {
+        1
+    } else {
+        7
+    };
+    let server =
+        Server::with(|settings| settings.integrity = andiron::config::Integrity::Off).await;
     let ledger = include_str!("../../conformance/r4-examples-invalid.tsv");
-    let invalid: Vec<&str> = ledger.lines().filter_map(|line| line.split('\t').next()).collect();
+    let invalid: Vec<&str> = ledger
+        .lines()
+        .filter_map(|line| line.split('\t').next())
+        .collect();
     let mut seen = 0;
     for path in files(folder.path()).into_iter().step_by(step) {
-        let name = path.file_name().and_then(|name| name.to_str()).expect("a name").to_owned();
+        let name = path
+            .file_name()
+            .and_then(|name| name.to_str())
+            .expect("a name")
+            .to_owned();
         let text = std::fs::read(&path).expect("a file");
         let Ok(sent) = andiron::fhir::json::parse(&text, 200) else {
-            assert!(invalid.contains(&name.as_str()), "{name} is not JSON and not in the ledger");
+            assert!(
+                invalid.contains(&name.as_str()),
+                "{name} is not JSON and not in the ledger"
+            );
             continue;
         };
         let kind = sent["resourceType"].as_str().expect("a type").to_owned();
-        let headers = ["Content-Type: application/fhir+json", "Prefer: return=minimal"];
-        let reply = server.send("POST", &format!("/fhir/{kind}"), &headers, text).await;
+        let headers = [
+            "Content-Type: application/fhir+json",
+            "Prefer: return=minimal",
+        ];
+        let reply = server
+            .send("POST", &format!("/fhir/{kind}"), &headers, text)
+            .await;
         if invalid.contains(&name.as_str()) {
-            assert!(reply.status >= 400, "{name} is in the ledger but was accepted");
+            assert!(
+                reply.status >= 400,
+                "{name} is in the ledger but was accepted"
+            );
             continue;
         }
         assert_eq!(reply.status, 201, "{name}: {}", reply.text());
         let location = reply.header("location").expect("a location");
-        let path = location.strip_prefix(crate::harness::BASE).expect("our base");
-        let stored = server.get(path.split("/_history").next().expect("a path")).await;
+        let path = location
+            .strip_prefix(crate::harness::BASE)
+            .expect("our base");
+        let stored = server
+            .get(path.split("/_history").next().expect("a path"))
+            .await;
         assert!(same(&sent, &stored.json()), "{name}");
         seen += 1;
     }
@@ -146,16 +195,21 @@ async fn a_synthea_patient_reads_back_equal() {
     };
     let server = Server::start().await;
     let files = files(folder.path());
-    let (first, patients): (Vec<_>, Vec<_>) = files
-        .iter()
-        .partition(|path| path.file_name().and_then(|n| n.to_str()).is_some_and(|n| n.starts_with('0')));
+    let (first, patients): (Vec<_>, Vec<_>) = files.iter().partition(|path| {
+        path.file_name()
+            .and_then(|n| n.to_str())
+            .is_some_and(|n| n.starts_with('0'))
+    });
     let smallest = patients
         .iter()
         .min_by_key(|path| path.metadata().map_or(u64::MAX, |data| data.len()))
         .expect("patients");
     for path in first.into_iter().chain([*smallest]) {
         let text = std::fs::read(path).expect("a file");
-        let headers = ["Content-Type: application/fhir+json", "Prefer: return=representation"];
+        let headers = [
+            "Content-Type: application/fhir+json",
+            "Prefer: return=representation",
+        ];
         let reply = server.send("POST", "/fhir", &headers, text.clone()).await;
         reply.expect(200);
         let sent = andiron::fhir::json::parse(&text, 100).expect("JSON");
@@ -170,7 +224,13 @@ async fn a_synthea_patient_reads_back_equal() {
             assert!(!text.contains("?identifier="), "{text}");
             let (sent, stored) = (&sent["resource"], &answer["resource"]);
             let names = |value: &Value| -> Vec<String> {
-                value.as_object().expect("a resource").keys().filter(|k| *k != "id" && *k != "meta").cloned().collect()
+                value
+                    .as_object()
+                    .expect("a resource")
+                    .keys()
+                    .filter(|k| *k != "id" && *k != "meta")
+                    .cloned()
+                    .collect()
             };
             assert_eq!(names(sent), names(stored));
         }

@@ -22,14 +22,25 @@ async fn each_limit_is_named_in_its_error() {
     reply.expect(413);
     assert!(reply.issues().contains("body-size"));
     let entry = json!({"request": {"method": "GET", "url": "Patient"}});
-    let reply = server.post("", &bundle("batch", vec![entry.clone(), entry.clone(), entry])).await;
+    let reply = server
+        .post(
+            "",
+            &bundle("batch", vec![entry.clone(), entry.clone(), entry]),
+        )
+        .await;
     reply.expect(413);
     assert!(reply.issues().contains("bundle-entries"));
-    let nested = format!("{{\"resourceType\":\"Patient\",\"x\":{}{}}}", "[".repeat(100), "]".repeat(100));
+    let nested = format!(
+        "{{\"resourceType\":\"Patient\",\"x\":{}{}}}",
+        "[".repeat(100),
+        "]".repeat(100)
+    );
     let reply = server.send("POST", "/fhir/Patient", &headers, nested).await;
     reply.expect(400);
     assert!(reply.issues().contains("json-depth"));
-    let reply = server.get(&format!("/Patient?name={}", "x".repeat(600))).await;
+    let reply = server
+        .get(&format!("/Patient?name={}", "x".repeat(600)))
+        .await;
     reply.expect(414);
     assert!(reply.issues().contains("url-length"));
     for n in 0..5 {
@@ -44,8 +55,15 @@ async fn each_limit_is_named_in_its_error() {
 async fn bad_input_is_the_clients_fault_and_says_where() {
     let server = Server::start().await;
     let headers = ["Content-Type: application/fhir+json"];
-    let deep = format!("{}1{}", "{\"extension\":[".repeat(50_000), "]}".repeat(50_000));
-    let extension = (0..600).fold(json!({"url": "urn:x", "valueString": "x"}), |inner, _| json!({"url": "urn:x", "extension": [inner]}));
+    let deep = format!(
+        "{}1{}",
+        "{\"extension\":[".repeat(50_000),
+        "]}".repeat(50_000)
+    );
+    let extension = (0..600).fold(
+        json!({"url": "urn:x", "valueString": "x"}),
+        |inner, _| json!({"url": "urn:x", "extension": [inner]}),
+    );
     let nested = json!({"resourceType": "Patient", "extension": [extension]}).to_string();
     let bodies: Vec<Vec<u8>> = vec![
         b"".to_vec(),
@@ -76,12 +94,18 @@ async fn bad_input_is_the_clients_fault_and_says_where() {
     ];
     for body in bodies {
         let shown = String::from_utf8_lossy(&body[..body.len().min(80)]).into_owned();
-        let reply = server.send("POST", "/fhir/Patient", &headers, body.clone()).await;
+        let reply = server
+            .send("POST", "/fhir/Patient", &headers, body.clone())
+            .await;
         reply.expect(400);
         assert!(!reply.issues().is_empty());
         assert!(reply.header("x-request-id").is_some(), "{shown}");
         let reply = server.send("POST", "/fhir", &headers, body).await;
-        assert!((400..500).contains(&reply.status), "{shown}: {}", reply.status);
+        assert!(
+            (400..500).contains(&reply.status),
+            "{shown}: {}",
+            reply.status
+        );
     }
     assert!(server.get("/Patient").await.ids().is_empty());
 }
@@ -115,7 +139,12 @@ async fn bad_urls_and_values_are_refused() {
         ("/Patient?identifier='%3BDROP%20TABLE%20resource%3B--", 200),
     ] {
         let reply = server.get(path).await;
-        assert!(reply.status == status || (status == 404 && reply.status == 400), "{path}: {} {}", reply.status, reply.text());
+        assert!(
+            reply.status == status || (status == 404 && reply.status == 400),
+            "{path}: {} {}",
+            reply.status,
+            reply.text()
+        );
         if status != 200 {
             assert!(!reply.issues().is_empty());
         }
@@ -129,7 +158,12 @@ async fn long_values_are_written_and_found() {
     let id = server.create(&patient(&long)).await;
     let search = format!("identifier=urn:t|{long}");
     let headers = ["Content-Type: application/x-www-form-urlencoded"];
-    let find = async |form: String| server.send("POST", "/fhir/Patient/_search", &headers, form).await.ids();
+    let find = async |form: String| {
+        server
+            .send("POST", "/fhir/Patient/_search", &headers, form)
+            .await
+            .ids()
+    };
     assert_eq!(find(search.clone()).await, [id.as_str()]);
     let mut other = search.clone();
     other.pop();
@@ -138,16 +172,31 @@ async fn long_values_are_written_and_found() {
     let mut resource = patient("2");
     resource["name"] = json!([{"family": "x".repeat(2_000)}]);
     let named = server.create(&resource).await;
-    assert_eq!(find(format!("family:exact={}", "x".repeat(2_000))).await, [named.as_str()]);
-    assert_eq!(find(format!("family={}", "x".repeat(1_500))).await, [named.as_str()]);
-    assert_eq!(find(format!("family={}", "x".repeat(2_001))).await, Vec::<String>::new());
+    assert_eq!(
+        find(format!("family:exact={}", "x".repeat(2_000))).await,
+        [named.as_str()]
+    );
+    assert_eq!(
+        find(format!("family={}", "x".repeat(1_500))).await,
+        [named.as_str()]
+    );
+    assert_eq!(
+        find(format!("family={}", "x".repeat(2_001))).await,
+        Vec::<String>::new()
+    );
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_subsetted_resource_is_not_put_back() {
     let server = Server::start().await;
     let id = server.create(&patient("1")).await;
-    let part: Value = server.get(&format!("/Patient/{id}?_summary=true")).await.json();
+    let part: Value = server
+        .get(&format!("/Patient/{id}?_summary=true"))
+        .await
+        .json();
     assert_eq!(part["meta"]["tag"][0]["code"], "SUBSETTED");
-    server.put(&format!("/Patient/{id}"), &part).await.expect(422);
+    server
+        .put(&format!("/Patient/{id}"), &part)
+        .await
+        .expect(422);
 }

@@ -68,29 +68,59 @@ async fn fifty_conditional_updates_make_one_patient() {
     })
     .await;
     let statuses = statuses(&replies);
-    assert_eq!(statuses.iter().filter(|status| **status == 201).count(), 1, "{statuses:?}");
-    assert!(statuses.iter().all(|status| [200, 201].contains(status)), "{statuses:?}");
+    assert_eq!(
+        statuses.iter().filter(|status| **status == 201).count(),
+        1,
+        "{statuses:?}"
+    );
+    assert!(
+        statuses.iter().all(|status| [200, 201].contains(status)),
+        "{statuses:?}"
+    );
     let ids = server.get("/Patient").await.ids();
     assert_eq!(ids.len(), 1);
-    let history = server.get(&format!("/Patient/{}/_history?_count=100", ids[0])).await;
+    let history = server
+        .get(&format!("/Patient/{}/_history?_count=100", ids[0]))
+        .await;
     assert_eq!(history.entries().len(), 50);
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn one_of_fifty_updates_with_the_same_if_match_wins() {
     let server = Server::start().await;
-    server.put("/Patient/a", &patient_with_id("a", "0")).await.expect(201);
+    server
+        .put("/Patient/a", &patient_with_id("a", "0"))
+        .await
+        .expect(201);
     let replies = at_once(50, |n| {
         let server = server.clone();
         async move {
-            server.put_with("/Patient/a", &["If-Match: W/\"1\""], &patient_with_id("a", &n.to_string())).await
+            server
+                .put_with(
+                    "/Patient/a",
+                    &["If-Match: W/\"1\""],
+                    &patient_with_id("a", &format!("new {n}")),
+                )
+                .await
         }
     })
     .await;
     let statuses = statuses(&replies);
-    assert_eq!(statuses.iter().filter(|status| **status == 200).count(), 1, "{statuses:?}");
-    assert_eq!(statuses.iter().filter(|status| **status == 412).count(), 49, "{statuses:?}");
-    let winner = replies.iter().find(|reply| reply.status == 200).expect("a winner").json();
+    assert_eq!(
+        statuses.iter().filter(|status| **status == 200).count(),
+        1,
+        "{statuses:?}"
+    );
+    assert_eq!(
+        statuses.iter().filter(|status| **status == 412).count(),
+        49,
+        "{statuses:?}"
+    );
+    let winner = replies
+        .iter()
+        .find(|reply| reply.status == 200)
+        .expect("a winner")
+        .json();
     assert_eq!(server.get("/Patient/a").await.json(), winner);
 }
 
@@ -99,25 +129,46 @@ async fn no_update_is_lost_without_if_match() {
     let server = Server::start().await;
     let replies = at_once(50, |n| {
         let server = server.clone();
-        async move { server.put("/Patient/a", &patient_with_id("a", &n.to_string())).await }
+        async move {
+            server
+                .put("/Patient/a", &patient_with_id("a", &n.to_string()))
+                .await
+        }
     })
     .await;
     let statuses = statuses(&replies);
-    assert!(statuses.iter().all(|status| [200, 201].contains(status)), "{statuses:?}");
+    assert!(
+        statuses.iter().all(|status| [200, 201].contains(status)),
+        "{statuses:?}"
+    );
     assert_eq!(statuses.iter().filter(|status| **status == 201).count(), 1);
-    let tags: HashSet<&str> = replies.iter().filter_map(|reply| reply.header("etag")).collect();
+    let tags: HashSet<&str> = replies
+        .iter()
+        .filter_map(|reply| reply.header("etag"))
+        .collect();
     assert_eq!(tags.len(), 50);
-    assert_eq!(server.get("/Patient/a/_history?_count=100").await.entries().len(), 50);
+    assert_eq!(
+        server
+            .get("/Patient/a/_history?_count=100")
+            .await
+            .entries()
+            .len(),
+        50
+    );
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn fifty_patches_all_take_effect() {
     let server = Server::start().await;
-    server.put("/Patient/a", &patient_with_id("a", "0")).await.expect(201);
+    server
+        .put("/Patient/a", &patient_with_id("a", "0"))
+        .await
+        .expect(201);
     let replies = at_once(50, |n| {
         let server = server.clone();
         async move {
-            let patch = json!([{"op": "add", "path": "/identifier/-", "value": {"value": n.to_string()}}]);
+            let patch =
+                json!([{"op": "add", "path": "/identifier/-", "value": {"value": n.to_string()}}]);
             server.json_patch("/Patient/a", &[], &patch).await
         }
     })
@@ -154,10 +205,20 @@ async fn transactions_in_opposite_order_never_fail() {
     // Whole transactions only: all patients carry the number of the same one.
     let mut last = HashSet::new();
     for n in 0..100 {
-        last.insert(server.get(&format!("/Patient/p{n}")).await.json()["identifier"][0]["value"].to_string());
+        last.insert(
+            server.get(&format!("/Patient/p{n}")).await.json()["identifier"][0]["value"]
+                .to_string(),
+        );
     }
     assert_eq!(last.len(), 1);
-    assert_eq!(server.get("/Patient/_history?_count=1000").await.link("next").is_some(), true);
+    assert_eq!(
+        server
+            .get("/Patient/_history?_count=1000")
+            .await
+            .link("next")
+            .is_some(),
+        true
+    );
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -177,7 +238,10 @@ async fn creates_that_share_a_transaction_fail_alone() {
     .await;
     // Patient/p does not exist either, until it does: nothing was stored for a bad reference.
     assert!(replies.iter().filter(|reply| reply.status == 422).count() >= 9);
-    server.put("/Patient/p", &patient_with_id("p", "1")).await.expect(201);
+    server
+        .put("/Patient/p", &patient_with_id("p", "1"))
+        .await
+        .expect(201);
     let replies = at_once(50, |n| {
         let server = server.clone();
         async move {
@@ -187,8 +251,14 @@ async fn creates_that_share_a_transaction_fail_alone() {
         }
     })
     .await;
-    assert_eq!(replies.iter().filter(|reply| reply.status == 422).count(), 10);
-    assert_eq!(replies.iter().filter(|reply| reply.status == 201).count(), 40);
+    assert_eq!(
+        replies.iter().filter(|reply| reply.status == 422).count(),
+        10
+    );
+    assert_eq!(
+        replies.iter().filter(|reply| reply.status == 201).count(),
+        40
+    );
     let total = server.get("/Observation?_total=accurate&_count=0").await;
     assert_eq!(total.json()["total"], 40);
 }

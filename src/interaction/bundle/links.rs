@@ -128,7 +128,9 @@ impl Links {
             None if text.starts_with("urn:uuid:") || text.starts_with("urn:oid:") => problems.push(
                 Issue::error(
                     "not-found",
-                    format!("expected an entry of the Bundle with the fullUrl {text} but there is none"),
+                    format!(
+                        "expected an entry of the Bundle with the fullUrl {text} but there is none"
+                    ),
                 )
                 .at(path()),
             ),
@@ -248,7 +250,11 @@ mod tests {
             "z":{"reference":"Org?identifier=http://s|v"},"o":{"reference":"http://o/Org?x=y"}}"#;
         assert_eq!(
             conditional_references(text),
-            ["Patient?identifier=a|b", "Org?name=\"q\"", "Org?identifier=http://s|v"]
+            [
+                "Patient?identifier=a|b",
+                "Org?name=\"q\"",
+                "Org?identifier=http://s|v"
+            ]
         );
     }
 
@@ -258,7 +264,10 @@ mod tests {
         let links = Links {
             urls: HashMap::from([
                 ("urn:uuid:1".to_owned(), "Patient/new".to_owned()),
-                ("http://o/fhir/Patient/7".to_owned(), "Patient/seven".to_owned()),
+                (
+                    "http://o/fhir/Patient/7".to_owned(),
+                    "Patient/seven".to_owned(),
+                ),
             ]),
             criteria: HashMap::from([("Patient?a=b".to_owned(), "Patient/c".to_owned())]),
         };
@@ -292,6 +301,10 @@ mod tests {
             r#"{"resourceType":"Observation","subject":{"reference":"urn:uuid:2"}}"#,
             None,
         );
-        assert!(lost.expect_err("a lost link").to_string().contains("Observation.subject"));
+        assert!(
+            lost.expect_err("a lost link")
+                .to_string()
+                .contains("Observation.subject")
+        );
     }
 }
