@@ -206,11 +206,10 @@ fn state_of_place(place: &Place) -> PathBuf {
         None => "managed".to_owned(),
         Some(options) => {
             let database = options.get_database().unwrap_or(options.get_username());
-            short_hash(&format!(
-                "{}:{}/{database}",
-                options.get_host(),
-                options.get_port()
-            ))
+            let (host, port) = (options.get_host(), options.get_port());
+            let socket = options.get_socket().map(|path| path.display().to_string());
+            let socket = socket.unwrap_or_default();
+            short_hash(&format!("{socket}{host}:{port}/{database}"))
         }
     };
     place.data_dir.join("load-state").join(name)
