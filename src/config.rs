@@ -1,1 +1,77 @@
-//! config
+//! What can be configured: a plain struct per concern. The command line, the environment
+//! and the TOML file are read in `cli::options`; nothing here reads anything.
+
+use std::time::Duration;
+
+/// How writes are validated (`--validation`).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Validation {
+    /// Only what storing needs: JSON of a known type with well-formed ids.
+    Off,
+    /// Elements, types, cardinality, required codes of the base definitions.
+    Structure,
+    /// Profiles too. Not there yet: refused at start.
+    Profile,
+}
+
+/// How references are checked (`--referential-integrity`).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Integrity {
+    Off,
+    /// A relative reference to nothing is refused when it is written.
+    Write,
+    /// Deleting what is referred to is refused as well.
+    Full,
+}
+
+/// What a request may cost; each limit is named in the error that it causes.
+#[derive(Clone, Debug)]
+pub struct Limits {
+    /// `body-size`: bytes of a request body (413).
+    pub body_size: usize,
+    /// `bundle-entries`: entries of a batch or transaction (413).
+    pub bundle_entries: usize,
+    /// `json-depth`: nesting of arrays and objects (400).
+    pub json_depth: usize,
+    /// `url-length`: bytes of the request target (414).
+    pub url_length: usize,
+    /// `page-size`: matches on a page when `_count` is not given.
+    pub page_size: usize,
+    /// `max-page-size`: matches on a page at most; a larger `_count` is capped.
+    pub max_page_size: usize,
+    /// `max-includes`: included resources on a page at most.
+    pub max_includes: usize,
+    /// `statement-time`: how long the database may work on one statement.
+    pub statement_time: Duration,
+    /// `concurrent-requests`: requests in work at once; more are answered 503.
+    pub concurrent_requests: usize,
+    /// `max-conditional-delete`: resources that one conditional delete may remove.
+    pub max_conditional_delete: usize,
+}
+
+impl Default for Limits {
+    fn default() -> Limits {
+        Limits {
+            body_size: 64 << 20,
+            bundle_entries: 10_000,
+            json_depth: crate::fhir::json::DEFAULT_DEPTH,
+            url_length: 16 << 10,
+            page_size: 20,
+            max_page_size: 1_000,
+            max_includes: 1_000,
+            statement_time: Duration::from_secs(30),
+            concurrent_requests: 512,
+            max_conditional_delete: 1_000,
+        }
+    }
+}
+
+/// What the interactions need to know.
+#[derive(Clone, Debug)]
+pub struct Settings {
+    /// The FHIR base without a trailing slash: every absolute link begins with it.
+    pub base: String,
+    pub validation: Validation,
+    pub integrity: Integrity,
+    pub limits: Limits,
+}

@@ -128,6 +128,28 @@ impl Category {
     }
 }
 
+/// The status of the category, as responses and the entries of Bundles carry it.
+pub fn status_line(category: Category) -> &'static str {
+    match category {
+        Category::Invalid | Category::NotSupported => "400 Bad Request",
+        Category::Unauthenticated => "401 Unauthorized",
+        Category::Forbidden => "403 Forbidden",
+        Category::NotFound => "404 Not Found",
+        Category::NotAllowed => "405 Method Not Allowed",
+        Category::NotAcceptable => "406 Not Acceptable",
+        Category::Conflict => "409 Conflict",
+        Category::Gone => "410 Gone",
+        Category::PreconditionFailed => "412 Precondition Failed",
+        Category::TooLarge => "413 Content Too Large",
+        Category::UrlTooLong => "414 URI Too Long",
+        Category::UnsupportedMediaType => "415 Unsupported Media Type",
+        Category::Unprocessable | Category::TooCostly => "422 Unprocessable Content",
+        Category::Throttled => "429 Too Many Requests",
+        Category::Fault => "500 Internal Server Error",
+        Category::Unavailable => "503 Service Unavailable",
+    }
+}
+
 /// A failure of a request, with everything its caller may know.
 #[derive(Debug)]
 pub struct Error {

@@ -12,6 +12,11 @@ impl Instant {
     /// The length of the text form: `2026-03-03T10:00:02.123Z`.
     pub const TEXT_LENGTH: usize = 24;
 
+    /// The last millisecond of the year 9999: later than any clock.
+    pub const LATEST: Instant = Instant(253_402_300_799_999);
+    /// 0001-01-01: earlier than any version.
+    pub const EARLIEST: Instant = Instant(-62_135_596_800_000);
+
     pub fn from_milliseconds(milliseconds: i64) -> Instant {
         Instant(milliseconds)
     }

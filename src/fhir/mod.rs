@@ -3,6 +3,7 @@
 pub mod bundle;
 pub mod date;
 pub mod decimal;
+pub mod draft;
 pub mod id;
 pub mod instant;
 pub mod json;
@@ -11,6 +12,7 @@ pub mod reference;
 pub mod resource_type;
 pub mod version;
 
+pub use draft::Draft;
 pub use id::Id;
 pub use instant::Instant;
 pub use resource_type::ResourceType;

@@ -49,7 +49,9 @@ fn evaluate(text: &str) -> Result<Vec<String>, String> {
         resource: node,
         base: "http://me/fhir",
     };
-    let items = expression.evaluate(&context, node).map_err(|error| error.to_string())?;
+    let items = expression
+        .evaluate(&context, node)
+        .map_err(|error| error.to_string())?;
     Ok(items.iter().map(shown).collect())
 }
 
@@ -77,7 +79,10 @@ fn expressions_give_what_the_specification_says() {
         ("(Observation.value as Quantity).unit", &["m"]),
         ("Observation.value.as(CodeableConcept)", &[]),
         ("Observation.component.value", &["x", "Quantity", "false"]),
-        ("(component.value as string) | (component.value as boolean)", &["x", "false"]),
+        (
+            "(component.value as string) | (component.value as boolean)",
+            &["x", "false"],
+        ),
         ("component.value.ofType(FHIR.Quantity).value", &["2"]),
         ("component.value as String", &["x"]),
         ("value is Quantity", &["true"]),
@@ -89,7 +94,10 @@ fn expressions_give_what_the_specification_says() {
         ("subject.where(resolve() is Patient)", &["Reference"]),
         ("subject.where(resolve() is Group)", &[]),
         ("focus.resolve()", &["a Patient", "a Group", "a Device"]),
-        ("focus.where(resolve() is Group).reference", &["http://x/fhir/Group/2/_history/1"]),
+        (
+            "focus.where(resolve() is Group).reference",
+            &["http://x/fhir/Group/2/_history/1"],
+        ),
         ("value.value = 1.5", &["true"]),
         ("value.value != 2", &["true"]),
         ("id = 'o1' and value.exists()", &["true"]),
@@ -103,11 +111,17 @@ fn expressions_give_what_the_specification_says() {
         ("note.exists(text = 'two')", &["true"]),
         ("note.empty()", &["false"]),
         ("effective.exists().not()", &["true"]),
-        ("note.where(text = 'one' or text = 'two').text", &["one", "two"]),
+        (
+            "note.where(text = 'one' or text = 'two').text",
+            &["one", "two"],
+        ),
         ("id | id", &["o1"]),
         ("'a' | 'b' | 'a'", &["a", "b"]),
         ("%resource.id", &["o1"]),
-        ("note.where($this.text = %resource.note.text[1]).text", &["two"]),
+        (
+            "note.where($this.text = %resource.note.text[1]).text",
+            &["two"],
+        ),
         ("{}", &[]),
         ("subject = subject", &["true"]),
     ];
@@ -146,7 +160,10 @@ fn types_of_an_expression_are_known_without_a_resource() {
         ("Patient.deceased", &["boolean", "dateTime"]),
         ("Patient.deceased.exists() and true", &["a boolean"]),
         ("Patient.telecom.where(system = 'phone')", &["ContactPoint"]),
-        ("Patient.link.other | Patient.generalPractitioner", &["Reference", "Reference"]),
+        (
+            "Patient.link.other | Patient.generalPractitioner",
+            &["Reference", "Reference"],
+        ),
         ("Patient", &["Patient"]),
         ("Patient.name.nope", &[]),
     ] {

@@ -1,1 +1,3 @@
-//! operation (under construction)
+//! The operations (`$name`), one file each. <https://hl7.org/fhir/R4/operations.html>
+
+pub mod meta;

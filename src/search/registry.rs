@@ -91,7 +91,6 @@ pub struct LocalReference {
 #[derive(Debug)]
 struct Extraction {
     slot: Slot,
-    overflow: Slot,
     kind: Kind,
     expression: Expression,
 }
@@ -130,7 +129,9 @@ impl Registry {
 
     pub fn parameter(&self, resource_type: ResourceType, code: &str) -> Option<&Parameter> {
         let parameters = self.parameters(resource_type);
-        let at = parameters.binary_search_by(|p| p.code.as_str().cmp(code)).ok()?;
+        let at = parameters
+            .binary_search_by(|p| p.code.as_str().cmp(code))
+            .ok()?;
         parameters.get(at)
     }
 
@@ -161,7 +162,6 @@ impl Registry {
             let mut sink = Sink {
                 tenant,
                 slot: extraction.slot,
-                overflow: extraction.overflow,
                 rows: &mut rows,
             };
             extract(extraction.kind, &items, base, &mut sink, &mut covered);
@@ -201,7 +201,12 @@ impl Registry {
 
     /// The resources of this server that a reference parameter points at, in order, each
     /// once: what `_include` adds.
-    pub fn references(&self, parameter: &Parameter, resource: &Value, base: &str) -> Vec<LocalReference> {
+    pub fn references(
+        &self,
+        parameter: &Parameter,
+        resource: &Value,
+        base: &str,
+    ) -> Vec<LocalReference> {
         let mut found: Vec<LocalReference> = Vec::new();
         let Some(context) = self.context(parameter.resource_type, resource, base) else {
             return found;
@@ -236,7 +241,10 @@ impl Registry {
             slots.dedup();
             slots
         });
-        slots.iter().map(|slot| slot.entry(tenant, target_key)).collect()
+        slots
+            .iter()
+            .map(|slot| slot.entry(tenant, target_key))
+            .collect()
     }
 
     fn context<'a>(
@@ -272,7 +280,10 @@ impl Registry {
         parameters.sort_by(|a, b| a.code.cmp(&b.code));
         share_rows(&mut parameters);
         let mut extractions: Vec<Extraction> = Vec::new();
-        for parameter in parameters.iter().filter(|p| p.supported && is_indexed(&p.code)) {
+        for parameter in parameters
+            .iter()
+            .filter(|p| p.supported && is_indexed(&p.code))
+        {
             for branch in &parameter.branches {
                 let known = extractions
                     .iter()
@@ -280,7 +291,6 @@ impl Registry {
                 if !known {
                     extractions.push(Extraction {
                         slot: branch.slot,
-                        overflow: branch.overflow(),
                         kind: parameter.kind,
                         expression: branch.expression.clone(),
                     });
@@ -293,7 +303,11 @@ impl Registry {
         }
     }
 
-    fn compile_parameter(&self, resource_type: ResourceType, published: &SearchParameter) -> Parameter {
+    fn compile_parameter(
+        &self,
+        resource_type: ResourceType,
+        published: &SearchParameter,
+    ) -> Parameter {
         let kind = published.kind;
         let mut parameter = Parameter {
             code: published.code.clone(),
@@ -346,11 +360,14 @@ impl Registry {
             }
         };
         if has_rows(kind) {
-            let whole = relevant.into_iter().cloned().reduce(|left, right| Ast::Binary {
-                operator: Operator::Union,
-                left: Box::new(left),
-                right: Box::new(right),
-            });
+            let whole = relevant
+                .into_iter()
+                .cloned()
+                .reduce(|left, right| Ast::Binary {
+                    operator: Operator::Union,
+                    left: Box::new(left),
+                    right: Box::new(right),
+                });
             return Ok(whole.map(|whole| branch(whole, None)).into_iter().collect());
         }
         let split = relevant.into_iter().map(|ast| match narrowed(ast) {
@@ -398,17 +415,16 @@ impl Branch {
             let Some(root) = self.model.resource(self.resource_type) else {
                 return leaves;
             };
-            let kinds = infer(&self.model, self.expression.ast(), &infer::Kind::Resource(root));
+            let kinds = infer(
+                &self.model,
+                self.expression.ast(),
+                &infer::Kind::Resource(root),
+            );
             for kind in kinds {
                 leaves.add(&self.model, &kind);
             }
             leaves
         })
-    }
-
-    /// The slot of what does not fit into a row of a string.
-    pub fn overflow(&self) -> Slot {
-        Slot::new(self.resource_type, &format!("{} +", self.expression))
     }
 }
 
@@ -426,7 +442,9 @@ impl Leaves {
                     self.folded = true;
                     return;
                 }
-                "code" => model.definitions().implicit_system(&choice.owner, &choice.json_name),
+                "code" => model
+                    .definitions()
+                    .implicit_system(&choice.owner, &choice.json_name),
                 _ => None,
             },
         };
@@ -454,7 +472,10 @@ fn is_indexed(code: &str) -> bool {
 }
 
 fn has_rows(kind: Kind) -> bool {
-    matches!(kind, Kind::Date | Kind::Number | Kind::Quantity | Kind::String)
+    matches!(
+        kind,
+        Kind::Date | Kind::Number | Kind::Quantity | Kind::String
+    )
 }
 
 /// Published expressions name the type that each branch is of.
@@ -478,10 +499,17 @@ fn narrowed(ast: &Ast) -> Option<(&Ast, ResourceType)> {
     else {
         return None;
     };
-    let [Ast::Is { of: tested, type_name }] = arguments.as_slice() else {
+    let [
+        Ast::Is {
+            of: tested,
+            type_name,
+        },
+    ] = arguments.as_slice()
+    else {
         return None;
     };
-    let resolves = matches!(&**tested, Ast::Call { of: None, function, .. } if function.name == "resolve");
+    let resolves =
+        matches!(&**tested, Ast::Call { of: None, function, .. } if function.name == "resolve");
     let only = ResourceType::parse(type_name)?;
     (function.name == "where" && resolves).then_some((of, only))
 }

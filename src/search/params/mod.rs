@@ -134,7 +134,10 @@ fn check_value(parameter: &Parameter, value: &str) -> Result<(), Issue> {
     // R4's strings hold no code points below 32 but these three, so that neither can a value.
     let is_forbidden = |c: char| c < ' ' && !matches!(c, '\t' | '\n' | '\r');
     if let Some(c) = value.chars().find(|c| is_forbidden(*c)) {
-        let text = format!("expected text but found the control character U+{:04X}", c as u32);
+        let text = format!(
+            "expected text but found the control character U+{:04X}",
+            c as u32
+        );
         return Err(Issue::error("invalid", text));
     }
     Ok(())
@@ -177,7 +180,13 @@ fn present(parameter: &Parameter) -> Predicate {
     if let "_id" | "_lastUpdated" = parameter.code.as_str() {
         return Predicate::Everything;
     }
-    either(parameter.branches.iter().map(|branch| present_in(parameter.kind, branch)).collect())
+    either(
+        parameter
+            .branches
+            .iter()
+            .map(|branch| present_in(parameter.kind, branch))
+            .collect(),
+    )
 }
 
 fn present_in(kind: Kind, branch: &Branch) -> Predicate {
@@ -238,8 +247,6 @@ fn negate(predicate: Predicate) -> Predicate {
 pub struct Sink<'r> {
     pub tenant: Tenant,
     pub slot: Slot,
-    /// The slot of the continuations of long texts: see [`string`].
-    pub overflow: Slot,
     pub rows: &'r mut IndexRows,
 }
 
@@ -275,7 +282,9 @@ impl Prefix {
     /// # Errors
     /// `value`: letters that are no prefix.
     pub fn split(text: &str) -> Result<(Prefix, &str), Issue> {
-        let end = text.find(|c: char| !c.is_ascii_alphabetic()).unwrap_or(text.len());
+        let end = text
+            .find(|c: char| !c.is_ascii_alphabetic())
+            .unwrap_or(text.len());
         let prefix = match &text[..end] {
             "" | "eq" => Prefix::Eq,
             "ne" => Prefix::Ne,

@@ -24,15 +24,24 @@ fn tokens_take_four_forms() {
         let escaped = escape::escape(value);
         let patient = identified(json!({"system": "s", "value": value}));
         assert!(finds(&patient, &format!("identifier={escaped}")), "{value}");
-        assert!(finds(&patient, &format!("identifier=s|{escaped}")), "{value}");
+        assert!(
+            finds(&patient, &format!("identifier=s|{escaped}")),
+            "{value}"
+        );
         assert!(!finds(&own, &format!("identifier={escaped}")), "{value}");
     }
-    check(&identified(json!({"value": "Über"})), &[("identifier=uber", false), ("identifier=ÜBER", false)]);
+    check(
+        &identified(json!({"value": "Über"})),
+        &[("identifier=uber", false), ("identifier=ÜBER", false)],
+    );
     let long = "x".repeat(10_000);
     let nearly = format!("{}y", "x".repeat(9_999));
     check(
         &identified(json!({"system": "s", "value": long})),
-        &[(&format!("identifier={long}"), true), (&format!("identifier=s|{nearly}"), false)],
+        &[
+            (&format!("identifier={long}"), true),
+            (&format!("identifier=s|{nearly}"), false),
+        ],
     );
 }
 
@@ -49,7 +58,10 @@ fn tokens_of_every_datatype() {
         &subject,
         &[
             ("gender=male", true),
-            ("gender=http://hl7.org/fhir/administrative-gender|male", true),
+            (
+                "gender=http://hl7.org/fhir/administrative-gender|male",
+                true,
+            ),
             ("gender=http://hl7.org/fhir/administrative-gender|", true),
             ("gender=http://other|male", false),
             ("gender=|male", false),
@@ -96,10 +108,15 @@ fn tokens_of_every_datatype() {
             ("_tag:missing=true", true),
         ],
     );
-    check(&patient(json!({"deceasedBoolean": false})), &[("deceased=false", true)]);
     check(
-        &observation(json!({"category": [{"coding": [{"code": "vital-signs"}]}, {"coding": [{"code": "exam"}]}],
-            "code": {"text": "free"}})),
+        &patient(json!({"deceasedBoolean": false})),
+        &[("deceased=false", true)],
+    );
+    check(
+        &observation(
+            json!({"category": [{"coding": [{"code": "vital-signs"}]}, {"coding": [{"code": "exam"}]}],
+            "code": {"text": "free"}}),
+        ),
         &[
             ("category:not=vital-signs", false),
             ("category:not=laboratory", true),
@@ -112,7 +129,11 @@ fn tokens_of_every_datatype() {
 #[test]
 fn references_resolve_to_one_form() {
     let of = |reference: &str| observation(json!({"subject": {"reference": reference}}));
-    for reference in ["Patient/1", "http://me/fhir/Patient/1", "Patient/1/_history/2"] {
+    for reference in [
+        "Patient/1",
+        "http://me/fhir/Patient/1",
+        "Patient/1/_history/2",
+    ] {
         check(
             &of(reference),
             &[
@@ -155,17 +176,31 @@ fn references_resolve_to_one_form() {
             ("subject:missing=false", true),
         ],
     );
-    for reference in ["#p", "urn:uuid:0c3151bd-1cbf-4d64-b04d-cd9187a4c6e0", "nonsense"] {
+    for reference in [
+        "#p",
+        "urn:uuid:0c3151bd-1cbf-4d64-b04d-cd9187a4c6e0",
+        "nonsense",
+    ] {
         let rows = index(&of(reference));
-        let asked = compiled(resource_type("Observation"), "subject:missing=false").expect("compiles");
-        assert!(holds(&asked, &of(reference), &rows), "{reference} is present");
+        let asked =
+            compiled(resource_type("Observation"), "subject:missing=false").expect("compiles");
+        assert!(
+            holds(&asked, &of(reference), &rows),
+            "{reference} is present"
+        );
     }
     check(
         &observation(json!({"subject": {"display": "Peter"}})),
-        &[("subject=Peter", false), ("subject:missing=false", true), ("patient:missing=true", true)],
+        &[
+            ("subject=Peter", false),
+            ("subject:missing=false", true),
+            ("patient:missing=true", true),
+        ],
     );
     check(
-        &observation(json!({"subject": {"type": "Patient", "identifier": {"system": "s", "value": "v"}}})),
+        &observation(
+            json!({"subject": {"type": "Patient", "identifier": {"system": "s", "value": "v"}}}),
+        ),
         &[
             ("subject:identifier=s|v", true),
             ("subject:identifier=v", true),
@@ -226,7 +261,11 @@ fn strings_begin_with_what_is_asked() {
             ("address-state:missing=true", true),
         ],
     );
-    let title: String = ('a'..='z').cycle().take(395).chain("ENDE!".chars()).collect();
+    let title: String = ('a'..='z')
+        .cycle()
+        .take(395)
+        .chain("ENDE!".chars())
+        .collect();
     let titled = json!({"resourceType": "Composition", "title": title});
     let start: String = title.chars().take(350).collect();
     check(
@@ -257,7 +296,11 @@ fn bad_values_are_refused_with_a_reason() {
         ("Patient", "birthdate=xx2024", "found `xx`"),
         ("Patient", "birthdate=GE2024", "found `GE`"),
         ("Patient", "birthdate:exact=2024", "found :exact"),
-        ("Observation", "component-value-quantity=ll109", "found `ll`"),
+        (
+            "Observation",
+            "component-value-quantity=ll109",
+            "found `ll`",
+        ),
         ("Observation", "value-quantity=5|mg", "expected a quantity"),
         ("Observation", "value-quantity=abc", "found `abc`"),
         ("RiskAssessment", "probability=1.", "expected a number"),
@@ -275,7 +318,11 @@ fn bad_values_are_refused_with_a_reason() {
         ("Patient", "name=a\u{0}", "U+0000"),
         ("Patient", "name:missing=x", "true or false"),
         ("Location", "near=1", "found near of Location"),
-        ("Observation", "code-value-quantity=a$b", "supported search parameter"),
+        (
+            "Observation",
+            "code-value-quantity=a$b",
+            "supported search parameter",
+        ),
     ] {
         let issue = compiled(resource_type(of), query).expect_err(query);
         assert!(issue.text.contains(says), "{query}: {}", issue.text);
@@ -310,7 +357,10 @@ fn whoever_refers_to_a_resource_has_one_of_its_referrer_entries() {
     let refers = |resource: &Value, name: &str, id: &str| {
         let key = resource_key(resource_type(name), id);
         let asked: HashSet<i64> = REGISTRY.referrer_entries(TENANT, key).into_iter().collect();
-        index(resource).entries.iter().any(|entry| asked.contains(entry))
+        index(resource)
+            .entries
+            .iter()
+            .any(|entry| asked.contains(entry))
     };
     let resource = observation(json!({
         "subject": {"reference": "Patient/1"},
@@ -319,7 +369,13 @@ fn whoever_refers_to_a_resource_has_one_of_its_referrer_entries() {
     }));
     assert!(refers(&resource, "Patient", "1"), "covered by subject");
     assert!(refers(&resource, "Group", "2"), "in an extension");
-    assert!(refers(&resource, "Practitioner", "3"), "in a contained resource");
+    assert!(
+        refers(&resource, "Practitioner", "3"),
+        "in a contained resource"
+    );
     assert!(!refers(&resource, "Patient", "2"));
-    println!("slots of references: {}", REGISTRY.referrer_entries(TENANT, 0).len());
+    println!(
+        "slots of references: {}",
+        REGISTRY.referrer_entries(TENANT, 0).len()
+    );
 }

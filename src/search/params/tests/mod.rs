@@ -98,13 +98,19 @@ fn holds(predicate: &Predicate, resource: &Value, rows: &IndexRows) -> bool {
             .iter()
             .filter(|row| row.slot == *slot)
             .any(|row| date_passes(test, row.low, row.high)),
-        Predicate::String { slot, test } => {
-            rows.strings.iter().filter(|row| row.slot == *slot).any(|row| match test {
-                StringTest::StartsWith(text) => row.value.starts_with(text),
-                StringTest::Contains(text) => row.value.contains(text),
+        Predicate::String { slot, test } => rows
+            .strings
+            .iter()
+            .filter(|row| row.slot == *slot)
+            .any(|row| match test {
+                StringTest::StartsWith(text) => {
+                    row.whole.as_ref().unwrap_or(&row.value).starts_with(text)
+                }
+                StringTest::Contains(text) => {
+                    row.whole.as_ref().unwrap_or(&row.value).contains(text)
+                }
                 StringTest::Exactly(text) => row.exact == *text,
-            })
-        }
+            }),
         Predicate::Quantity { slot, test, unit } => rows
             .quantities
             .iter()
@@ -112,7 +118,9 @@ fn holds(predicate: &Predicate, resource: &Value, rows: &IndexRows) -> bool {
             .any(|row| number_passes(test, &row.low, &row.high)),
         Predicate::Id(ids) => ids.iter().any(|id| resource["id"] == id.as_str()),
         Predicate::LastUpdated(test) => {
-            let text = resource["meta"]["lastUpdated"].as_str().expect("an instant");
+            let text = resource["meta"]["lastUpdated"]
+                .as_str()
+                .expect("an instant");
             let at = Instant::parse(text).expect("an instant");
             match test {
                 RangeTest::LowAtLeast(bound) => at >= *bound,
@@ -152,12 +160,12 @@ fn compare(left: &str, right: &str) -> Ordering {
         "Infinity" => 1,
         _ => 0,
     };
-    rank(left).cmp(&rank(right)).then_with(|| {
-        match (Decimal::parse(left), Decimal::parse(right)) {
+    rank(left)
+        .cmp(&rank(right))
+        .then_with(|| match (Decimal::parse(left), Decimal::parse(right)) {
             (Some(left), Some(right)) => left.cmp(&right),
             _ => Ordering::Equal,
-        }
-    })
+        })
 }
 
 fn number_passes(test: &RangeTest<String>, low: &str, high: &str) -> bool {

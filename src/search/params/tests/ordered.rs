@@ -128,11 +128,19 @@ fn times_and_zones_are_exact() {
     );
     check(
         &json!({"resourceType": "Slot", "start": "2019-03-08T10:00:00-08:00"}),
-        &[("start=2019-03-08", true), ("start=2019-03-08T18:00:00Z", true), ("start=2019-03-09", false)],
+        &[
+            ("start=2019-03-08", true),
+            ("start=2019-03-08T18:00:00Z", true),
+            ("start=2019-03-09", false),
+        ],
     );
     check(
         &seen("2024-01-01T00:00:00+01:00"),
-        &[("date=2024", false), ("date=2023", true), ("date=2023-12-31", true)],
+        &[
+            ("date=2024", false),
+            ("date=2023", true),
+            ("date=2023-12-31", true),
+        ],
     );
 }
 
@@ -168,7 +176,11 @@ fn periods_may_be_open() {
     );
     check(
         &stay(json!({"end": "2013-01-21"})),
-        &[("date=lt1900", true), ("date=gt2013-01-21", false), ("date=gt2013-01-20", true)],
+        &[
+            ("date=lt1900", true),
+            ("date=gt2013-01-21", false),
+            ("date=gt2013-01-20", true),
+        ],
     );
     check(
         &stay(json!({"start": "2013-01-13T12:00:00Z", "end": "2013-01-14T12:00:00Z"})),
@@ -241,34 +253,105 @@ fn numbers_have_the_precision_they_are_written_with() {
         serde_json::from_str::<Value>(&text).expect("JSON")
     };
     for (number, table) in [
-        ("99.7", &[("eq100", true), ("100", true), ("100.00", false), ("ne100", false), ("ne100.00", true)][..]),
-        ("99.5", &[("100", true), ("ge99.5", true), ("gt99.5", false)]),
+        (
+            "99.7",
+            &[
+                ("eq100", true),
+                ("100", true),
+                ("100.00", false),
+                ("ne100", false),
+                ("ne100.00", true),
+            ][..],
+        ),
+        (
+            "99.5",
+            &[("100", true), ("ge99.5", true), ("gt99.5", false)],
+        ),
         ("100.5", &[("100", false), ("101", true)]),
-        ("140", &[("1e2", true), ("1.4e2", true), ("140.0", true), ("14e1", true)]),
+        (
+            "140",
+            &[
+                ("1e2", true),
+                ("1.4e2", true),
+                ("140.0", true),
+                ("14e1", true),
+            ],
+        ),
         ("150", &[("1e2", false), ("2e2", true)]),
         ("50", &[("1e2", true)]),
-        ("0.0054", &[("5.40e-3", true), ("0.0054", true), ("0.005", true), ("0.02", false)]),
-        ("25", &[("le25", true), ("lt25", false), ("ge25.00", true), ("gt25", false), ("gt24.99", true),
-            ("lt25.01", true), ("sa24", true), ("sa25", false), ("eb25", false), ("eb26", true),
-            ("ap27", true), ("ap28", false), ("ap22", false), ("ap23", true), ("25.01", false)]),
-        ("-5", &[("-5", true), ("-5.0", true), ("lt0", true), ("gt-5.1", true), ("-4", false)]),
+        (
+            "0.0054",
+            &[
+                ("5.40e-3", true),
+                ("0.0054", true),
+                ("0.005", true),
+                ("0.02", false),
+            ],
+        ),
+        (
+            "25",
+            &[
+                ("le25", true),
+                ("lt25", false),
+                ("ge25.00", true),
+                ("gt25", false),
+                ("gt24.99", true),
+                ("lt25.01", true),
+                ("sa24", true),
+                ("sa25", false),
+                ("eb25", false),
+                ("eb26", true),
+                ("ap27", true),
+                ("ap28", false),
+                ("ap22", false),
+                ("ap23", true),
+                ("25.01", false),
+            ],
+        ),
+        (
+            "-5",
+            &[
+                ("-5", true),
+                ("-5.0", true),
+                ("lt0", true),
+                ("gt-5.1", true),
+                ("-4", false),
+            ],
+        ),
         ("1.2E+2", &[("120", true), ("1.2e2", true)]),
-        ("1e-7", &[("1e-7", true), ("0.0000001", true), ("lt0.000001", true)]),
-        ("0.1234567890123456789012345678901234567891",
-            &[("gt0.1234567890123456789012345678901234567890", true),
-              ("lt0.1234567890123456789012345678901234567892", true)]),
+        (
+            "1e-7",
+            &[("1e-7", true), ("0.0000001", true), ("lt0.000001", true)],
+        ),
+        (
+            "0.1234567890123456789012345678901234567891",
+            &[
+                ("gt0.1234567890123456789012345678901234567890", true),
+                ("lt0.1234567890123456789012345678901234567892", true),
+            ],
+        ),
     ] {
         for (value, expected) in table {
             let query = format!("probability={value}");
-            assert_eq!(finds(&risk(number), &query), *expected, "{query} on {number}");
+            assert_eq!(
+                finds(&risk(number), &query),
+                *expected,
+                "{query} on {number}"
+            );
         }
     }
     let range = json!({"resourceType": "RiskAssessment", "prediction":
         [{"probabilityRange": {"low": {"value": 5}, "high": {"value": 10}}}]});
     check(
         &range,
-        &[("probability=gt7", true), ("probability=lt7", true), ("probability=7", false),
-          ("probability=sa4", true), ("probability=eb11", true), ("probability=ap7", true)],
+        &[
+            ("probability=gt7", true),
+            ("probability=lt7", true),
+            ("probability=7", false),
+            ("probability=sa4", true),
+            ("probability=eb11", true),
+            ("probability=ap7", true),
+        ],
     );
 }
 
@@ -288,7 +371,10 @@ fn quantities_compare_units_as_written() {
             ("value-quantity=140||", true),
             ("value-quantity=140|http://unitsofmeasure.org|mm[Hg]", true),
             ("value-quantity=140|http://other|mm[Hg]", false),
-            ("value-quantity=gt139|http://unitsofmeasure.org|mm[Hg]", true),
+            (
+                "value-quantity=gt139|http://unitsofmeasure.org|mm[Hg]",
+                true,
+            ),
             ("value-quantity=gt139||mg", false),
             ("value-quantity=ap150", true),
             ("combo-value-quantity=140", true),
@@ -299,31 +385,54 @@ fn quantities_compare_units_as_written() {
     );
     check(
         &measured(json!({"value": 58.7, "unit": "milligrams", "code": "mg", "system": "s"})),
-        &[("value-quantity=58.7||milligrams", true), ("value-quantity=58.7||mg", true)],
+        &[
+            ("value-quantity=58.7||milligrams", true),
+            ("value-quantity=58.7||mg", true),
+        ],
     );
     check(
         &measured(json!({"value": 5, "comparator": "<"})),
-        &[("value-quantity=lt5", true), ("value-quantity=gt5", false), ("value-quantity=lt-100", true),
-          ("value-quantity=5", false), ("value-quantity=gt4", true)],
+        &[
+            ("value-quantity=lt5", true),
+            ("value-quantity=gt5", false),
+            ("value-quantity=lt-100", true),
+            ("value-quantity=5", false),
+            ("value-quantity=gt4", true),
+        ],
     );
     check(
         &measured(json!({"value": 5, "comparator": ">="})),
-        &[("value-quantity=gt1000", true), ("value-quantity=lt5", false)],
+        &[
+            ("value-quantity=gt1000", true),
+            ("value-quantity=lt5", false),
+        ],
     );
     check(
         &json!({"resourceType": "Invoice", "totalGross": {"value": 9.99, "currency": "EUR"}}),
-        &[("totalgross=9.99|urn:iso:std:iso:4217|EUR", true), ("totalgross=9.99||EUR", true),
-          ("totalgross=9.99||USD", false)],
+        &[
+            ("totalgross=9.99|urn:iso:std:iso:4217|EUR", true),
+            ("totalgross=9.99||EUR", true),
+            ("totalgross=9.99||USD", false),
+        ],
     );
     check(
-        &observation(json!({"valueSampledData": {"origin": {"value": 0, "code": "mV", "system": "u"},
-            "period": 1, "dimensions": 1, "lowerLimit": -10, "upperLimit": 10}})),
-        &[("value-quantity=gt9", true), ("value-quantity=gt10", false), ("value-quantity=lt0|u|mV", true)],
+        &observation(
+            json!({"valueSampledData": {"origin": {"value": 0, "code": "mV", "system": "u"},
+            "period": 1, "dimensions": 1, "lowerLimit": -10, "upperLimit": 10}}),
+        ),
+        &[
+            ("value-quantity=gt9", true),
+            ("value-quantity=gt10", false),
+            ("value-quantity=lt0|u|mV", true),
+        ],
     );
     check(
         &observation(json!({"component": [
             {"valueQuantity": {"value": 107, "code": "mm[Hg]"}}, {"valueQuantity": {"value": 60}}]})),
-        &[("component-value-quantity=107", true), ("combo-value-quantity=60", true),
-          ("value-quantity=107", false)],
+        &[
+            ("component-value-quantity=107", true),
+            ("combo-value-quantity=60", true),
+            ("value-quantity=107", false),
+        ],
     );
 }

@@ -1,0 +1,356 @@
+//! From a route to its interaction and back: reads the request, makes the one call, shapes
+//! the response. One function per interaction, none of which knows a rule of FHIR that the
+//! interactions below do not know better.
+
+use super::middleware::{caller, request_id};
+use super::negotiate::BodyFormat;
+use super::request::{self, Place, Query, Wishes};
+use super::router::Route;
+use super::{Api, error, response};
+use crate::access::Access;
+use crate::error::{Category, Error, Result};
+use crate::fhir::bundle::Outgoing;
+use crate::fhir::{ResourceType, Version};
+use crate::interaction::capabilities::Interaction;
+use crate::interaction::subset::{Subset, subset};
+use crate::interaction::{
+    self, Patch, Read, Return, Subject, create, delete, history, patch, read, update, vread,
+};
+use crate::operation::meta;
+use crate::search::{self, Handling};
+use axum::body::Body;
+use axum::extract::Request;
+use axum::http::request::Parts;
+use axum::http::{Method, StatusCode, header};
+use axum::response::Response;
+use bytes::Bytes;
+
+/// Which route answered, for the log and the metrics.
+#[derive(Clone, Copy)]
+pub struct Served {
+    pub route: &'static Route,
+    pub resource_type: Option<ResourceType>,
+}
+
+/// A request, read as far as every interaction needs it.
+struct Call<'a> {
+    api: &'a Api,
+    access: Access,
+    parts: &'a Parts,
+    place: Place,
+    query: Query<'a>,
+    wishes: Wishes,
+}
+
+/// Answers a request that the route table has sent here.
+pub async fn answer(api: &Api, route: &'static Route, request: Request) -> Response {
+    let (parts, body) = request.into_parts();
+    let place = Place::parse(route.path, parts.uri.path());
+    let resource_type = place.as_ref().ok().and_then(|place| place.resource_type);
+    let answered = match place {
+        Ok(place) => perform(api, route, place, &parts, body).await,
+        Err(error) => Err(error),
+    };
+    let mut response =
+        answered.unwrap_or_else(|error| error::respond(&error, request_id(&parts.extensions)));
+    response.extensions_mut().insert(Served {
+        route,
+        resource_type,
+    });
+    response
+}
+
+async fn perform(
+    api: &Api,
+    route: &Route,
+    place: Place,
+    parts: &Parts,
+    body: Body,
+) -> Result<Response> {
+    let query = Query::parse(parts.uri.query())?;
+    let call = Call {
+        api,
+        access: caller(),
+        wishes: Wishes::parse(&query.pairs, &parts.headers)?,
+        parts,
+        place,
+        query,
+    };
+    if route.interaction.is_write() {
+        request::refuse_provenance(&parts.headers)?;
+    }
+    match route.interaction {
+        Interaction::Read => call.read().await,
+        Interaction::Vread => call.vread().await,
+        Interaction::Create => call.create(body).await,
+        Interaction::Update => call.update(call.identified()?, body).await,
+        Interaction::ConditionalUpdate => call.update(call.conditional()?, body).await,
+        Interaction::Patch => call.patch(call.identified()?, body).await,
+        Interaction::ConditionalPatch => call.patch(call.conditional()?, body).await,
+        Interaction::Delete => call.delete(call.identified()?).await,
+        Interaction::ConditionalDelete => call.delete(call.conditional()?).await,
+        Interaction::History => call.history().await,
+        Interaction::Search => call.search(body).await,
+        Interaction::Bundle => call.bundle(body).await,
+        Interaction::Capabilities => call.capabilities(),
+        Interaction::Meta => call.meta(body).await,
+        Interaction::MetaAdd => call.meta_add(body).await,
+        Interaction::MetaDelete => call.meta_delete(body).await,
+    }
+}
+
+impl Call<'_> {
+    fn base(&self) -> &str {
+        &self.api.hub.settings.base
+    }
+
+    fn identified(&self) -> Result<Subject> {
+        Ok(Subject::Id(self.place.id()?.to_owned()))
+    }
+
+    /// # Errors
+    /// `Invalid`: no criteria, which would mean every resource of the type.
+    fn conditional(&self) -> Result<Subject> {
+        let criteria = self.query.criteria();
+        match criteria.is_empty() {
+            false => Ok(Subject::Criteria(criteria)),
+            true => Err(Error::coded(
+                Category::Invalid,
+                "required",
+                "expected an id in the path or search criteria in the query but found neither",
+            )),
+        }
+    }
+
+    async fn body(&self, body: Body, expected: BodyFormat) -> Result<Bytes> {
+        let limit = self.api.hub.settings.limits.body_size;
+        request::body(&self.parts.headers, body, expected, limit).await
+    }
+
+    /// The body of a version, or the part of it that is asked for.
+    fn shown(&self, version: &Version) -> Result<Bytes> {
+        let body = version.body.clone().unwrap_or_default();
+        let how = Subset::parse(&self.query.pairs)?;
+        Ok(subset(&self.api.hub.definitions, &body, &how))
+    }
+
+    /// A read takes no search parameters; who asks for strictness is told.
+    fn refuse_unexpected(&self) -> Result<()> {
+        if self.wishes.preferences.handling != Some(Handling::Strict) {
+            return Ok(());
+        }
+        match self.query.unexpected().next() {
+            None => Ok(()),
+            Some(name) => Err(Error::coded(
+                Category::Invalid,
+                "not-supported",
+                format!("the parameter {name:?} has no meaning on a read"),
+            )),
+        }
+    }
+
+    async fn read(&self) -> Result<Response> {
+        self.refuse_unexpected()?;
+        let conditions = request::read_conditions(&self.parts.headers)?;
+        let (resource_type, id) = (self.place.resource_type()?, self.place.id()?);
+        let hub = &self.api.hub;
+        match read::read(hub, &self.access, resource_type, id, &conditions).await? {
+            Read::Found(version) => {
+                let body = self.shown(&version)?;
+                Ok(response::found(&version, body, self.base(), &self.wishes))
+            }
+            Read::NotModified(version) => Ok(response::not_modified(&version)),
+        }
+    }
+
+    async fn vread(&self) -> Result<Response> {
+        self.refuse_unexpected()?;
+        let version = self.place.version.as_deref().unwrap_or_default();
+        let (resource_type, id) = (self.place.resource_type()?, self.place.id()?);
+        let hub = &self.api.hub;
+        let version = vread::vread(hub, &self.access, resource_type, id, version).await?;
+        let body = self.shown(&version)?;
+        Ok(response::found(&version, body, self.base(), &self.wishes))
+    }
+
+    async fn create(&self, body: Body) -> Result<Response> {
+        let if_none_exist = request::if_none_exist(&self.parts.headers)?;
+        let resource_type = self.place.resource_type()?;
+        let body = self.body(body, BodyFormat::FhirJson).await?;
+        let hub = &self.api.hub;
+        let written = create::create(
+            hub,
+            &self.access,
+            resource_type,
+            body,
+            if_none_exist.as_deref(),
+        )
+        .await?;
+        Ok(response::written(&written, self.base(), &self.wishes))
+    }
+
+    async fn update(&self, subject: Subject, body: Body) -> Result<Response> {
+        let conditions = request::write_conditions(&self.parts.headers)?;
+        let resource_type = self.place.resource_type()?;
+        let body = self.body(body, BodyFormat::FhirJson).await?;
+        let hub = &self.api.hub;
+        let written =
+            update::update(hub, &self.access, resource_type, subject, body, &conditions).await?;
+        Ok(response::written(&written, self.base(), &self.wishes))
+    }
+
+    async fn patch(&self, subject: Subject, body: Body) -> Result<Response> {
+        let conditions = request::write_conditions(&self.parts.headers)?;
+        let resource_type = self.place.resource_type()?;
+        let patch = Patch::Json(self.body(body, BodyFormat::JsonPatch).await?);
+        let hub = &self.api.hub;
+        let written = patch::patch(
+            hub,
+            &self.access,
+            resource_type,
+            subject,
+            patch,
+            &conditions,
+        )
+        .await?;
+        Ok(response::written(&written, self.base(), &self.wishes))
+    }
+
+    async fn delete(&self, subject: Subject) -> Result<Response> {
+        let conditions = request::write_conditions(&self.parts.headers)?;
+        let resource_type = self.place.resource_type()?;
+        let hub = &self.api.hub;
+        let deleted =
+            delete::delete(hub, &self.access, resource_type, subject, &conditions).await?;
+        Ok(response::deleted(&deleted, &self.wishes))
+    }
+
+    async fn history(&self) -> Result<Response> {
+        let scope = match (self.place.resource_type, &self.place.id) {
+            (Some(resource_type), Some(id)) => history::Scope::Instance(resource_type, id.clone()),
+            (Some(resource_type), None) => history::Scope::Type(resource_type),
+            (None, _) => history::Scope::System,
+        };
+        let how = Subset::parse(&self.query.pairs)?;
+        let hub = &self.api.hub;
+        let mut bundle = history::history(hub, &self.access, &scope, &self.query.pairs).await?;
+        let bodies = bundle.entries.iter_mut();
+        for body in bodies.filter_map(|entry| entry.resource.as_mut()) {
+            *body = subset(&hub.definitions, body, &how);
+        }
+        Ok(self.bundled(&bundle))
+    }
+
+    fn bundled(&self, bundle: &Outgoing) -> Response {
+        response::json(StatusCode::OK, bundle.to_json(), &self.wishes)
+    }
+
+    /// GET, or POST with the parameters of the URL and of the form together.
+    async fn search(&self, body: Body) -> Result<Response> {
+        let mut pairs = self.query.pairs.clone();
+        let mut wishes = self.wishes.clone();
+        if self.parts.method == Method::POST {
+            pairs.extend(self.form(body).await?);
+            wishes = Wishes::parse(&pairs, &self.parts.headers)?;
+        }
+        let scope = match self.place.resource_type {
+            Some(resource_type) => search::Scope::Type(resource_type),
+            None => search::Scope::System,
+        };
+        let request = search::Request {
+            scope,
+            pairs,
+            handling: wishes.preferences.handling.unwrap_or(Handling::Strict),
+        };
+        let found = interaction::search::search(&self.api.hub, &self.access, request).await?;
+        let mut response = response::json(StatusCode::OK, found.to_json(), &wishes);
+        response::handling_applied(&mut response, &wishes);
+        Ok(response)
+    }
+
+    /// The form of a POST search; without a Content-Type it has to be empty.
+    async fn form(&self, body: Body) -> Result<Vec<(String, String)>> {
+        let headers = &self.parts.headers;
+        let is_bare = !headers.contains_key(header::CONTENT_TYPE)
+            && axum::body::HttpBody::is_end_stream(&body);
+        if is_bare {
+            return Ok(Vec::new());
+        }
+        let form = self.body(body, BodyFormat::Form).await?;
+        let text = std::str::from_utf8(&form)
+            .map_err(|_| Error::invalid("expected a form in UTF-8 but found other bytes"))?;
+        request::parse_pairs(text.trim_end_matches(['\r', '\n']))
+    }
+
+    async fn bundle(&self, body: Body) -> Result<Response> {
+        let body = self.body(body, BodyFormat::FhirJson).await?;
+        // By default the entries carry no resources: who sent ten thousand knows them.
+        let preference = self.wishes.preferences.response.unwrap_or(Return::Minimal);
+        let hub = &self.api.hub;
+        let bundle = interaction::bundle::process(hub, &self.access, body, preference).await?;
+        let mut response = self.bundled(&bundle);
+        if let Some(applied) = self.wishes.preferences.return_applied() {
+            response::insert(
+                response.headers_mut(),
+                header::HeaderName::from_static("preference-applied"),
+                applied,
+            );
+        }
+        Ok(response)
+    }
+
+    fn capabilities(&self) -> Result<Response> {
+        let statement = self.api.statement(self.query.first("mode"))?;
+        let if_none_match = request::joined(&self.parts.headers, &header::IF_NONE_MATCH)?;
+        let is_known = if_none_match.is_some_and(|tags| tags.contains(&statement.etag));
+        let mut response = match is_known {
+            true => response::empty(StatusCode::NOT_MODIFIED),
+            false => {
+                let how = Subset::parse(&self.query.pairs)?;
+                let body = subset(&self.api.hub.definitions, &statement.body, &how);
+                response::json(StatusCode::OK, body, &self.wishes)
+            }
+        };
+        response::insert(response.headers_mut(), header::ETAG, &statement.etag);
+        Ok(response)
+    }
+
+    /// What the `$meta` operations are asked of.
+    fn meta_scope(&self) -> meta::Scope {
+        match (self.place.resource_type, &self.place.id) {
+            (Some(resource_type), Some(id)) => meta::Scope::Instance {
+                resource_type,
+                id: id.clone(),
+                version: self.place.version.clone(),
+            },
+            (Some(resource_type), None) => meta::Scope::Type(resource_type),
+            (None, _) => meta::Scope::System,
+        }
+    }
+
+    /// `$meta` has no parameters, so that the body of a POST is read past.
+    async fn meta(&self, _body: Body) -> Result<Response> {
+        let hub = &self.api.hub;
+        let parameters = meta::meta(hub, &self.access, &self.meta_scope()).await?;
+        Ok(self.parameters(&parameters))
+    }
+
+    async fn meta_add(&self, body: Body) -> Result<Response> {
+        let body = self.body(body, BodyFormat::FhirJson).await?;
+        let hub = &self.api.hub;
+        let parameters = meta::meta_add(hub, &self.access, &self.meta_scope(), body).await?;
+        Ok(self.parameters(&parameters))
+    }
+
+    async fn meta_delete(&self, body: Body) -> Result<Response> {
+        let body = self.body(body, BodyFormat::FhirJson).await?;
+        let hub = &self.api.hub;
+        let parameters = meta::meta_delete(hub, &self.access, &self.meta_scope(), body).await?;
+        Ok(self.parameters(&parameters))
+    }
+
+    fn parameters(&self, parameters: &serde_json::Value) -> Response {
+        let body = Bytes::from(parameters.to_string());
+        response::json(StatusCode::OK, body, &self.wishes)
+    }
+}

@@ -1,0 +1,297 @@
+//! What an interaction found or did, as an HTTP response: status, headers, body.
+//! <https://hl7.org/fhir/R4/http.html>
+//!
+//! Stored bodies go out as they are, never parsed, unless `_pretty` or a subset asks for it.
+
+use super::negotiate::Format;
+use super::request::Wishes;
+use crate::error::Issue;
+use crate::fhir::outcome::operation_outcome;
+use crate::fhir::{Version, json};
+use crate::interaction::{Deleted, Return, Written};
+use axum::body::Body;
+use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
+use axum::response::Response;
+use bytes::Bytes;
+
+const PREFERENCE_APPLIED: HeaderName = HeaderName::from_static("preference-applied");
+
+/// A response with a body of FHIR's JSON.
+pub fn json(status: StatusCode, body: Bytes, wishes: &Wishes) -> Response {
+    let body = match wishes.pretty {
+        true => indent(body),
+        false => body,
+    };
+    let mut response = Response::new(Body::from(body));
+    *response.status_mut() = status;
+    let content_type = HeaderValue::from_static(wishes.format.content_type());
+    response
+        .headers_mut()
+        .insert(header::CONTENT_TYPE, content_type);
+    response
+}
+
+/// The same JSON, indented; numbers keep their spelling and members their order. What cannot
+/// be read (nothing that was stored) stays as it is.
+fn indent(body: Bytes) -> Bytes {
+    json::parse(&body, usize::MAX)
+        .ok()
+        .and_then(|value| serde_json::to_vec_pretty(&value).ok())
+        .map_or(body, Bytes::from)
+}
+
+/// A response without a body.
+pub fn empty(status: StatusCode) -> Response {
+    let mut response = Response::new(Body::empty());
+    *response.status_mut() = status;
+    response
+}
+
+/// 200 with a version that was read; `body` is its JSON or the part that was asked for.
+pub fn found(version: &Version, body: Bytes, base: &str, wishes: &Wishes) -> Response {
+    let mut response = json(StatusCode::OK, body, wishes);
+    let headers = response.headers_mut();
+    label(headers, version);
+    insert(headers, header::CONTENT_LOCATION, &location(base, version));
+    response
+}
+
+/// 304: the client has this version already.
+pub fn not_modified(version: &Version) -> Response {
+    let mut response = empty(StatusCode::NOT_MODIFIED);
+    label(response.headers_mut(), version);
+    response
+}
+
+/// The response to a write, with the body that `Prefer` asks for; by default the resource.
+pub fn written(written: &Written, base: &str, wishes: &Wishes) -> Response {
+    let version = written.version();
+    let status = match written {
+        Written::Created(_) => StatusCode::CREATED,
+        Written::Updated(_) | Written::Unchanged(_) => StatusCode::OK,
+    };
+    let mut response = match wishes.preferences.response {
+        Some(Return::Minimal) => empty(status),
+        Some(Return::OperationOutcome) => json(status, outcome_of(written), wishes),
+        Some(Return::Representation) | None => match &version.body {
+            Some(body) => json(status, body.clone(), wishes),
+            None => empty(status),
+        },
+    };
+    let headers = response.headers_mut();
+    label(headers, version);
+    insert(headers, header::LOCATION, &location(base, version));
+    if let Some(applied) = wishes.preferences.return_applied() {
+        headers.insert(PREFERENCE_APPLIED, HeaderValue::from_static(applied));
+    }
+    response
+}
+
+fn outcome_of(written: &Written) -> Bytes {
+    let reference = written.version().versioned_reference();
+    let text = match written {
+        Written::Created(_) => format!("created {reference}"),
+        Written::Updated(_) => format!("updated to {reference}"),
+        Written::Unchanged(_) => format!("nothing to change: {reference} is current"),
+    };
+    outcome(text)
+}
+
+fn outcome(text: String) -> Bytes {
+    let issues = [Issue::information("informational", text)];
+    Bytes::from(operation_outcome(&issues).to_string())
+}
+
+/// 204, or 200 with an OperationOutcome where `Prefer` asks for one. One deleted resource
+/// shows the entity tag of its deletion, by which a revival can be guarded.
+pub fn deleted(deleted: &Deleted, wishes: &Wishes) -> Response {
+    let mut response = match wishes.preferences.response {
+        Some(Return::OperationOutcome) => {
+            let text = match deleted.versions.as_slice() {
+                [] => "there was nothing to delete".to_owned(),
+                [version] => format!("deleted {}", version.reference()),
+                versions => format!("deleted {} resources", versions.len()),
+            };
+            let mut response = json(StatusCode::OK, outcome(text), wishes);
+            let applied = HeaderValue::from_static("return=OperationOutcome");
+            response.headers_mut().insert(PREFERENCE_APPLIED, applied);
+            response
+        }
+        _ => empty(StatusCode::NO_CONTENT),
+    };
+    if let [version] = deleted.versions.as_slice() {
+        label(response.headers_mut(), version);
+    }
+    response
+}
+
+/// Says that `handling` of `Prefer` was honoured.
+pub fn handling_applied(response: &mut Response, wishes: &Wishes) {
+    if let Some(applied) = wishes.preferences.handling_applied() {
+        let applied = HeaderValue::from_static(applied);
+        response.headers_mut().insert(PREFERENCE_APPLIED, applied);
+    }
+}
+
+/// ETag and Last-Modified.
+fn label(headers: &mut HeaderMap, version: &Version) {
+    insert(headers, header::ETAG, &version.etag());
+    insert(
+        headers,
+        header::LAST_MODIFIED,
+        &version.last_updated.to_http(),
+    );
+}
+
+fn location(base: &str, version: &Version) -> String {
+    let (resource_type, id) = (version.resource_type.name(), &version.id);
+    format!("{base}/{resource_type}/{id}/_history/{}", version.version)
+}
+
+/// Inserts a value that we composed; one that is no header value (a base URL with a line
+/// break) is left out rather than answered with a failure.
+pub fn insert(headers: &mut HeaderMap, name: HeaderName, value: &str) {
+    if let Ok(value) = HeaderValue::from_str(value) {
+        headers.insert(name, value);
+    }
+}
+
+/// 200 with a text of another kind than FHIR.
+pub fn text(content_type: &'static str, body: impl Into<Body>) -> Response {
+    let mut response = Response::new(body.into());
+    let content_type = HeaderValue::from_static(content_type);
+    response
+        .headers_mut()
+        .insert(header::CONTENT_TYPE, content_type);
+    response
+}
+
+/// A response of plain JSON that is no FHIR resource.
+pub fn plain_json(status: StatusCode, value: &serde_json::Value) -> Response {
+    let mut response = text(Format::Json.content_type(), value.to_string());
+    *response.status_mut() = status;
+    response
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::api::prefer::Preferences;
+    use crate::fhir::{Instant, Method, ResourceType};
+
+    const BASE: &str = "http://x/fhir";
+
+    fn version(body: Option<&'static str>) -> Version {
+        Version {
+            resource_type: ResourceType::parse("Patient").expect("a type"),
+            id: "p".to_owned(),
+            version: 3,
+            last_updated: Instant::parse("2026-03-03T10:00:02.123Z").expect("an instant"),
+            method: Method::Put,
+            body: body.map(|body| Bytes::from_static(body.as_bytes())),
+        }
+    }
+
+    fn wishes(prefer: &str) -> Wishes {
+        Wishes {
+            preferences: Preferences::parse([prefer].into_iter()),
+            ..Wishes::default()
+        }
+    }
+
+    async fn text_of(response: Response) -> String {
+        let bytes = axum::body::to_bytes(response.into_body(), 10_000)
+            .await
+            .expect("a body");
+        String::from_utf8(bytes.to_vec()).expect("UTF-8")
+    }
+
+    /// Table TF, row 25: the body as preferred, Location and ETag always.
+    #[tokio::test]
+    async fn prefer_decides_the_body_of_a_write() {
+        for (written_, prefer, status, body) in [
+            (Written::Created(version(Some("{}"))), "", 201, "{}"),
+            (
+                Written::Created(version(Some("{}"))),
+                "return=minimal",
+                201,
+                "",
+            ),
+            (
+                Written::Updated(version(Some("{}"))),
+                "return=representation",
+                200,
+                "{}",
+            ),
+            (
+                Written::Unchanged(version(Some("{}"))),
+                "return=minimal",
+                200,
+                "",
+            ),
+            (
+                Written::Created(version(Some("{}"))),
+                "return=OperationOutcome",
+                201,
+                "created Patient/p/_history/3",
+            ),
+        ] {
+            let response = written(&written_, BASE, &wishes(prefer));
+            assert_eq!(response.status(), status);
+            let headers = response.headers();
+            assert_eq!(headers[header::ETAG], "W/\"3\"");
+            assert_eq!(
+                headers[header::LAST_MODIFIED],
+                "Tue, 03 Mar 2026 10:00:02 GMT"
+            );
+            assert_eq!(
+                headers[header::LOCATION],
+                "http://x/fhir/Patient/p/_history/3"
+            );
+            let applied = headers.get(PREFERENCE_APPLIED).map(|v| v.as_bytes());
+            assert_eq!(applied.unwrap_or_default(), prefer.as_bytes());
+            let text = text_of(response).await;
+            assert!(
+                text == body || !body.is_empty() && text.contains(body),
+                "{text}"
+            );
+        }
+    }
+
+    #[tokio::test]
+    async fn a_delete_says_little() {
+        let one = Deleted {
+            versions: vec![version(None)],
+        };
+        let response = deleted(&one, &wishes(""));
+        assert_eq!(response.status(), 204);
+        assert_eq!(response.headers()[header::ETAG], "W/\"3\"");
+        assert_eq!(text_of(response).await, "");
+        let response = deleted(&Deleted::default(), &wishes("return=OperationOutcome"));
+        assert_eq!(response.status(), 200);
+        assert!(response.headers().get(header::ETAG).is_none());
+        assert!(text_of(response).await.contains("nothing to delete"));
+    }
+
+    #[tokio::test]
+    async fn pretty_keeps_spelling_and_order() {
+        let wishes = Wishes {
+            pretty: true,
+            ..Wishes::default()
+        };
+        let body = Bytes::from_static(br#"{"z":1.00,"a":[1E-22,null]}"#);
+        let text = text_of(json(StatusCode::OK, body, &wishes)).await;
+        assert_eq!(
+            text,
+            "{\n  \"z\": 1.00,\n  \"a\": [\n    1E-22,\n    null\n  ]\n}"
+        );
+    }
+
+    #[tokio::test]
+    async fn an_unchanged_read_has_no_body() {
+        let response = not_modified(&version(Some("{}")));
+        assert_eq!(response.status(), 304);
+        assert_eq!(response.headers()[header::ETAG], "W/\"3\"");
+        assert_eq!(text_of(response).await, "");
+    }
+}

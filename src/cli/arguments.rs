@@ -1,0 +1,211 @@
+//! The command line as clap reads it. Every doc comment here is the text of `--help`.
+//!
+//! Options that can also come from the environment or a file stay text here; `options` merges
+//! the sources and judges the values, so that one start can list every problem. A field
+//! `data_dir` is the flag `--data-dir`, the variable `ANDIRON_DATA_DIR` and the key `data-dir`.
+
+use clap::{Args, Parser, Subcommand};
+use serde::Serialize;
+use std::path::PathBuf;
+
+/// A FHIR R4 server that keeps every version of every resource in PostgreSQL.
+#[derive(Debug, Parser)]
+#[command(name = "andiron", version, arg_required_else_help = true)]
+pub struct CommandLine {
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Run the server: the FHIR API, health and metrics.
+    Serve(Box<ServeArgs>),
+    /// Load files or folders of FHIR JSON.
+    Load(Box<LoadArgs>),
+    /// Bring the database schema up to date and say what was done.
+    Migrate(Box<PlainArgs>),
+    /// Check the installation and say what is wrong.
+    Doctor(Box<DoctorArgs>),
+    /// Compile an unpacked package of FHIR definitions into one file (for developers).
+    #[command(hide = true)]
+    CompileDefinitions {
+        /// The directory of the unpacked package.
+        source: PathBuf,
+        /// The file to write.
+        #[arg(long, value_name = "FILE")]
+        out: PathBuf,
+    },
+    /// Install FHIR packages (not there yet).
+    Package(NotYetArgs),
+    /// Rebuild the rows of the search index (not there yet).
+    Reindex(NotYetArgs),
+    /// Register SMART clients (not there yet).
+    Client(NotYetArgs),
+    /// Register local users (not there yet).
+    User(NotYetArgs),
+    /// Validate files offline (not there yet).
+    Validate(NotYetArgs),
+    /// Evaluate FHIRPath on files (not there yet).
+    Fhirpath(NotYetArgs),
+}
+
+/// Whatever follows a command that is not there yet: its answer should be about the command,
+/// never about its options.
+#[derive(Debug, Args)]
+#[command(disable_help_flag = true)]
+pub struct NotYetArgs {
+    #[arg(trailing_var_arg = true, allow_hyphen_values = true, hide = true)]
+    pub rest: Vec<std::ffi::OsString>,
+}
+
+/// Where the data is, and how to report.
+#[derive(Debug, Default, Args, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub struct CommonArgs {
+    /// The directory that holds everything, Andiron's own PostgreSQL included.
+    #[arg(long, value_name = "DIR")]
+    pub data_dir: Option<String>,
+    /// A PostgreSQL 15 or newer to use instead of one of Andiron's own under the data
+    /// directory. The variable DATABASE_URL is heard too, last.
+    #[arg(long, value_name = "URL")]
+    pub database_url: Option<String>,
+    /// Connections to the database at most.
+    #[arg(long, value_name = "N")]
+    pub connections: Option<String>,
+    /// A TOML file of options under the same names.
+    #[arg(long, value_name = "FILE")]
+    pub config: Option<String>,
+    /// What is logged: error, warn, info, debug or trace, or directives such as
+    /// `info,andiron::storage=debug`.
+    #[arg(long, value_name = "LEVEL")]
+    pub log: Option<String>,
+    /// How it is logged, on standard error: text or json.
+    #[arg(long, value_name = "FORMAT")]
+    pub log_format: Option<String>,
+}
+
+/// What matters to everything that writes resources.
+#[derive(Debug, Default, Args, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub struct WriteArgs {
+    /// The URL under which clients reach the server; every absolute link begins with it. If
+    /// not given, http:// and the address that is listened on.
+    #[arg(long, value_name = "URL")]
+    pub public_url: Option<String>,
+    /// How writes are validated: off, structure, or profile (not there yet).
+    #[arg(long, value_name = "MODE")]
+    pub validation: Option<String>,
+    /// How references are checked: off; write (a relative reference to nothing is refused);
+    /// full (deleting what is referred to is refused as well).
+    #[arg(long, value_name = "MODE")]
+    pub referential_integrity: Option<String>,
+}
+
+/// What a request may cost. Sizes are written like 500, 64KiB or 1GB, times like 500ms or 30s.
+#[derive(Debug, Default, Args, Serialize)]
+#[serde(rename_all = "kebab-case")]
+#[command(next_help_heading = "Limits")]
+pub struct LimitArgs {
+    /// The size of a request body, decompressed; a larger one is answered 413.
+    #[arg(long, value_name = "SIZE")]
+    pub body_size: Option<String>,
+    /// Entries of a batch or transaction; more are answered 413.
+    #[arg(long, value_name = "N")]
+    pub bundle_entries: Option<String>,
+    /// How deep the arrays and objects of a body may be nested; deeper is answered 400.
+    #[arg(long, value_name = "N")]
+    pub json_depth: Option<String>,
+    /// The size of the request target; a longer one is answered 414.
+    #[arg(long, value_name = "SIZE")]
+    pub url_length: Option<String>,
+    /// Matches on a search page where the request has no _count.
+    #[arg(long, value_name = "N")]
+    pub page_size: Option<String>,
+    /// Matches on a search page at most; a larger _count is capped.
+    #[arg(long, value_name = "N")]
+    pub max_page_size: Option<String>,
+    /// Included resources on a search page at most.
+    #[arg(long, value_name = "N")]
+    pub max_includes: Option<String>,
+    /// How long the database may work on one statement.
+    #[arg(long, value_name = "TIME")]
+    pub statement_time: Option<String>,
+    /// Requests in work at once; more are answered 503.
+    #[arg(long, value_name = "N")]
+    pub concurrent_requests: Option<String>,
+    /// Resources that one conditional delete may remove.
+    #[arg(long, value_name = "N")]
+    pub max_conditional_delete: Option<String>,
+}
+
+#[derive(Debug, Default, Args, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub struct ServeArgs {
+    /// The address and port to listen on; port 0 takes any free port.
+    #[arg(long, value_name = "ADDR:PORT")]
+    pub listen: Option<String>,
+    /// Who may call: off (anybody, and then only on a loopback address), or smart (not there yet).
+    #[arg(long, value_name = "MODE")]
+    pub auth: Option<String>,
+    /// Allow --auth off on an address that other machines can reach.
+    #[arg(long, value_name = "BOOL", num_args = 0..=1, require_equals = true, default_missing_value = "true")]
+    pub insecure: Option<String>,
+    /// Load fictional demo patients into an empty store.
+    #[arg(long, value_name = "BOOL", num_args = 0..=1, require_equals = true, default_missing_value = "true")]
+    pub demo: Option<String>,
+    #[command(flatten)]
+    #[serde(flatten)]
+    pub common: CommonArgs,
+    #[command(flatten)]
+    #[serde(flatten)]
+    pub write: WriteArgs,
+    #[command(flatten)]
+    #[serde(flatten)]
+    pub limits: LimitArgs,
+}
+
+#[derive(Debug, Default, Args, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub struct LoadArgs {
+    /// Files, or folders searched for `.json` and `.ndjson`, each optionally `.gz`:
+    /// Bundles, single resources, or one resource per line.
+    #[arg(required = true, value_name = "PATH")]
+    #[serde(skip)]
+    pub paths: Vec<PathBuf>,
+    /// Load through a running server, such as http://127.0.0.1:8080/fhir, instead of straight
+    /// into the database.
+    #[arg(long, value_name = "URL")]
+    #[serde(skip)]
+    pub server: Option<String>,
+    /// Files loaded at the same time [default: one per processor, 4 with --server].
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=256))]
+    #[serde(skip)]
+    pub workers: Option<u16>,
+    /// Load files again that an earlier run has loaded completely.
+    #[arg(long)]
+    #[serde(skip)]
+    pub again: bool,
+    #[command(flatten)]
+    #[serde(flatten)]
+    pub common: CommonArgs,
+    #[command(flatten)]
+    #[serde(flatten)]
+    pub write: WriteArgs,
+}
+
+#[derive(Debug, Default, Args, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub struct PlainArgs {
+    #[command(flatten)]
+    #[serde(flatten)]
+    pub common: CommonArgs,
+}
+
+/// Doctor takes what `serve` takes, since it judges how a server would start.
+#[derive(Debug, Default, Args, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub struct DoctorArgs {
+    #[command(flatten)]
+    #[serde(flatten)]
+    pub serve: ServeArgs,
+}

@@ -1,0 +1,222 @@
+//! What each entry of a Bundle asks for.
+
+use crate::error::{Category, Error, Result};
+use crate::fhir::bundle::{Frame, FrameEntry};
+use crate::fhir::{Instant, ResourceType};
+use crate::interaction::{Hub, ReadConditions, Subject, WriteConditions, prepare};
+
+/// One entry, read.
+pub struct Request<'a> {
+    /// Its place in the Bundle.
+    pub index: usize,
+    pub full_url: Option<&'a str>,
+    /// The text of its resource.
+    pub resource: Option<&'a str>,
+    pub action: Action,
+}
+
+/// What an entry asks for.
+pub enum Action {
+    Create {
+        resource_type: ResourceType,
+        if_none_exist: Option<String>,
+    },
+    Update {
+        resource_type: ResourceType,
+        subject: Subject,
+        conditions: WriteConditions,
+    },
+    Delete {
+        resource_type: ResourceType,
+        subject: Subject,
+        conditions: WriteConditions,
+    },
+    Get {
+        /// Relative to the base: `Patient/1`, `Patient?name=a`, `_history`.
+        url: String,
+        conditions: ReadConditions,
+        /// HEAD: the answer has no resource.
+        head: bool,
+    },
+}
+
+impl Action {
+    /// The criteria of a conditional write, with their type.
+    pub fn criteria(&self) -> Option<(ResourceType, &str)> {
+        match self {
+            Action::Create {
+                resource_type,
+                if_none_exist,
+            } => Some((*resource_type, if_none_exist.as_deref()?)),
+            Action::Update {
+                resource_type,
+                subject: Subject::Criteria(criteria),
+                ..
+            }
+            | Action::Delete {
+                resource_type,
+                subject: Subject::Criteria(criteria),
+                ..
+            } => Some((*resource_type, criteria)),
+            _ => None,
+        }
+    }
+}
+
+/// Reads one entry.
+///
+/// # Errors
+/// `Invalid` without method, URL or resource where they must be; `NotSupported` for PATCH.
+pub fn parse<'a>(hub: &Hub, frame: &'a Frame<'_>, index: usize) -> Result<Request<'a>> {
+    parse_entry(hub, &frame.entry[index], index).map_err(|error| error.in_entry(index))
+}
+
+fn parse_entry<'a>(hub: &Hub, entry: &'a FrameEntry<'_>, index: usize) -> Result<Request<'a>> {
+    let place = |element: &str| format!("Bundle.entry[{index}].{element}");
+    let request = entry
+        .request
+        .as_ref()
+        .ok_or_else(|| required("request").at(place("request")))?;
+    let method = request
+        .method
+        .as_deref()
+        .ok_or_else(|| required("request.method").at(place("request.method")))?;
+    let url = request
+        .url
+        .as_deref()
+        .ok_or_else(|| required("request.url").at(place("request.url")))?;
+    let relative = url
+        .strip_prefix(&hub.settings.base)
+        .unwrap_or(url)
+        .trim_start_matches('/');
+    let resource = entry.resource.map(|raw| raw.get());
+    let with_resource = || {
+        resource
+            .map(|_| ())
+            .ok_or_else(|| required("resource").at(place("resource")))
+    };
+    let conditions = || WriteConditions {
+        if_match: request.if_match.clone(),
+        if_none_match: request.if_none_match.clone(),
+    };
+    let subject = || subject(relative).map_err(|error| error.at(place("request.url")));
+    let action = match method {
+        "POST" => {
+            with_resource()?;
+            let (resource_type, rest) =
+                split_type(relative).map_err(|e| e.at(place("request.url")))?;
+            if !rest.is_empty() {
+                return Err(bad_url(url).at(place("request.url")));
+            }
+            let if_none_exist = request.if_none_exist.as_deref().map(|criteria| {
+                // Clients send `Patient?identifier=…` and `?identifier=…` too.
+                let bare = criteria.split_once('?').map_or(criteria, |(_, rest)| rest);
+                bare.to_owned()
+            });
+            Action::Create {
+                resource_type,
+                if_none_exist,
+            }
+        }
+        "PUT" => {
+            with_resource()?;
+            let (resource_type, subject) = subject()?;
+            Action::Update {
+                resource_type,
+                subject,
+                conditions: conditions(),
+            }
+        }
+        "DELETE" => {
+            let (resource_type, subject) = subject()?;
+            Action::Delete {
+                resource_type,
+                subject,
+                conditions: conditions(),
+            }
+        }
+        "GET" | "HEAD" => Action::Get {
+            url: relative.to_owned(),
+            conditions: ReadConditions {
+                if_none_match: request.if_none_match.clone(),
+                if_modified_since: request
+                    .if_modified_since
+                    .as_deref()
+                    .and_then(Instant::parse),
+            },
+            head: method == "HEAD",
+        },
+        "PATCH" => {
+            return Err(Error::new(
+                Category::NotSupported,
+                "PATCH inside a Bundle takes a FHIRPath Patch, which this server does not do yet; \
+                 send the JSON Patch on its own",
+            )
+            .at(place("request.method")));
+        }
+        other => {
+            return Err(Error::coded(
+                Category::Invalid,
+                "value",
+                format!("expected GET, HEAD, POST, PUT, PATCH or DELETE but found {other}"),
+            )
+            .at(place("request.method")));
+        }
+    };
+    Ok(Request {
+        index,
+        full_url: entry.full_url.as_deref(),
+        resource,
+        action,
+    })
+}
+
+fn required(element: &str) -> Error {
+    Error::coded(
+        Category::Invalid,
+        "required",
+        format!("expected the entry to have {element} but it has none"),
+    )
+}
+
+fn bad_url(url: &str) -> Error {
+    Error::coded(
+        Category::Invalid,
+        "value",
+        format!("expected a URL for this method, relative to the base, but found {url}"),
+    )
+}
+
+/// `Patient/1` or `Patient?criteria`
+fn subject(relative: &str) -> Result<(ResourceType, Subject)> {
+    let (resource_type, rest) = split_type(relative)?;
+    if let Some(criteria) = rest.strip_prefix('?') {
+        return Ok((resource_type, Subject::Criteria(criteria.to_owned())));
+    }
+    match rest.strip_prefix('/') {
+        Some(id) if !id.is_empty() => {
+            prepare::checked_id(id)?;
+            Ok((resource_type, Subject::Id(id.to_owned())))
+        }
+        _ => Err(bad_url(relative)),
+    }
+}
+
+/// The type at the beginning of a relative URL and what follows it.
+fn split_type(relative: &str) -> Result<(ResourceType, &str)> {
+    let end = relative.find(['/', '?']).unwrap_or(relative.len());
+    let (name, rest) = relative.split_at(end);
+    let resource_type = ResourceType::parse(name).ok_or_else(|| {
+        Error::coded(
+            Category::NotFound,
+            "not-supported",
+            format!("expected a resource type of FHIR R4 but found {name:?}"),
+        )
+    })?;
+    // `Patient/?criteria` is accepted as the specification writes it.
+    let rest = match rest.strip_prefix("/?") {
+        Some(_) => &rest[1..],
+        None => rest,
+    };
+    Ok((resource_type, rest))
+}

@@ -1,0 +1,369 @@
+//! capabilities: what the server says of itself, derived from what it serves.
+//! <https://hl7.org/fhir/R4/http.html#capabilities>,
+//! <https://hl7.org/fhir/R4/capabilitystatement.html>
+//!
+//! The route table of `api` hands over its [`Offer`]s; the resource types are those of the
+//! definitions and the search parameters those of the registry, so that nothing is said that
+//! is not served. Profiles and supported profiles beyond the base are not listed here.
+//!
+//! ## Decisions
+//! 2026-11-21: composed with `serde_json::json!`, not with the typed models of `fhir-model`.
+//! Those are of R4B, whose list of resource types lacks 24 types of R4 (such as
+//! MedicinalProduct), so that a true statement cannot be said with them.
+
+use super::Hub;
+use crate::config::Integrity;
+use crate::fhir::{Instant, ResourceType};
+use crate::search::registry::{Kind, Parameter};
+use serde_json::{Map, Value, json};
+
+/// What a route does: an interaction of the RESTful API or one of our operations.
+/// <https://hl7.org/fhir/R4/valueset-restful-interaction.html>
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Interaction {
+    Read,
+    Vread,
+    Create,
+    Update,
+    ConditionalUpdate,
+    Patch,
+    ConditionalPatch,
+    Delete,
+    ConditionalDelete,
+    History,
+    Search,
+    /// A batch or a transaction: the body says which.
+    Bundle,
+    Capabilities,
+    Meta,
+    MetaAdd,
+    MetaDelete,
+}
+
+/// At which level of the API a route stands.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Level {
+    System,
+    Type,
+    Instance,
+}
+
+/// One thing that is served.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct Offer {
+    pub interaction: Interaction,
+    pub level: Level,
+}
+
+/// Codes of [`Offer`]s in CapabilityStatement.rest: interactions of the system.
+const SYSTEM_CODES: &[(Interaction, Level, &str)] = &[
+    (Interaction::Bundle, Level::System, "transaction"),
+    (Interaction::Bundle, Level::System, "batch"),
+    (Interaction::Search, Level::System, "search-system"),
+    (Interaction::History, Level::System, "history-system"),
+];
+
+/// Codes of [`Offer`]s in CapabilityStatement.rest.resource.
+const RESOURCE_CODES: &[(Interaction, Level, &str)] = &[
+    (Interaction::Read, Level::Instance, "read"),
+    (Interaction::Vread, Level::Instance, "vread"),
+    (Interaction::Update, Level::Instance, "update"),
+    (Interaction::Patch, Level::Instance, "patch"),
+    (Interaction::Delete, Level::Instance, "delete"),
+    (Interaction::History, Level::Instance, "history-instance"),
+    (Interaction::History, Level::Type, "history-type"),
+    (Interaction::Create, Level::Type, "create"),
+    (Interaction::Search, Level::Type, "search-type"),
+];
+
+impl Interaction {
+    /// The name in logs and metrics.
+    pub fn name(self) -> &'static str {
+        match self {
+            Interaction::Read => "read",
+            Interaction::Vread => "vread",
+            Interaction::Create => "create",
+            Interaction::Update => "update",
+            Interaction::ConditionalUpdate => "conditional-update",
+            Interaction::Patch => "patch",
+            Interaction::ConditionalPatch => "conditional-patch",
+            Interaction::Delete => "delete",
+            Interaction::ConditionalDelete => "conditional-delete",
+            Interaction::History => "history",
+            Interaction::Search => "search",
+            Interaction::Bundle => "bundle",
+            Interaction::Capabilities => "capabilities",
+            Interaction::Meta => "$meta",
+            Interaction::MetaAdd => "$meta-add",
+            Interaction::MetaDelete => "$meta-delete",
+        }
+    }
+
+    /// Whether it may change resources.
+    pub fn is_write(self) -> bool {
+        match self {
+            Interaction::Create
+            | Interaction::Update
+            | Interaction::ConditionalUpdate
+            | Interaction::Patch
+            | Interaction::ConditionalPatch
+            | Interaction::Delete
+            | Interaction::ConditionalDelete
+            | Interaction::Bundle
+            | Interaction::MetaAdd
+            | Interaction::MetaDelete => true,
+            Interaction::Read
+            | Interaction::Vread
+            | Interaction::History
+            | Interaction::Search
+            | Interaction::Capabilities
+            | Interaction::Meta => false,
+        }
+    }
+
+    /// Name and definition in the statement, for an operation.
+    fn operation(self) -> Option<(&'static str, &'static str)> {
+        match self {
+            Interaction::Meta => Some((
+                "meta",
+                "http://hl7.org/fhir/OperationDefinition/Resource-meta",
+            )),
+            Interaction::MetaAdd => Some((
+                "meta-add",
+                "http://hl7.org/fhir/OperationDefinition/Resource-meta-add",
+            )),
+            Interaction::MetaDelete => Some((
+                "meta-delete",
+                "http://hl7.org/fhir/OperationDefinition/Resource-meta-delete",
+            )),
+            _ => None,
+        }
+    }
+}
+
+/// The CapabilityStatement of this server; `started` is when it began to say so.
+pub fn capability_statement(hub: &Hub, offers: &[Offer], started: Instant) -> Value {
+    let mut statement = head("CapabilityStatement", hub, started);
+    statement.insert("fhirVersion".into(), json!("4.0.1"));
+    statement.insert(
+        "format".into(),
+        json!(["json", "application/fhir+json", "application/json"]),
+    );
+    statement.insert("patchFormat".into(), json!(["application/json-patch+json"]));
+    statement.insert("rest".into(), json!([rest(hub, offers)]));
+    Value::Object(statement)
+}
+
+/// The TerminologyCapabilities of a server without terminology operations: they are said to
+/// be absent by saying nothing of them.
+pub fn terminology_capabilities(hub: &Hub, started: Instant) -> Value {
+    Value::Object(head("TerminologyCapabilities", hub, started))
+}
+
+fn head(resource_type: &str, hub: &Hub, started: Instant) -> Map<String, Value> {
+    let value = json!({
+        "resourceType": resource_type,
+        "name": format!("Andiron{resource_type}"),
+        "title": "Andiron FHIR R4 server",
+        "status": "active",
+        "date": started.to_string(),
+        "kind": "instance",
+        "software": {"name": "Andiron", "version": env!("CARGO_PKG_VERSION")},
+        "implementation": {"description": "Andiron FHIR R4 server", "url": hub.settings.base},
+    });
+    match value {
+        Value::Object(map) => map,
+        _ => Map::new(),
+    }
+}
+
+fn rest(hub: &Hub, offers: &[Offer]) -> Value {
+    let resources: Vec<Value> = ResourceType::all()
+        .map(|resource_type| resource(hub, offers, resource_type))
+        .collect();
+    // What every type has, any type shows.
+    let common: Vec<Value> = ResourceType::parse("Basic")
+        .into_iter()
+        .flat_map(|basic| served(hub, basic))
+        .filter(|parameter| parameter.code.starts_with('_'))
+        .map(search_parameter)
+        .collect();
+    let mut rest = json!({
+        "mode": "server",
+        "security": {
+            "cors": true,
+            "description": "No authentication yet: every caller may do everything.",
+        },
+        "resource": resources,
+        "interaction": interactions(offers, SYSTEM_CODES),
+    });
+    insert_list(&mut rest, "searchParam", common);
+    insert_list(
+        &mut rest,
+        "operation",
+        operations(offers, |level| level == Level::System),
+    );
+    rest
+}
+
+fn resource(hub: &Hub, offers: &[Offer], resource_type: ResourceType) -> Value {
+    let serves = |interaction| offers.iter().any(|offer| offer.interaction == interaction);
+    let name = resource_type.name();
+    let mut references = vec!["literal", "local"];
+    if hub.settings.integrity != Integrity::Off {
+        references.push("enforced");
+    }
+    let mut resource = json!({
+        "type": name,
+        "profile": format!("http://hl7.org/fhir/StructureDefinition/{name}"),
+        "interaction": interactions(offers, RESOURCE_CODES),
+        "versioning": "versioned",
+        "readHistory": serves(Interaction::Vread),
+        "updateCreate": serves(Interaction::Update),
+        "conditionalCreate": serves(Interaction::Create),
+        "conditionalRead": "full-support",
+        "conditionalUpdate": serves(Interaction::ConditionalUpdate),
+        "conditionalDelete": match serves(Interaction::ConditionalDelete) {
+            true => "multiple",
+            false => "not-supported",
+        },
+        "referencePolicy": references,
+    });
+    insert_list(&mut resource, "searchInclude", includes(hub, resource_type));
+    insert_list(
+        &mut resource,
+        "searchRevInclude",
+        reverse_includes(hub, resource_type),
+    );
+    let parameters = served(hub, resource_type).map(search_parameter).collect();
+    insert_list(&mut resource, "searchParam", parameters);
+    insert_list(
+        &mut resource,
+        "operation",
+        operations(offers, |level| level != Level::System),
+    );
+    resource
+}
+
+/// FHIR's JSON has no empty arrays.
+fn insert_list(object: &mut Value, name: &str, list: Vec<Value>) {
+    if !list.is_empty() {
+        object[name] = Value::Array(list);
+    }
+}
+
+fn interactions(offers: &[Offer], codes: &[(Interaction, Level, &str)]) -> Vec<Value> {
+    codes
+        .iter()
+        .filter(|&&(interaction, level, _)| offers.contains(&Offer { interaction, level }))
+        .map(|(_, _, code)| json!({ "code": code }))
+        .collect()
+}
+
+fn operations(offers: &[Offer], at: impl Fn(Level) -> bool) -> Vec<Value> {
+    let mut named: Vec<(&str, &str)> = offers
+        .iter()
+        .filter(|offer| at(offer.level))
+        .filter_map(|offer| offer.interaction.operation())
+        .collect();
+    named.sort_unstable();
+    named.dedup();
+    named
+        .into_iter()
+        .map(|(name, definition)| json!({"name": name, "definition": definition}))
+        .collect()
+}
+
+/// The parameters of a type that a search takes: the registry also knows those that it does
+/// not serve.
+fn served(hub: &Hub, resource_type: ResourceType) -> impl Iterator<Item = &Parameter> {
+    let parameters = hub.registry.parameters(resource_type).iter();
+    parameters.filter(|parameter| parameter.supported)
+}
+
+fn search_parameter(parameter: &Parameter) -> Value {
+    json!({
+        "name": parameter.code,
+        "definition": parameter.url,
+        "type": kind_code(parameter.kind),
+    })
+}
+
+/// <https://hl7.org/fhir/R4/valueset-search-param-type.html>
+fn kind_code(kind: Kind) -> &'static str {
+    match kind {
+        Kind::Number => "number",
+        Kind::Date => "date",
+        Kind::String => "string",
+        Kind::Token => "token",
+        Kind::Reference => "reference",
+        Kind::Composite => "composite",
+        Kind::Quantity => "quantity",
+        Kind::Uri => "uri",
+        Kind::Special => "special",
+    }
+}
+
+/// `Observation:subject` for each reference parameter of the type.
+fn includes(hub: &Hub, resource_type: ResourceType) -> Vec<Value> {
+    served(hub, resource_type)
+        .filter(|parameter| parameter.kind == Kind::Reference)
+        .map(|parameter| json!(format!("{resource_type}:{}", parameter.code)))
+        .collect()
+}
+
+/// `Observation:subject` for each reference parameter of any type that may point here.
+fn reverse_includes(hub: &Hub, target: ResourceType) -> Vec<Value> {
+    let mut names = Vec::new();
+    for source in ResourceType::all() {
+        for parameter in served(hub, source) {
+            let is_open = parameter.targets.is_empty() || parameter.targets.contains(&target);
+            if parameter.kind == Kind::Reference && is_open {
+                names.push(json!(format!("{source}:{}", parameter.code)));
+            }
+        }
+    }
+    names
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_what_is_offered_is_said() {
+        let offers = [
+            Offer {
+                interaction: Interaction::Read,
+                level: Level::Instance,
+            },
+            Offer {
+                interaction: Interaction::Bundle,
+                level: Level::System,
+            },
+            Offer {
+                interaction: Interaction::Meta,
+                level: Level::System,
+            },
+            Offer {
+                interaction: Interaction::Meta,
+                level: Level::Type,
+            },
+            Offer {
+                interaction: Interaction::Meta,
+                level: Level::Instance,
+            },
+        ];
+        let codes = |table| {
+            let said = interactions(&offers, table);
+            said.iter()
+                .map(|one| one["code"].to_string())
+                .collect::<Vec<_>>()
+        };
+        assert_eq!(codes(RESOURCE_CODES), [r#""read""#]);
+        assert_eq!(codes(SYSTEM_CODES), [r#""transaction""#, r#""batch""#]);
+        let named = operations(&offers, |level| level != Level::System);
+        assert_eq!(named.len(), 1);
+        assert_eq!(named[0]["name"], "meta");
+    }
+}

@@ -1,0 +1,116 @@
+//! search: the matches of a page and what it includes, as a Bundle.
+//! <https://hl7.org/fhir/R4/http.html#search>
+
+use super::{Hub, subset};
+use crate::access::Access;
+use crate::error::{Category, Error, Result};
+use crate::fhir::bundle::{Entry, Outgoing, SearchMode};
+use crate::fhir::outcome::operation_outcome;
+use crate::fhir::{Instant, ResourceType, Version};
+use crate::search::{self as engine, Handling, Request, Scope};
+use bytes::Bytes;
+use percent_encoding::percent_decode_str;
+use sqlx::PgConnection;
+
+/// Answers a search from one snapshot.
+pub async fn search(hub: &Hub, access: &Access, request: Request) -> Result<Outgoing> {
+    let mut snapshot = hub.store.snapshot(access).await?;
+    search_in(hub, &mut snapshot, access, request).await
+}
+
+/// Answers a search as the connection's transaction sees it.
+pub async fn search_in(
+    hub: &Hub,
+    connection: &mut PgConnection,
+    access: &Access,
+    request: Request,
+) -> Result<Outgoing> {
+    let base = &hub.settings.base;
+    let limits = engine::Limits {
+        default_count: hub.settings.limits.page_size,
+        max_count: hub.settings.limits.max_page_size,
+        max_include: hub.settings.limits.max_includes,
+    };
+    let query = engine::compile(&hub.registry, &request, base, &limits, Instant::now())?;
+    let page = engine::run(connection, access, &hub.registry, &query, base).await?;
+    let how = subset::Subset::of(&query.summary, &query.elements);
+    let entry = |version: &Version, mode| Entry {
+        full_url: Some(format!("{base}/{}", version.reference())),
+        resource: version
+            .body
+            .as_ref()
+            .map(|body| subset::subset(&hub.definitions, body, &how)),
+        search: Some(mode),
+        ..Entry::default()
+    };
+    let mut entries = Vec::with_capacity(page.matches.len() + page.includes.len() + 1);
+    entries.extend(
+        page.matches
+            .iter()
+            .map(|version| entry(version, SearchMode::Match)),
+    );
+    entries.extend(
+        page.includes
+            .iter()
+            .map(|version| entry(version, SearchMode::Include)),
+    );
+    if !page.issues.is_empty() {
+        entries.push(Entry {
+            resource: Some(Bytes::from(operation_outcome(&page.issues).to_string())),
+            search: Some(SearchMode::Outcome),
+            ..Entry::default()
+        });
+    }
+    Ok(Outgoing {
+        bundle_type: "searchset",
+        total: page.total,
+        links: page.links,
+        entries,
+    })
+}
+
+/// A search of one type, strict.
+pub fn of_type(resource_type: ResourceType, pairs: Vec<(String, String)>) -> Request {
+    Request {
+        scope: Scope::Type(resource_type),
+        pairs,
+        handling: Handling::Strict,
+    }
+}
+
+/// A search of the whole system, strict.
+pub fn system(pairs: Vec<(String, String)>) -> Request {
+    Request {
+        scope: Scope::System,
+        pairs,
+        handling: Handling::Strict,
+    }
+}
+
+/// The names and values of a query string, decoded, in order.
+///
+/// # Errors
+/// `Invalid` for percent-encoding that is not UTF-8.
+pub fn pairs(query: &str) -> Result<Vec<(String, String)>> {
+    query
+        .split('&')
+        .filter(|part| !part.is_empty())
+        .map(|part| {
+            let (name, value) = part.split_once('=').unwrap_or((part, ""));
+            Ok((decode(name)?, decode(value)?))
+        })
+        .collect()
+}
+
+fn decode(text: &str) -> Result<String> {
+    let text = text.replace('+', " ");
+    percent_decode_str(&text)
+        .decode_utf8()
+        .map(|text| text.into_owned())
+        .map_err(|_| {
+            Error::new(
+                Category::Invalid,
+                "expected percent-encoded UTF-8 in the query but found other bytes",
+            )
+        })
+}

@@ -1,0 +1,166 @@
+//! One condition of a search: `code:modifier=a,b`, looked up and compiled for every type
+//! that is searched.
+//!
+//! <https://hl7.org/fhir/R4/search.html#combining>: a comma is OR, repeating is AND. Chains
+//! and `_has` are refused until they are supported.
+
+use super::params::{self, Modifier, escape};
+use super::parse::{ResultName, Term};
+use super::plan::Predicate;
+use super::resolve::{Context, Problem, parameter_of_all};
+use super::suggest;
+use crate::error::Issue;
+use crate::fhir::ResourceType;
+
+/// Parameters of the specification that this server does not have yet.
+const NOT_YET: [&str; 6] = ["_has", "_filter", "_list", "_text", "_content", "_query"];
+
+/// The predicate of a term; `None` where its value is empty and asks nothing.
+pub fn resolve(term: &Term<'_>, context: &Context<'_>) -> Result<Option<Predicate>, Problem> {
+    if NOT_YET.contains(&term.code) {
+        return Err(Problem::not_supported(format!(
+            "{} is not supported yet",
+            term.code
+        )));
+    }
+    let parameters = parameter_of_all(context.registry, &context.types, term.code)
+        .ok_or_else(|| unknown(term.code, context))?;
+    if let Some(chain) = term.chain {
+        return Err(Problem::not_supported(format!(
+            "{}.{chain}: chained parameters are not supported yet",
+            term.code
+        )));
+    }
+    let modifier = match (term.modifier, parameters.first()) {
+        (Some(text), Some(parameter)) => {
+            let known = Modifier::parse(parameter.kind, text);
+            let refusal = || refused(term, Modifier::refusal(parameter.kind, text));
+            Some(known.ok_or_else(refusal)?)
+        }
+        _ => None,
+    };
+    if term.value.is_empty() {
+        return Ok(None);
+    }
+    let values = alternatives(term, modifier.as_ref())?;
+    let mut typed = Vec::with_capacity(parameters.len());
+    for (resource_type, parameter) in context.types.iter().zip(parameters) {
+        let predicates = values
+            .iter()
+            .map(|value| {
+                params::compile(
+                    parameter,
+                    modifier.as_ref(),
+                    value,
+                    context.base,
+                    context.now,
+                )
+            })
+            .collect::<Result<Vec<_>, _>>()
+            .map_err(|issue| refused(term, issue))?;
+        typed.push((*resource_type, combine(modifier.as_ref(), predicates)));
+    }
+    Ok(Some(over_types(typed)))
+}
+
+/// The alternatives that a comma separates; an empty one asks nothing.
+fn alternatives<'t>(term: &Term<'t>, modifier: Option<&Modifier>) -> Result<Vec<&'t str>, Problem> {
+    let mut values = escape::split(term.value, ',');
+    values.retain(|value| !value.is_empty());
+    let expected = match (values.len(), modifier) {
+        // A lone comma would otherwise be a condition that everything or nothing fulfils.
+        (0, _) => "a value but found only commas",
+        (2.., Some(Modifier::Missing)) => "either true or false but found several values",
+        _ => return Ok(values),
+    };
+    Err(refused(
+        term,
+        Issue::error("value", format!("expected {expected}")),
+    ))
+}
+
+/// "Not a or not b" would hold of nearly everything; what is meant is "none of a and b".
+fn combine(modifier: Option<&Modifier>, mut predicates: Vec<Predicate>) -> Predicate {
+    match (modifier, predicates.len()) {
+        (_, 1) => predicates.swap_remove(0),
+        (Some(Modifier::Not), _) => Predicate::And(predicates),
+        _ => Predicate::Or(predicates),
+    }
+}
+
+/// What is wrong with a modifier or a value, told with the name of the parameter.
+fn refused(term: &Term<'_>, issue: Issue) -> Problem {
+    let colon = if term.modifier.is_some() { ":" } else { "" };
+    let modifier = term.modifier.unwrap_or_default();
+    Problem::Refused(Issue {
+        text: format!("{}{colon}{modifier}: {}", term.code, issue.text),
+        ..issue
+    })
+}
+
+/// One predicate of what each type has to fulfil. An entry names its type already, so a
+/// positive one needs no other guard, and a negative one can be asked of all types.
+fn over_types(mut typed: Vec<(ResourceType, Predicate)>) -> Predicate {
+    let first = typed.first().map(|(_, predicate)| predicate.clone());
+    match first {
+        None => Predicate::Nothing,
+        Some(first) if typed.iter().all(|(_, predicate)| *predicate == first) => first,
+        Some(_) => {
+            let predicates = || {
+                typed
+                    .iter()
+                    .map(|(_, predicate)| predicate.clone())
+                    .collect()
+            };
+            if typed.iter().all(|(_, predicate)| is_of_entries(predicate)) {
+                Predicate::Or(predicates())
+            } else if typed.iter().all(|(_, predicate)| match predicate {
+                Predicate::Not(inner) => is_of_entries(inner),
+                _ => false,
+            }) {
+                Predicate::And(predicates())
+            } else {
+                let guarded = typed.drain(..).map(|(resource_type, predicate)| {
+                    Predicate::And(vec![Predicate::Type(vec![resource_type]), predicate])
+                });
+                Predicate::Or(guarded.collect())
+            }
+        }
+    }
+}
+
+fn is_of_entries(predicate: &Predicate) -> bool {
+    match predicate {
+        Predicate::Entries(_) | Predicate::Nothing => true,
+        Predicate::Or(parts) | Predicate::And(parts) => {
+            !parts.is_empty() && parts.iter().all(is_of_entries)
+        }
+        _ => false,
+    }
+}
+
+fn unknown(code: &str, context: &Context<'_>) -> Problem {
+    let first = context.types.first().copied();
+    let mut known: Vec<&str> = first
+        .into_iter()
+        .flat_map(|kind| context.registry.parameters(kind))
+        .map(|parameter| parameter.code.as_str())
+        .filter(|code| {
+            context.types.len() < 2
+                || parameter_of_all(context.registry, &context.types, code).is_some()
+        })
+        .collect();
+    known.sort_unstable();
+    known.dedup();
+    let of = match context.types.as_slice() {
+        [one] => one.name().to_owned(),
+        many if many.len() <= 5 => format!("{many:?} together"),
+        _ => "resources of all types".to_owned(),
+    };
+    let results = ResultName::names().chain(["_include", "_revinclude"]);
+    Problem::unknown(format!(
+        "expected a search parameter of {of} but found {code:?}.{} Supported: {}",
+        suggest::hint(code, known.iter().copied().chain(results)),
+        known.join(", ")
+    ))
+}

@@ -1,0 +1,451 @@
+//! The one way in which versions are written.
+//!
+//! A write transaction locks the rows that it will change in the order of their keys, asks
+//! for its [`Moment`], and ends in [`apply`], whatever interaction it serves. One statement
+//! creates resources together with their index rows; replacing takes two.
+
+use super::failed;
+use super::read::{method_from, type_from};
+use crate::access::Access;
+use crate::error::Result;
+use crate::fhir::{Draft, Instant, Method, ResourceType, Version};
+use crate::search::index::IndexRows;
+use bytes::Bytes;
+use sqlx::Row;
+use sqlx::postgres::PgConnection;
+use std::collections::HashMap;
+
+/// How many resources one statement carries: enough to spread its cost, little enough to
+/// bound its memory.
+pub const CHUNK: usize = 400;
+
+const MOMENT: &str = "SELECT pg_current_xact_id()::text::bigint, clock_timestamp()";
+
+const LOCK: &str = "SELECT r.type, r.key, r.id, r.version, r.last_updated, r.xact, r.method, r.body \
+    FROM resource r JOIN unnest($2::smallint[], $3::bigint[]) AS asked(type, key) \
+    ON r.tenant = $1 AND r.type = asked.type AND r.key = asked.key \
+    ORDER BY r.type, r.key FOR UPDATE OF r";
+
+const ADVISORY: &str =
+    "SELECT count(pg_advisory_xact_lock(name)) FROM unnest($1::bigint[]) AS name";
+
+const CREATE: &str = "WITH created AS ( \
+      INSERT INTO resource (tenant, version, key, xact, last_updated, type, method, id, entries, body) \
+      SELECT $1, i.version, i.key, i.xact, i.last_updated, i.type, i.method, i.id, \
+             ($12::bigint[])[i.first:i.last], i.body \
+      FROM unnest($2::int[], $3::bigint[], $4::bigint[], $5::timestamptz[], $6::smallint[], \
+                  $7::smallint[], $8::text[], $9::text[], $10::int[], $11::int[]) \
+           AS i(version, key, xact, last_updated, type, method, id, body, first, last) \
+    ), dates AS ( \
+      INSERT INTO date_entry (tenant, slot, key, low, high) \
+      SELECT $1, * FROM unnest($13::int[], $14::bigint[], $15::bigint[], $16::bigint[]) \
+    ), strings AS ( \
+      INSERT INTO string_entry (tenant, slot, key, value, whole, exact) \
+      SELECT $1, * FROM unnest($17::int[], $18::bigint[], $19::text[], $20::text[], $21::text[]) \
+    ) \
+    INSERT INTO quantity_entry (tenant, slot, key, unit, code, label, low, high) \
+    SELECT $1, q.slot, q.key, q.unit, q.code, q.label, q.low::numeric, q.high::numeric \
+    FROM unnest($22::int[], $23::bigint[], $24::bigint[], $25::bigint[], $26::bigint[], $27::text[], $28::text[]) \
+         AS q(slot, key, unit, code, label, low, high)";
+
+const REPLACE: &str = "WITH input AS MATERIALIZED ( \
+      SELECT * FROM unnest($2::int[], $3::bigint[], $4::bigint[], $5::timestamptz[], $6::smallint[], \
+                  $7::smallint[], $8::text[], $9::text[], $10::int[], $11::int[]) \
+           AS i(version, key, xact, last_updated, type, method, id, body, first, last) \
+    ), superseded AS ( \
+      INSERT INTO history (tenant, version, key, xact, last_updated, type, method, id, body) \
+      SELECT r.tenant, r.version, r.key, r.xact, r.last_updated, r.type, r.method, r.id, r.body \
+      FROM input i JOIN resource r ON r.tenant = $1 AND r.type = i.type AND r.key = i.key \
+    ), dates AS ( \
+      DELETE FROM date_entry e USING input i WHERE e.tenant = $1 AND e.key = i.key \
+    ), strings AS ( \
+      DELETE FROM string_entry e USING input i WHERE e.tenant = $1 AND e.key = i.key \
+    ), quantities AS ( \
+      DELETE FROM quantity_entry e USING input i WHERE e.tenant = $1 AND e.key = i.key \
+    ) \
+    UPDATE resource r SET version = i.version, xact = i.xact, last_updated = i.last_updated, \
+           method = i.method, body = i.body, entries = ($12::bigint[])[i.first:i.last] \
+    FROM input i WHERE r.tenant = $1 AND r.type = i.type AND r.key = i.key";
+
+const ROWS: &str = "WITH dates AS ( \
+      INSERT INTO date_entry (tenant, slot, key, low, high) \
+      SELECT $1, * FROM unnest($2::int[], $3::bigint[], $4::bigint[], $5::bigint[]) \
+    ), strings AS ( \
+      INSERT INTO string_entry (tenant, slot, key, value, whole, exact) \
+      SELECT $1, * FROM unnest($6::int[], $7::bigint[], $8::text[], $9::text[], $10::text[]) \
+    ) \
+    INSERT INTO quantity_entry (tenant, slot, key, unit, code, label, low, high) \
+    SELECT $1, q.slot, q.key, q.unit, q.code, q.label, q.low::numeric, q.high::numeric \
+    FROM unnest($11::int[], $12::bigint[], $13::bigint[], $14::bigint[], $15::bigint[], $16::text[], $17::text[]) \
+         AS q(slot, key, unit, code, label, low, high)";
+
+const RELABEL: &str = "UPDATE resource SET body = $4, entries = $5 \
+    WHERE tenant = $1 AND type = $2 AND key = $3";
+
+/// Every fixed statement of this file, for the test that prepares them.
+pub const STATEMENTS: [&str; 7] = [MOMENT, LOCK, ADVISORY, CREATE, REPLACE, ROWS, RELABEL];
+
+/// Where and when a write transaction stands.
+#[derive(Clone, Copy, Debug)]
+pub struct Moment {
+    /// The transaction's own number: its position in the feed.
+    pub xact: i64,
+    pub now: Instant,
+}
+
+/// The row that a write found and holds.
+#[derive(Clone, Debug)]
+pub struct Current {
+    pub version: Version,
+    /// Its feed position.
+    pub xact: i64,
+}
+
+/// The next version of one resource.
+#[derive(Debug)]
+pub struct Change {
+    pub resource_type: ResourceType,
+    pub id: String,
+    pub key: i64,
+    pub method: Method,
+    /// `None` deletes.
+    pub content: Option<Draft>,
+    pub index: IndexRows,
+    /// What it replaces; the row must be locked.
+    pub previous: Option<Previous>,
+}
+
+/// What the next version must come after.
+#[derive(Clone, Copy, Debug)]
+pub struct Previous {
+    pub version: i32,
+    pub last_updated: Instant,
+    pub xact: i64,
+}
+
+impl From<&Current> for Previous {
+    fn from(current: &Current) -> Previous {
+        Previous {
+            version: current.version.version,
+            last_updated: current.version.last_updated,
+            xact: current.xact,
+        }
+    }
+}
+
+/// The moment of the open transaction; assigns its number.
+pub async fn moment(connection: &mut PgConnection) -> Result<Moment> {
+    let row = sqlx::query(MOMENT).fetch_one(connection).await?;
+    Ok(Moment {
+        xact: row.try_get(0)?,
+        now: row.try_get(1)?,
+    })
+}
+
+/// Takes locks by name, in one order, until the transaction ends: what two conditional
+/// writes with equal criteria wait for, since there is no row yet to lock.
+pub async fn lock_names(connection: &mut PgConnection, names: &mut Vec<i64>) -> Result<()> {
+    names.sort_unstable();
+    names.dedup();
+    if !names.is_empty() {
+        sqlx::query(ADVISORY)
+            .bind(&*names)
+            .execute(connection)
+            .await?;
+    }
+    Ok(())
+}
+
+/// Locks and reads the rows of these resources, in the order of type and key, so that two
+/// transactions cannot wait for each other. What never existed is not in the answer.
+pub async fn lock(
+    connection: &mut PgConnection,
+    access: &Access,
+    asked: &[(ResourceType, i64)],
+) -> Result<HashMap<i64, Current>> {
+    if asked.is_empty() {
+        return Ok(HashMap::new());
+    }
+    let types: Vec<i16> = asked.iter().map(|(kind, _)| kind.number()).collect();
+    let keys: Vec<i64> = asked.iter().map(|(_, key)| *key).collect();
+    let rows = sqlx::query(LOCK)
+        .bind(access.tenant.0)
+        .bind(types)
+        .bind(keys)
+        .fetch_all(connection)
+        .await?;
+    let mut found = HashMap::with_capacity(rows.len());
+    for row in rows {
+        let body: Option<&str> = row.try_get(7)?;
+        let version = Version {
+            resource_type: type_from(row.try_get(0)?)?,
+            id: row.try_get(2)?,
+            version: row.try_get(3)?,
+            last_updated: row.try_get(4)?,
+            method: method_from(row.try_get(6)?)?,
+            body: body.map(|text| Bytes::copy_from_slice(text.as_bytes())),
+        };
+        let current = Current {
+            version,
+            xact: row.try_get(5)?,
+        };
+        found.insert(row.try_get(1)?, current);
+    }
+    Ok(found)
+}
+
+/// Writes the next versions; each resource at most once per transaction. The answer is in
+/// the order of `changes`.
+pub async fn apply(
+    connection: &mut PgConnection,
+    access: &Access,
+    moment: Moment,
+    changes: &[Change],
+) -> Result<Vec<Version>> {
+    let mut versions = Vec::with_capacity(changes.len());
+    for chunk in changes.chunks(CHUNK) {
+        let stamped: Vec<Version> = chunk.iter().map(|change| stamp(change, moment)).collect();
+        let pairs = || chunk.iter().zip(&stamped);
+        let (mut creates, mut replaces) = (Columns::default(), Columns::default());
+        let mut rows = RowColumns::default();
+        for (change, version) in pairs() {
+            match change.previous {
+                None => creates.push(change, version, moment),
+                Some(_) => replaces.push(change, version, moment),
+            }
+        }
+        if !replaces.keys.is_empty() {
+            replace(connection, access, &replaces).await?;
+            for (change, _) in pairs().filter(|(change, _)| change.previous.is_some()) {
+                rows.push(change);
+            }
+            if !rows.is_empty() {
+                insert_rows(connection, access, &rows).await?;
+            }
+        }
+        if !creates.keys.is_empty() {
+            let mut rows = RowColumns::default();
+            for (change, _) in pairs().filter(|(change, _)| change.previous.is_none()) {
+                rows.push(change);
+            }
+            create(connection, access, &creates, &rows).await?;
+        }
+        versions.extend(stamped);
+    }
+    Ok(versions)
+}
+
+/// Changes the labels of a current version in place: `$meta-add`, `$meta-delete`. The row
+/// must be locked; labels have entries only, so that no other index row changes.
+pub async fn relabel(
+    connection: &mut PgConnection,
+    access: &Access,
+    (resource_type, key): (ResourceType, i64),
+    body: &Bytes,
+    entries: &[i64],
+) -> Result<()> {
+    let text = std::str::from_utf8(body).expect("bodies are written from strings");
+    sqlx::query(RELABEL)
+        .bind(access.tenant.0)
+        .bind(resource_type.number())
+        .bind(key)
+        .bind(text)
+        .bind(entries)
+        .execute(connection)
+        .await?;
+    Ok(())
+}
+
+/// Gives a change its number, time and text. Time never stands still within a resource.
+fn stamp(change: &Change, moment: Moment) -> Version {
+    let (number, last_updated) = match &change.previous {
+        None => (1, moment.now),
+        Some(previous) => {
+            let earliest = previous.last_updated.milliseconds() + 1;
+            let at = moment.now.milliseconds().max(earliest);
+            (previous.version + 1, Instant::from_milliseconds(at))
+        }
+    };
+    Version {
+        resource_type: change.resource_type,
+        id: change.id.clone(),
+        version: number,
+        last_updated,
+        method: change.method,
+        body: change
+            .content
+            .as_ref()
+            .map(|draft| draft.stamp(number, last_updated)),
+    }
+}
+
+/// The changes of one chunk as columns, which PostgreSQL turns back into rows.
+#[derive(Default)]
+struct Columns<'a> {
+    versions: Vec<i32>,
+    keys: Vec<i64>,
+    xacts: Vec<i64>,
+    times: Vec<Instant>,
+    types: Vec<i16>,
+    methods: Vec<i16>,
+    ids: Vec<&'a str>,
+    bodies: Vec<Option<&'a str>>,
+    /// The slice of `entries` of each row, from 1 and inclusive as SQL counts.
+    firsts: Vec<i32>,
+    lasts: Vec<i32>,
+    entries: Vec<i64>,
+}
+
+impl<'a> Columns<'a> {
+    fn push(&mut self, change: &'a Change, version: &'a Version, moment: Moment) {
+        let floor = change
+            .previous
+            .map_or(moment.xact, |previous| previous.xact);
+        self.versions.push(version.version);
+        self.keys.push(change.key);
+        self.xacts.push(moment.xact.max(floor));
+        self.times.push(version.last_updated);
+        self.types.push(change.resource_type.number());
+        self.methods.push(change.method.number());
+        self.ids.push(&change.id);
+        self.bodies.push(
+            version
+                .body
+                .as_ref()
+                .map(|body| std::str::from_utf8(body).expect("bodies are written from strings")),
+        );
+        self.firsts.push(self.entries.len() as i32 + 1);
+        self.entries.extend_from_slice(&change.index.entries);
+        self.lasts.push(self.entries.len() as i32);
+    }
+}
+
+/// The index rows of one chunk as columns.
+#[derive(Default)]
+struct RowColumns<'a> {
+    date_slots: Vec<i32>,
+    date_keys: Vec<i64>,
+    date_lows: Vec<i64>,
+    date_highs: Vec<i64>,
+    string_slots: Vec<i32>,
+    string_keys: Vec<i64>,
+    string_values: Vec<&'a str>,
+    string_wholes: Vec<Option<&'a str>>,
+    string_exacts: Vec<&'a str>,
+    quantity_slots: Vec<i32>,
+    quantity_keys: Vec<i64>,
+    quantity_units: Vec<i64>,
+    quantity_codes: Vec<i64>,
+    quantity_labels: Vec<i64>,
+    quantity_lows: Vec<&'a str>,
+    quantity_highs: Vec<&'a str>,
+}
+
+impl<'a> RowColumns<'a> {
+    fn push(&mut self, change: &'a Change) {
+        for row in &change.index.dates {
+            self.date_slots.push(row.slot);
+            self.date_keys.push(change.key);
+            self.date_lows.push(row.low);
+            self.date_highs.push(row.high);
+        }
+        for row in &change.index.strings {
+            self.string_slots.push(row.slot);
+            self.string_keys.push(change.key);
+            self.string_values.push(&row.value);
+            self.string_wholes.push(row.whole.as_deref());
+            self.string_exacts.push(&row.exact);
+        }
+        for row in &change.index.quantities {
+            self.quantity_slots.push(row.slot);
+            self.quantity_keys.push(change.key);
+            self.quantity_units.push(row.unit);
+            self.quantity_codes.push(row.code);
+            self.quantity_labels.push(row.text);
+            self.quantity_lows.push(&row.low);
+            self.quantity_highs.push(&row.high);
+        }
+    }
+
+    fn is_empty(&self) -> bool {
+        self.date_keys.is_empty() && self.string_keys.is_empty() && self.quantity_keys.is_empty()
+    }
+}
+
+/// Binds the columns of [`Columns`] as $2 to $12, of [`RowColumns`] behind.
+macro_rules! bind_columns {
+    ($query:expr, $c:expr) => {
+        $query
+            .bind(&$c.versions)
+            .bind(&$c.keys)
+            .bind(&$c.xacts)
+            .bind(&$c.times)
+            .bind(&$c.types)
+            .bind(&$c.methods)
+            .bind(&$c.ids)
+            .bind(&$c.bodies)
+            .bind(&$c.firsts)
+            .bind(&$c.lasts)
+            .bind(&$c.entries)
+    };
+}
+
+macro_rules! bind_rows {
+    ($query:expr, $r:expr) => {
+        $query
+            .bind(&$r.date_slots)
+            .bind(&$r.date_keys)
+            .bind(&$r.date_lows)
+            .bind(&$r.date_highs)
+            .bind(&$r.string_slots)
+            .bind(&$r.string_keys)
+            .bind(&$r.string_values)
+            .bind(&$r.string_wholes)
+            .bind(&$r.string_exacts)
+            .bind(&$r.quantity_slots)
+            .bind(&$r.quantity_keys)
+            .bind(&$r.quantity_units)
+            .bind(&$r.quantity_codes)
+            .bind(&$r.quantity_labels)
+            .bind(&$r.quantity_lows)
+            .bind(&$r.quantity_highs)
+    };
+}
+
+async fn create(
+    connection: &mut PgConnection,
+    access: &Access,
+    columns: &Columns<'_>,
+    rows: &RowColumns<'_>,
+) -> Result<()> {
+    let query = bind_columns!(sqlx::query(CREATE).bind(access.tenant.0), columns);
+    bind_rows!(query, rows)
+        .execute(connection)
+        .await
+        .map_err(failed)?;
+    Ok(())
+}
+
+async fn replace(
+    connection: &mut PgConnection,
+    access: &Access,
+    columns: &Columns<'_>,
+) -> Result<()> {
+    bind_columns!(sqlx::query(REPLACE).bind(access.tenant.0), columns)
+        .execute(connection)
+        .await
+        .map_err(failed)?;
+    Ok(())
+}
+
+async fn insert_rows(
+    connection: &mut PgConnection,
+    access: &Access,
+    rows: &RowColumns<'_>,
+) -> Result<()> {
+    bind_rows!(sqlx::query(ROWS).bind(access.tenant.0), rows)
+        .execute(connection)
+        .await
+        .map_err(failed)?;
+    Ok(())
+}
