@@ -10,6 +10,7 @@ use std::collections::BTreeSet;
 use serde_json::Value;
 
 use super::primitive::Primitive;
+use super::schema::COMPANION;
 use crate::definitions::{CodeSet, TypeInfo};
 use crate::error::Issue;
 use crate::fhir::ResourceType;
@@ -77,6 +78,9 @@ pub(super) fn unknown_member(info: &TypeInfo, name: &str) -> Issue {
     let of = &info.key;
     let bare = name.strip_prefix('_').unwrap_or(name);
     let found = shown(name);
+    if of == COMPANION {
+        return expected("only id and extension beside a value", &found);
+    }
     let choices: Vec<&str> = info
         .fields_of(bare)
         .map(|(json_name, _)| json_name)
@@ -149,7 +153,8 @@ pub(super) fn nearest<'a>(name: &str, known: impl Iterator<Item = &'a str>) -> O
     if name.chars().count() > LONGEST_SHOWN {
         return None;
     }
-    let allowed = if name.chars().count() < 5 { 1 } else { 2 };
+    // A third of the letters, so that a code of one letter is not near all others.
+    let allowed = (name.chars().count() / 3).min(2);
     known
         .map(|candidate| match candidate.eq_ignore_ascii_case(name) {
             true => (0, candidate),

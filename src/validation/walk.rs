@@ -384,7 +384,7 @@ impl Walk<'_> {
         }
         let primitive = Primitive::of(&field.type_code);
         if !primitive.has_kind(value) {
-            return self.report(expected(primitive.expectation(), kind(value)));
+            return self.report(expected(primitive.kind(), kind(value)));
         }
         if !primitive.holds(value) {
             return self.report(bad_value(primitive, value));
