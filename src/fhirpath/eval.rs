@@ -96,7 +96,13 @@ pub fn evaluate<'a>(context: &Context<'a>, ast: &'a Ast, focus: Item<'a>) -> Eva
         Ast::Member { of: None, name } => Ok(first_step(context, name, focus)),
         Ast::Member { of: Some(of), name } => {
             let mut out = Vec::new();
-            if let (Ast::Member { of: None, name: root }, Item::Node(node)) = (&**of, &focus)
+            if let (
+                Ast::Member {
+                    of: None,
+                    name: root,
+                },
+                Item::Node(node),
+            ) = (&**of, &focus)
                 && is_own_type(root, node)
             {
                 // `Patient.name` on a Patient, how nearly all search expressions begin.

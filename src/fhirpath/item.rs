@@ -129,7 +129,12 @@ fn push_node<'a>(
     }
     if choice.field.is_resource {
         let resource = value.and_then(|value| Node::resource(model, value));
-        out.extend(resource.map(|node| Item::Node(Node { choice: Some(choice), ..node })));
+        out.extend(resource.map(|node| {
+            Item::Node(Node {
+                choice: Some(choice),
+                ..node
+            })
+        }));
         return;
     }
     if let Some(node_type) = choice.value_type(model) {

@@ -318,15 +318,39 @@ pub fn estimate(plan: &Plan, access: &Access) -> Statement {
     statement
 }
 
-/// Key and id of the first matches: columns `key`, `id`.
+/// Key and id of matches in no order: columns `key`, `id`.
+///
+/// Criteria mean one resource or none, so that the limit must not tempt the planner into
+/// reading the table in its order until it has met two: the matches are found first, and
+/// where entries find them, tenant and type are said so that no index is read for them.
 pub fn keys(plan: &Plan, limit: usize, access: &Access) -> Statement {
     let mut statement = Statement::new(access);
-    statement.push("SELECT r.key, r.id FROM resource r WHERE ");
-    conditions(&mut statement, plan, access);
+    statement.push("WITH hit AS MATERIALIZED (SELECT r.key, r.id FROM resource r WHERE ");
+    match (plan.types.as_slice(), has_entries(&plan.filter)) {
+        ([one], true) => {
+            statement
+                .push("r.tenant IS NOT DISTINCT FROM $1 AND r.type IS NOT DISTINCT FROM ")
+                .bind(Bind::Small(one.number()))
+                .push(" AND r.body IS NOT NULL");
+            filter(&mut statement, plan, access);
+        }
+        _ => conditions(&mut statement, plan, access),
+    }
     statement
-        .push(" ORDER BY r.key LIMIT ")
+        .push(") SELECT key, id FROM hit LIMIT ")
         .bind(Bind::Big(at_most(limit)));
     statement
+}
+
+/// Whether entries alone can find what the filter matches.
+fn has_entries(filter: &Predicate) -> bool {
+    match filter {
+        Predicate::Entries(_) => true,
+        Predicate::And(parts) => parts
+            .iter()
+            .any(|part| matches!(part, Predicate::Entries(_))),
+        _ => false,
+    }
 }
 
 /// Resources of `source` with one of these entries, beside the columns of a page.
@@ -377,6 +401,10 @@ fn conditions(statement: &mut Statement, plan: &Plan, access: &Access) {
         of_types(statement, &plan.types);
     }
     statement.push(" AND r.body IS NOT NULL");
+    filter(statement, plan, access);
+}
+
+fn filter(statement: &mut Statement, plan: &Plan, access: &Access) {
     match &plan.filter {
         Predicate::Everything => {}
         Predicate::And(parts) => {

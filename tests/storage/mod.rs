@@ -50,7 +50,7 @@ async fn a_read_by_id_and_a_page_of_history_use_their_indexes() {
         (
             read::STATEMENTS[1],
             "1, 100::smallint, 1, 'x', 1",
-            "history_pkey",
+            "history_",
         ),
         (
             history::STATEMENTS[0],

@@ -181,8 +181,11 @@ fn each(value: &mut Value, visit: &mut dyn FnMut(&mut String)) {
     }
 }
 
+/// What is done with an object and its index.
+type Visit<'v> = &'v mut dyn FnMut(Option<usize>, &mut Map<String, Value>);
+
 /// Each object of a complex element, with its index where it repeats.
-fn each_object(value: &mut Value, visit: &mut dyn FnMut(Option<usize>, &mut Map<String, Value>)) {
+fn each_object(value: &mut Value, visit: Visit<'_>) {
     match value {
         Value::Object(object) => visit(None, object),
         Value::Array(items) => {

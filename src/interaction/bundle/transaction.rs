@@ -94,6 +94,8 @@ struct Transaction<'a> {
     links: Links,
     /// The identities that this transaction touches, to refuse one that is touched twice.
     touched: HashMap<i64, usize>,
+    /// The criteria of conditional creates that match nothing, by the name of their lock.
+    creates: HashMap<i64, usize>,
     rows: HashMap<i64, Current>,
     deleted: Vec<(ResourceType, String, i64)>,
     pointers: Vec<(usize, Pointer)>,
@@ -115,6 +117,7 @@ impl<'a> Transaction<'a> {
             aimed: requests.iter().map(|_| None).collect(),
             links: Links::default(),
             touched: HashMap::new(),
+            creates: HashMap::new(),
             rows: HashMap::new(),
             deleted: Vec::new(),
             pointers: Vec::new(),
@@ -338,26 +341,17 @@ impl<'a> Transaction<'a> {
     }
 
     /// Two conditional creates with equal criteria would make two of one.
-    fn refuse_equal_creates(&self, request: &Request<'_>) -> Result<()> {
+    fn refuse_equal_creates(&mut self, request: &Request<'_>) -> Result<()> {
         let Some((kind, criteria)) = request.action.criteria() else {
             return Ok(());
         };
         let name = criteria::lock_name(self.access, kind, criteria);
-        let earlier = self.requests[..request.index].iter().find(|other| {
-            matches!(other.action, Action::Create { .. })
-                && other.action.criteria().is_some_and(|(kind, criteria)| {
-                    criteria::lock_name(self.access, kind, criteria) == name
-                })
-        });
-        match earlier {
+        match self.creates.insert(name, request.index) {
             None => Ok(()),
             Some(other) => Err(Error::coded(
                 Category::Invalid,
                 "duplicate",
-                format!(
-                    "expected different criteria but entry {} has the same ifNoneExist",
-                    other.index
-                ),
+                format!("expected different criteria but entry {other} has the same ifNoneExist"),
             )),
         }
     }
