@@ -5,3 +5,4 @@ mod cli;
 mod harness;
 mod rest;
 mod search;
+mod storage;

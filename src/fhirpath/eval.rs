@@ -96,6 +96,13 @@ pub fn evaluate<'a>(context: &Context<'a>, ast: &'a Ast, focus: Item<'a>) -> Eva
         Ast::Member { of: None, name } => Ok(first_step(context, name, focus)),
         Ast::Member { of: Some(of), name } => {
             let mut out = Vec::new();
+            if let (Ast::Member { of: None, name: root }, Item::Node(node)) = (&**of, &focus)
+                && is_own_type(root, node)
+            {
+                // `Patient.name` on a Patient, how nearly all search expressions begin.
+                node.push_children(context.model, name, &mut out);
+                return Ok(out);
+            }
             for item in evaluate(context, of, focus)? {
                 if let Item::Node(node) = item {
                     node.push_children(context.model, name, &mut out);
@@ -153,13 +160,16 @@ fn first_step<'a>(context: &Context<'a>, name: &str, focus: Item<'a>) -> Items<'
     let Item::Node(node) = &focus else {
         return Vec::new();
     };
-    let begins_like_type = name.starts_with(|c: char| c.is_ascii_uppercase());
-    if begins_like_type && node.node_type.is(name) {
+    if is_own_type(name, node) {
         return vec![focus];
     }
     let mut out = Vec::new();
     node.push_children(context.model, name, &mut out);
     out
+}
+
+fn is_own_type(name: &str, node: &Node<'_>) -> bool {
+    name.starts_with(|c: char| c.is_ascii_uppercase()) && node.node_type.is(name)
 }
 
 fn literal_items(literal: &Literal) -> Items<'_> {

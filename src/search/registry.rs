@@ -10,7 +10,8 @@
 //! A parameter of entries (token, reference, uri) has a branch for each operand of the union
 //! at the top of its expression, so that parameters share the slots that they have in
 //! common. A parameter of rows (date, number, quantity, string) has one branch, so that
-//! sorting by it reads one slot.
+//! sorting by it reads one slot, unless other parameters make it up between them:
+//! `combo-value-quantity` is the slots of `value-quantity` and `component-value-quantity`.
 //!
 //! Composite and special parameters and those without an expression are listed but not
 //! supported yet.
@@ -277,6 +278,7 @@ impl Registry {
             .map(|published| self.compile_parameter(resource_type, published))
             .collect();
         parameters.sort_by(|a, b| a.code.cmp(&b.code));
+        share_rows(&mut parameters);
         let mut extractions: Vec<Extraction> = Vec::new();
         for parameter in parameters
             .iter()
@@ -373,6 +375,35 @@ impl Registry {
             None => branch(ast.clone(), None),
         });
         Ok(split.collect())
+    }
+}
+
+/// Gives a parameter of rows the branches of others that together are all of it, so that no
+/// value stands in two slots.
+fn share_rows(parameters: &mut [Parameter]) {
+    let operands = |parameter: &Parameter| -> Vec<String> {
+        let branches = parameter.branches.iter();
+        let operands = branches.flat_map(|branch| branch.expression.ast().union_branches());
+        operands.map(Ast::to_string).collect()
+    };
+    let all: Vec<(Kind, Vec<String>)> = parameters.iter().map(|p| (p.kind, operands(p))).collect();
+    for at in 0..parameters.len() {
+        let (kind, mut rest) = all[at].clone();
+        if !has_rows(kind) || rest.len() < 2 {
+            continue;
+        }
+        let whole = rest.len();
+        let mut parts = Vec::new();
+        for (index, (part_kind, part)) in all.iter().enumerate() {
+            let fits = !part.is_empty() && part.len() < whole && *part_kind == kind;
+            if fits && part.iter().all(|operand| rest.contains(operand)) {
+                rest.retain(|operand| !part.contains(operand));
+                parts.extend(parameters[index].branches.clone());
+            }
+        }
+        if rest.is_empty() {
+            parameters[at].branches = parts;
+        }
     }
 }
 

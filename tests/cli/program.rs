@@ -90,6 +90,11 @@ impl Serving {
         (status, response.json().await.unwrap_or_default())
     }
 
+    /// Kills it without a word, as a crash would.
+    pub async fn kill(mut self) {
+        self.child.kill().await.expect("it can be killed");
+    }
+
     /// Asks it to stop; returns its status and what else it wrote to standard output.
     pub async fn stop(mut self) -> (ExitStatus, String) {
         let pid = self.child.id().expect("it runs").cast_signed();

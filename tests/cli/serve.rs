@@ -73,7 +73,7 @@ async fn a_killed_postgresql_is_started_again() {
 }
 
 /// The process of the managed PostgreSQL, as it wrote it down itself.
-fn postmaster(data_dir: &Path) -> Option<Pid> {
+pub fn postmaster(data_dir: &Path) -> Option<Pid> {
     let file = std::fs::read_to_string(data_dir.join("postgres/postmaster.pid")).ok()?;
     Pid::from_raw(file.lines().next()?.parse().ok()?)
 }

@@ -1,6 +1,7 @@
 //! What the registry makes of all of R4.
 
 use super::*;
+use crate::search::registry::Parameter;
 
 /// Every expression of R4 compiles, and what it gives is of a kind that is extracted.
 #[test]
@@ -20,21 +21,24 @@ fn all_parameters_of_r4_compile() {
             }
             for branch in &parameter.branches {
                 let text = format!("{of} {}", branch.expression);
-                let known = rows
-                    .entry(branch.slot.row())
-                    .or_insert_with(|| text.clone());
+                let known = rows.entry(branch.slot.row()).or_insert_with(|| text.clone());
                 assert_eq!(*known, text, "two slots with one row number");
             }
         }
     }
     unsupported.sort();
     unsupported.dedup();
-    assert_eq!(
-        unsupported,
-        ["_content", "_query", "_text"],
-        "these have no expression"
-    );
+    assert_eq!(unsupported, ["_content", "_query", "_text"], "these have no expression");
     println!("{count} parameters on types, {} slots", rows.len());
+    let several = |p: &&Parameter| p.branches.len() > 1;
+    let ordered = |p: &&Parameter| matches!(p.kind, Kind::Date | Kind::Number | Kind::Quantity | Kind::String);
+    let split: Vec<String> = ResourceType::all()
+        .flat_map(|of| REGISTRY.parameters(of))
+        .filter(several)
+        .filter(ordered)
+        .map(|p| format!("{}.{}", p.resource_type, p.code))
+        .collect();
+    assert_eq!(split, ["Observation.combo-value-quantity"], "these sort by several slots");
 }
 
 /// The types that each kind reads: anything else that an expression gives is not indexed.
@@ -68,16 +72,9 @@ fn what_expressions_give_is_read() {
         let root = REGISTRY.model().resource(of).expect("defined");
         for parameter in REGISTRY.parameters(of) {
             for branch in &parameter.branches {
-                let given = infer(
-                    REGISTRY.model(),
-                    branch.expression.ast(),
-                    &Given::Resource(root),
-                );
+                let given = infer(REGISTRY.model(), branch.expression.ast(), &Given::Resource(root));
                 if given.is_empty() {
-                    surprises.push(format!(
-                        "{of}.{}: nothing of {}",
-                        parameter.code, branch.expression
-                    ));
+                    surprises.push(format!("{of}.{}: nothing of {}", parameter.code, branch.expression));
                 }
                 for given in given.iter().filter(|given| !is_read(parameter.kind, given)) {
                     let (Given::Element(_, node_type) | Given::Resource(node_type)) = given else {
@@ -111,21 +108,16 @@ fn parameters_that_narrow_share_their_slot() {
     let slot = |code: &str| REGISTRY.parameter(of, code).expect("a parameter").branches[0].slot;
     assert_eq!(slot("subject"), slot("patient"));
     assert_eq!(slot("combo-code"), slot("code"));
-    let codes: Vec<&str> = REGISTRY
-        .parameters(of)
-        .iter()
-        .map(|p| p.code.as_str())
-        .collect();
+    let rows = |code: &str| {
+        let branches = &REGISTRY.parameter(of, code).expect("a parameter").branches;
+        branches.iter().map(|branch| branch.slot).collect::<Vec<_>>()
+    };
+    let parts = [rows("component-value-quantity"), rows("value-quantity")].concat();
+    assert_eq!(rows("combo-value-quantity"), parts);
+    assert_eq!(parts.len(), 2);
+    let codes: Vec<&str> = REGISTRY.parameters(of).iter().map(|p| p.code.as_str()).collect();
     assert!(codes.is_sorted());
-    for code in [
-        "_id",
-        "_lastUpdated",
-        "_tag",
-        "_profile",
-        "_security",
-        "_source",
-        "code",
-    ] {
+    for code in ["_id", "_lastUpdated", "_tag", "_profile", "_security", "_source", "code"] {
         assert!(codes.contains(&code), "{code}");
     }
 }
