@@ -4,9 +4,11 @@
 
 use super::middleware::{caller, request_id};
 use super::negotiate::BodyFormat;
-use super::request::{self, Place, Query, Wishes};
+use super::place::Place;
+use super::query::{self, Query};
+use super::request::{self, Wishes};
 use super::router::Route;
-use super::{Api, error, response};
+use super::{Api, body, error, response};
 use crate::access::Access;
 use crate::error::{Category, Error, Result};
 use crate::fhir::bundle::Outgoing;
@@ -124,7 +126,7 @@ impl Call<'_> {
 
     async fn body(&self, body: Body, expected: BodyFormat) -> Result<Bytes> {
         let limit = self.api.hub.settings.limits.body_size;
-        request::body(&self.parts.headers, body, expected, limit).await
+        body::read(&self.parts.headers, body, expected, limit).await
     }
 
     /// The body of a version, or the part of it that is asked for.
@@ -279,7 +281,7 @@ impl Call<'_> {
         let form = self.body(body, BodyFormat::Form).await?;
         let text = std::str::from_utf8(&form)
             .map_err(|_| Error::invalid("expected a form in UTF-8 but found other bytes"))?;
-        request::parse_pairs(text.trim_end_matches(['\r', '\n']))
+        query::parse_pairs(text.trim_end_matches(['\r', '\n']))
     }
 
     async fn bundle(&self, body: Body) -> Result<Response> {

@@ -2,8 +2,8 @@
 //! <https://hl7.org/fhir/R4/http.html>
 //!
 //! ```text
-//! router ─▶ middleware ─▶ answer ─▶ request, negotiate, prefer      HTTP -> plain values
-//!  table    id, trace,      │
+//! router ─▶ middleware ─▶ answer ─▶ request, negotiate,             HTTP -> plain values
+//!  table    id, trace,      │       place, query, body, prefer
 //!           limits, count   ├─▶ interaction::*, operation::*        the work
 //!                           └─▶ response, error                     plain values -> HTTP
 //! ```
@@ -20,13 +20,16 @@
 //! all and at thousands a second a log costs more than the reads that it tells of.
 
 mod answer;
+mod body;
 mod cors;
 mod error;
 mod metrics;
 mod middleware;
 mod negotiate;
 mod pages;
+mod place;
 mod prefer;
+mod query;
 mod request;
 mod response;
 mod router;

@@ -2,7 +2,7 @@
 
 use super::middleware::refuse;
 use super::response::{plain_json, text};
-use super::{Api, request};
+use super::{Api, place};
 use crate::error::{Category, Error};
 use axum::extract::{Request, State};
 use axum::http::{StatusCode, header};
@@ -122,13 +122,13 @@ fn unknown(path: &str) -> Option<Error> {
     let path = path.strip_prefix("/fhir/")?.trim_end_matches('/');
     let last = path.rsplit('/').next().unwrap_or_default();
     if last.starts_with('$') && !is_operation(last) {
-        return Some(request::unknown_operation(last));
+        return Some(place::unknown_operation(last));
     }
     let first = path.split('/').next().unwrap_or_default();
     let is_system = first.starts_with(['_', '$', '.']) || matches!(first, "" | "metadata");
     match is_system {
         true => None,
-        false => request::Place::parse("/fhir/{type}", &format!("/fhir/{first}")).err(),
+        false => place::Place::parse("/fhir/{type}", &format!("/fhir/{first}")).err(),
     }
 }
 

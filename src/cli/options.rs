@@ -100,9 +100,9 @@ pub fn load(args: &LoadArgs, environment: Environment) -> Result<Load, Problems>
     let mut sources = gather(args, environment);
     let mut log = log(&mut sources);
     // Lines of the log would tear the progress bar: only what somebody asked for, or what
-    // needs attention.
+    // needs attention. That a statement takes long does not, since here some are long.
     if sources.origin("log") == Origin::Default {
-        log.directives = directives("warn");
+        log.directives = "warn,sqlx::query=error".to_owned();
     }
     let server = args.server.as_deref().and_then(|url| {
         let parsed = parse_http_url(url);

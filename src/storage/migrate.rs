@@ -54,18 +54,13 @@ pub async fn pending(options: &PgConnectOptions) -> Result<Vec<String>> {
     let mut connection = options.connect().await.map_err(failed)?;
     refuse_old_postgres(&mut connection).await?;
     let before = applied(&mut connection).await?;
-    let known = |version: &i64| MIGRATIONS.iter().any(|m| m.version == *version);
-    if let Some(newer) = before.iter().find(|version| !known(version)) {
-        return Err(explain(MigrateError::VersionMissing(*newer)));
-    }
     if !before.is_empty() {
-        const HALF_DONE: &str =
-            "SELECT version FROM _sqlx_migrations WHERE NOT success ORDER BY version LIMIT 1";
-        let half_done = sqlx::query_scalar(HALF_DONE)
-            .fetch_optional(&mut connection)
-            .await?;
-        if let Some(version) = half_done {
-            return Err(explain(MigrateError::Dirty(version)));
+        const RECORD: &str =
+            "SELECT version, success, checksum FROM _sqlx_migrations ORDER BY version";
+        let record: Vec<(i64, bool, Vec<u8>)> =
+            sqlx::query_as(RECORD).fetch_all(&mut connection).await?;
+        for (version, success, checksum) in record {
+            compare(version, success, &checksum).map_err(explain)?;
         }
     }
     connection.close().await.map_err(failed)?;
@@ -75,6 +70,19 @@ pub async fn pending(options: &PgConnectOptions) -> Result<Vec<String>> {
     Ok(missing
         .map(|migration| format!("{:04} {}", migration.version, migration.description))
         .collect())
+}
+
+/// Compares an applied migration with ours of the same number.
+fn compare(version: i64, success: bool, checksum: &[u8]) -> Result<(), MigrateError> {
+    let ours = MIGRATIONS
+        .iter()
+        .find(|migration| migration.version == version);
+    match ours {
+        None => Err(MigrateError::VersionMissing(version)),
+        Some(_) if !success => Err(MigrateError::Dirty(version)),
+        Some(ours) if *ours.checksum != *checksum => Err(MigrateError::VersionMismatch(version)),
+        Some(_) => Ok(()),
+    }
 }
 
 async fn refuse_old_postgres(connection: &mut PgConnection) -> Result<()> {

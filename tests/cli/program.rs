@@ -2,6 +2,7 @@
 
 use rustix::process::{Pid, Signal, kill_process};
 use serde_json::Value;
+use std::fs::File;
 use std::path::Path;
 use std::process::{ExitStatus, Output, Stdio};
 use std::time::Duration;
@@ -61,6 +62,7 @@ impl Serving {
             .arg(data_dir)
             .args(flags)
             .stdout(Stdio::piped())
+            .stderr(File::create(data_dir.join("serve.log")).expect("the log can be written"))
             .spawn()
             .expect("the program starts");
         let mut stdout = BufReader::new(child.stdout.take().expect("its output is ours"));

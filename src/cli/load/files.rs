@@ -122,7 +122,7 @@ fn recognise(path: &Path) -> Option<(Form, bool)> {
 }
 
 impl Source {
-    /// The content, decompressed as it is read. `hash` sees the bytes on disk.
+    /// The content, decompressed as it is read.
     pub fn open(&self) -> io::Result<Box<dyn Read + Send>> {
         let file = fs::File::open(&self.path)?;
         Ok(match self.gzip {

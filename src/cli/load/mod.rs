@@ -51,18 +51,14 @@ pub async fn run(args: &LoadArgs, options: Load) -> Result<(), Failure> {
     let found = files::find(&args.paths).map_err(|problems| Failure::new(problems.join("\n")))?;
     let stop = Stop::listen()?;
     match &options.server {
-        Some(base) => {
-            let target = Target::find_server(base).await.map_err(Failure::new)?;
+        Some(url) => {
+            let target = Target::find_server(url).await.map_err(Failure::new)?;
+            let state = state_of_server(target.base().unwrap_or(url));
             let workers = args.workers.map_or(4, usize::from);
-            load(
-                target,
-                found,
-                args.again,
-                workers,
-                &state_of_server(base),
-                &stop,
-            )
-            .await
+            tokio::select! {
+                outcome = load(target, found, args.again, workers, &state, &stop) => outcome,
+                () = stop.asked_again() => Err(Failure::new("interrupted")),
+            }
         }
         None => load_directly(args, &options, found, &stop).await,
     }
@@ -210,11 +206,10 @@ fn state_of_place(place: &Place) -> PathBuf {
         None => "managed".to_owned(),
         Some(options) => {
             let database = options.get_database().unwrap_or(options.get_username());
-            short_hash(&format!(
-                "{}:{}/{database}",
-                options.get_host(),
-                options.get_port()
-            ))
+            let (host, port) = (options.get_host(), options.get_port());
+            let socket = options.get_socket().map(|path| path.display().to_string());
+            let socket = socket.unwrap_or_default();
+            short_hash(&format!("{socket}{host}:{port}/{database}"))
         }
     };
     place.data_dir.join("load-state").join(name)

@@ -69,6 +69,14 @@ impl Target {
         ))
     }
 
+    /// The FHIR base of a server.
+    pub fn base(&self) -> Option<&str> {
+        match self {
+            Target::Database(_) => None,
+            Target::Server { base, .. } => Some(base),
+        }
+    }
+
     /// Whether nothing was ever stored there, as far as it tells.
     pub async fn is_empty(&self) -> Result<bool, String> {
         match self {

@@ -1,0 +1,200 @@
+//! The operands of a search parameter's expression that apply to a type, each with the slot
+//! that its values are indexed under. Which kinds are split and why:
+//! [`registry`](super::registry).
+
+use super::index::Slot;
+use super::registry::{Kind, Parameter};
+use crate::fhir::ResourceType;
+use crate::fhirpath::ast::{Ast, Operator};
+use crate::fhirpath::infer::{self, infer};
+use crate::fhirpath::{Expression, Model, ParseError};
+use std::sync::{Arc, OnceLock};
+
+/// An operand of a parameter's expression.
+#[derive(Clone, Debug)]
+pub struct Branch {
+    pub slot: Slot,
+    pub expression: Expression,
+    /// `.where(resolve() is Patient)` at the end of the expression as published; the slot
+    /// holds references to other types too.
+    pub only: Option<ResourceType>,
+    resource_type: ResourceType,
+    model: Arc<Model>,
+    leaves: OnceLock<Leaves>,
+}
+
+/// What the values of a branch are, as far as it matters to a token.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Leaves {
+    /// Coding, CodeableConcept, Identifier.
+    pub coded: bool,
+    /// Text that compares without case: string, ContactPoint.
+    pub folded: bool,
+    /// Primitives, each with the code system of its binding if it is a `code` of one system.
+    pub plain: Vec<Option<String>>,
+}
+
+/// The branches of an expression that apply to a type.
+///
+/// # Errors
+/// Of the expression.
+pub fn compile(
+    model: &Arc<Model>,
+    resource_type: ResourceType,
+    kind: Kind,
+    text: &str,
+) -> Result<Vec<Branch>, ParseError> {
+    let expression = Expression::compile(text)?;
+    let relevant: Vec<&Ast> = expression
+        .ast()
+        .union_branches()
+        .into_iter()
+        .filter(|branch| applies_to(branch, resource_type))
+        .collect();
+    let branch = |ast: Ast, only| {
+        let expression = Expression::from(ast);
+        Branch {
+            slot: Slot::new(resource_type, &expression.to_string()),
+            expression,
+            only,
+            resource_type,
+            model: model.clone(),
+            leaves: OnceLock::new(),
+        }
+    };
+    if has_rows(kind) {
+        let whole = relevant
+            .into_iter()
+            .cloned()
+            .reduce(|left, right| Ast::Binary {
+                operator: Operator::Union,
+                left: Box::new(left),
+                right: Box::new(right),
+            });
+        return Ok(whole.map(|whole| branch(whole, None)).into_iter().collect());
+    }
+    let split = relevant.into_iter().map(|ast| match narrowed(ast) {
+        Some((of, only)) => branch(of.clone(), Some(only)),
+        None => branch(ast.clone(), None),
+    });
+    Ok(split.collect())
+}
+
+/// Gives a parameter of rows the branches of others that together are all of it, so that no
+/// value stands in two slots.
+pub fn share_rows(parameters: &mut [Parameter]) {
+    let operands = |parameter: &Parameter| -> Vec<String> {
+        let branches = parameter.branches.iter();
+        let operands = branches.flat_map(|branch| branch.expression.ast().union_branches());
+        operands.map(Ast::to_string).collect()
+    };
+    let all: Vec<(Kind, Vec<String>)> = parameters.iter().map(|p| (p.kind, operands(p))).collect();
+    for at in 0..parameters.len() {
+        let (kind, mut rest) = all[at].clone();
+        if !has_rows(kind) || rest.len() < 2 {
+            continue;
+        }
+        let whole = rest.len();
+        let mut parts = Vec::new();
+        for (index, (part_kind, part)) in all.iter().enumerate() {
+            let fits = !part.is_empty() && part.len() < whole && *part_kind == kind;
+            if fits && part.iter().all(|operand| rest.contains(operand)) {
+                rest.retain(|operand| !part.contains(operand));
+                parts.extend(parameters[index].branches.clone());
+            }
+        }
+        if rest.is_empty() {
+            parameters[at].branches = parts;
+        }
+    }
+}
+
+impl Branch {
+    /// What the values of this branch are; read from the definitions when first asked.
+    pub fn leaves(&self) -> &Leaves {
+        self.leaves.get_or_init(|| {
+            let mut leaves = Leaves::default();
+            let Some(root) = self.model.resource(self.resource_type) else {
+                return leaves;
+            };
+            let kinds = infer(
+                &self.model,
+                self.expression.ast(),
+                &infer::Kind::Resource(root),
+            );
+            for kind in kinds {
+                leaves.add(&self.model, &kind);
+            }
+            leaves
+        })
+    }
+}
+
+impl Leaves {
+    fn add(&mut self, model: &Model, kind: &infer::Kind<'_>) {
+        let system = match kind {
+            infer::Kind::Resource(_) => return,
+            infer::Kind::Boolean | infer::Kind::String => None,
+            infer::Kind::Element(choice, node_type) => match node_type.key.as_str() {
+                "Coding" | "CodeableConcept" | "Identifier" => {
+                    self.coded = true;
+                    return;
+                }
+                "string" | "markdown" | "ContactPoint" => {
+                    self.folded = true;
+                    return;
+                }
+                "code" => model
+                    .definitions()
+                    .implicit_system(&choice.owner, &choice.json_name),
+                _ => None,
+            },
+        };
+        if !self.plain.contains(&system) {
+            self.plain.push(system);
+        }
+    }
+}
+
+fn has_rows(kind: Kind) -> bool {
+    matches!(
+        kind,
+        Kind::Date | Kind::Number | Kind::Quantity | Kind::String
+    )
+}
+
+/// Published expressions name the type that each branch is of.
+fn applies_to(branch: &Ast, resource_type: ResourceType) -> bool {
+    match branch.first_name() {
+        Some("Resource" | "DomainResource") | None => true,
+        Some(name) if name.starts_with(|c: char| c.is_ascii_uppercase()) => {
+            name == resource_type.name()
+        }
+        Some(_) => true,
+    }
+}
+
+/// `of.where(resolve() is T)` as `of` and `T`.
+fn narrowed(ast: &Ast) -> Option<(&Ast, ResourceType)> {
+    let Ast::Call {
+        of: Some(of),
+        function,
+        arguments,
+    } = ast
+    else {
+        return None;
+    };
+    let [
+        Ast::Is {
+            of: tested,
+            type_name,
+        },
+    ] = arguments.as_slice()
+    else {
+        return None;
+    };
+    let resolves =
+        matches!(&**tested, Ast::Call { of: None, function, .. } if function.name == "resolve");
+    let only = ResourceType::parse(type_name)?;
+    (function.name == "where" && resolves).then_some((of, only))
+}
