@@ -131,10 +131,7 @@ impl Call<'_> {
     fn shown(&self, version: &Version) -> Result<Bytes> {
         let body = version.body.clone().unwrap_or_default();
         let how = Subset::parse(&self.query.pairs)?;
-        Ok(match how {
-            Some(how) => subset(&self.api.hub.definitions, &body, &how),
-            None => body,
-        })
+        Ok(subset(&self.api.hub.definitions, &body, &how))
     }
 
     /// A read takes no search parameters; who asks for strictness is told.
@@ -236,15 +233,10 @@ impl Call<'_> {
         };
         let how = Subset::parse(&self.query.pairs)?;
         let hub = &self.api.hub;
-        let mut bundle = history::history(hub, &self.access, scope, &self.query.pairs).await?;
-        if let Some(how) = how {
-            for body in bundle
-                .entries
-                .iter_mut()
-                .filter_map(|entry| entry.resource.as_mut())
-            {
-                *body = subset(&hub.definitions, body, &how);
-            }
+        let mut bundle = history::history(hub, &self.access, &scope, &self.query.pairs).await?;
+        let bodies = bundle.entries.iter_mut();
+        for body in bodies.filter_map(|entry| entry.resource.as_mut()) {
+            *body = subset(&hub.definitions, body, &how);
         }
         Ok(self.bundled(&bundle))
     }
@@ -271,7 +263,7 @@ impl Call<'_> {
             handling: wishes.preferences.handling.unwrap_or(Handling::Strict),
         };
         let found = interaction::search::search(&self.api.hub, &self.access, request).await?;
-        let mut response = response::json(StatusCode::OK, found.bundle.to_json(), &wishes);
+        let mut response = response::json(StatusCode::OK, found.to_json(), &wishes);
         response::handling_applied(&mut response, &wishes);
         Ok(response)
     }
@@ -292,11 +284,8 @@ impl Call<'_> {
 
     async fn bundle(&self, body: Body) -> Result<Response> {
         let body = self.body(body, BodyFormat::FhirJson).await?;
-        let preference = self
-            .wishes
-            .preferences
-            .response
-            .unwrap_or(Return::Representation);
+        // By default the entries carry no resources: who sent ten thousand knows them.
+        let preference = self.wishes.preferences.response.unwrap_or(Return::Minimal);
         let hub = &self.api.hub;
         let bundle = interaction::bundle::process(hub, &self.access, body, preference).await?;
         let mut response = self.bundled(&bundle);
@@ -317,10 +306,8 @@ impl Call<'_> {
         let mut response = match is_known {
             true => response::empty(StatusCode::NOT_MODIFIED),
             false => {
-                let body = match Subset::parse(&self.query.pairs)? {
-                    Some(how) => subset(&self.api.hub.definitions, &statement.body, &how),
-                    None => statement.body.clone(),
-                };
+                let how = Subset::parse(&self.query.pairs)?;
+                let body = subset(&self.api.hub.definitions, &statement.body, &how);
                 response::json(StatusCode::OK, body, &self.wishes)
             }
         };

@@ -20,6 +20,9 @@ const BUCKETS: [f64; 13] = [
     0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 5.0, 30.0,
 ];
 
+/// How long a scrape waits for the database.
+const PATIENCE: Duration = Duration::from_secs(2);
+
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
 struct Answered {
     interaction: &'static str,
@@ -136,7 +139,8 @@ impl Metrics {
                 .get_or_create(&Connections { state })
                 .set(count);
         }
-        if let Ok(size) = hub.store.database_size().await {
+        let size = tokio::time::timeout(PATIENCE, hub.store.database_size());
+        if let Ok(Ok(size)) = size.await {
             self.database_size.set(size);
         }
         self.encode()

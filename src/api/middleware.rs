@@ -9,7 +9,7 @@ use crate::access::Access;
 use crate::error::{Category, Error};
 use axum::body::HttpBody;
 use axum::extract::{Request, State};
-use axum::http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, header};
+use axum::http::{HeaderMap, HeaderName, HeaderValue, Method};
 use axum::middleware::Next;
 use axum::response::Response;
 use futures::FutureExt;
@@ -99,12 +99,7 @@ pub async fn observe(State(api): State<Arc<Api>>, mut request: Request, next: Ne
         .instrument(span.clone())
         .await;
     record(&api, &method, &response, started.elapsed(), &span);
-    let is_missing = response.status() == StatusCode::NOT_FOUND;
     let headers = response.headers_mut();
-    if is_missing {
-        // The router adds it to what `pages::not_allowed` says is not there at all.
-        headers.remove(header::ALLOW);
-    }
     headers.insert(X_REQUEST_ID, id.0);
     if let Some(correlation) = correlation {
         headers.insert(X_CORRELATION_ID, correlation);

@@ -172,8 +172,8 @@ pub struct LoadArgs {
     #[arg(required = true, value_name = "PATH")]
     #[serde(skip)]
     pub paths: Vec<PathBuf>,
-    /// Load through a running server, given its FHIR base such as http://127.0.0.1:8080/fhir,
-    /// instead of straight into the database.
+    /// Load through a running server, such as http://127.0.0.1:8080/fhir, instead of straight
+    /// into the database.
     #[arg(long, value_name = "URL")]
     #[serde(skip)]
     pub server: Option<String>,

@@ -5,6 +5,7 @@ use crate::access::Access;
 use crate::error::Result;
 use crate::interaction::{Hub, Return, bundle, history};
 use bytes::Bytes;
+use std::sync::Arc;
 use tracing::{error, info};
 
 macro_rules! fixtures {
@@ -28,7 +29,7 @@ const STORIES: [(&str, &str); 8] = fixtures![
 
 /// Loads the demo if nothing was ever stored: records that somebody has changed or deleted
 /// since stay as they are.
-pub async fn load(hub: &Hub) -> Result<()> {
+pub async fn load(hub: &Arc<Hub>) -> Result<()> {
     let access = Access::unrestricted();
     if !is_empty(hub, &access).await? {
         info!("the store is not empty: the demo is left as it is");
@@ -47,7 +48,7 @@ pub async fn load(hub: &Hub) -> Result<()> {
 /// Whether nothing was ever stored.
 pub async fn is_empty(hub: &Hub, access: &Access) -> Result<bool> {
     let one = [("_count".to_owned(), "1".to_owned())];
-    let page = history::history(hub, access, history::Scope::System, &one).await?;
+    let page = history::history(hub, access, &history::Scope::System, &one).await?;
     Ok(page.entries.is_empty())
 }
 
@@ -70,10 +71,19 @@ mod tests {
         let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/fixtures/demo");
         let mut files: Vec<String> = std::fs::read_dir(folder)
             .expect("the fixtures are part of the repository")
-            .map(|entry| entry.expect("readable").file_name().to_string_lossy().into_owned())
+            .map(|entry| {
+                entry
+                    .expect("readable")
+                    .file_name()
+                    .to_string_lossy()
+                    .into_owned()
+            })
             .collect();
         files.sort();
-        let built_in: Vec<String> = STORIES.iter().map(|(name, _)| format!("{name}.json")).collect();
+        let built_in: Vec<String> = STORIES
+            .iter()
+            .map(|(name, _)| format!("{name}.json"))
+            .collect();
         assert_eq!(built_in, files);
     }
 }

@@ -17,18 +17,30 @@ pub async fn run(options: Plain, serve: Result<Serve, Problems>) -> Result<(), F
     let mut checks = check_options(&serve);
     checks.push(check_definitions());
     match &options.place.database {
-        Some(_) => checks.push(("database".to_owned(), Ok("not ours: --database-url".to_owned()))),
+        Some(_) => checks.push((
+            "database".to_owned(),
+            Ok("not ours: --database-url".to_owned()),
+        )),
         None => checks.extend(cluster::inspect(&options.place.data_dir).await),
     }
     let exists = !checks.iter().any(|(name, finding)| {
-        name == "database" && finding.as_ref().is_ok_and(|text| text.ends_with("will be created"))
+        name == "database"
+            && finding
+                .as_ref()
+                .is_ok_and(|text| text.ends_with("will be created"))
     });
     checks.push(match exists {
-        true => ("schema".to_owned(), check_schema(&options, serve.as_ref().ok()).await),
+        true => (
+            "schema".to_owned(),
+            check_schema(&options, serve.as_ref().ok()).await,
+        ),
         false => ("schema".to_owned(), Ok("will be created".to_owned())),
     });
     print!("{}", table(&checks));
-    let problems = checks.iter().filter(|(_, finding)| finding.is_err()).count();
+    let problems = checks
+        .iter()
+        .filter(|(_, finding)| finding.is_err())
+        .count();
     match problems {
         0 => Ok(()),
         _ => Err(Failure {
@@ -58,7 +70,9 @@ fn check_definitions() -> Check {
     let milliseconds = begun.elapsed().as_millis();
     let finding = match types {
         0 => Err("there are no resource types: the program was built badly".to_owned()),
-        _ => Ok(format!("R4 with {types} resource types, read in {milliseconds} ms")),
+        _ => Ok(format!(
+            "R4 with {types} resource types, read in {milliseconds} ms"
+        )),
     };
     ("definitions".to_owned(), finding)
 }
@@ -102,9 +116,9 @@ async fn check_server(serve: &Serve) -> Result<String, String> {
     }
     let url = format!("http://{address}/health/ready");
     match reqwest::get(&url).await {
-        Ok(answer) if answer.status().is_success() => {
-            Ok(format!("in use by the Andiron at {address}, which is ready"))
-        }
+        Ok(answer) if answer.status().is_success() => Ok(format!(
+            "in use by the Andiron at {address}, which is ready"
+        )),
         Ok(answer) => Err(format!(
             "in use by the Andiron at {address}, which is not ready ({}); see its log",
             answer.status()

@@ -48,7 +48,10 @@ impl Failure {
 
     /// The command line or the configuration was not understood.
     pub fn usage(problems: Problems) -> Failure {
-        let lines: Vec<String> = problems.iter().map(|problem| format!("\n  {problem}")).collect();
+        let lines: Vec<String> = problems
+            .iter()
+            .map(|problem| format!("\n  {problem}"))
+            .collect();
         Failure {
             text: format!("cannot start with these options:{}", lines.concat()),
             status: 2,
@@ -99,15 +102,22 @@ pub fn run(line: impl IntoIterator<Item = OsString>) -> ExitCode {
 /// The commands with their help, to which defaults and variables are added from the one table
 /// that is also used to read them.
 fn command() -> clap::Command {
-    CommandLine::command().mut_subcommands(|subcommand| subcommand.mut_args(describe))
+    CommandLine::command()
+        .mut_subcommands(|subcommand| subcommand.next_line_help(true).mut_args(describe))
 }
 
 fn describe(argument: Arg) -> Arg {
     let known = options::known();
-    let Some(name) = argument.get_long().filter(|name| known.iter().any(|k| k == name)) else {
+    let Some(name) = argument
+        .get_long()
+        .filter(|name| known.iter().any(|k| k == name))
+    else {
         return argument;
     };
-    let mut text = argument.get_help().map(ToString::to_string).unwrap_or_default();
+    let mut text = argument
+        .get_help()
+        .map(ToString::to_string)
+        .unwrap_or_default();
     text = text.trim_end_matches('.').to_owned();
     if let Some(default) = find_default(name) {
         text.push_str(&format!(" [default: {default}]"));
@@ -153,7 +163,10 @@ fn dispatch(command: Command) -> Result<(), Failure> {
 
 fn not_yet(command: &str) -> Result<(), Failure> {
     Err(Failure {
-        text: format!("`andiron {command}` is not there yet in version {}", env!("CARGO_PKG_VERSION")),
+        text: format!(
+            "`andiron {command}` is not there yet in version {}",
+            env!("CARGO_PKG_VERSION")
+        ),
         status: 2,
     })
 }
@@ -195,7 +208,12 @@ mod tests {
 
     #[test]
     fn commands_to_come_say_so() {
-        for line in ["package add x.tgz", "validate --output json x", "fhirpath --help", "user"] {
+        for line in [
+            "package add x.tgz",
+            "validate --output json x",
+            "fhirpath --help",
+            "user",
+        ] {
             let line = format!("andiron {line}");
             let parsed = CommandLine::command()
                 .try_get_matches_from(line.split(' '))

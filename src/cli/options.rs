@@ -107,7 +107,11 @@ pub fn load(args: &LoadArgs, environment: Environment) -> Result<Load, Problems>
     let server = args.server.as_deref().and_then(|url| {
         let parsed = parse_http_url(url);
         parsed
-            .map_err(|expected| sources.problems.push(format!("--server: {expected} but found {url:?}")))
+            .map_err(|expected| {
+                sources
+                    .problems
+                    .push(format!("--server: {expected} but found {url:?}"))
+            })
             .ok()
     });
     let load = Load {
@@ -181,7 +185,13 @@ fn parse_database_url(text: &str) -> Result<PgConnectOptions, String> {
 fn writing(sources: &mut Sources) -> Writing {
     let validation = |text: &str| match text {
         "profile" => Err("`profile` is not there yet, expected off or structure".to_owned()),
-        _ => parse_word(text, &[("off", Validation::Off), ("structure", Validation::Structure)]),
+        _ => parse_word(
+            text,
+            &[
+                ("off", Validation::Off),
+                ("structure", Validation::Structure),
+            ],
+        ),
     };
     let integrity = [
         ("off", Integrity::Off),
@@ -263,7 +273,10 @@ mod tests {
 
     fn serve_with(flags: &[&str], environment: Environment) -> Result<Serve, Problems> {
         let line = [&["andiron", "serve"], flags].concat();
-        match CommandLine::try_parse_from(line).expect("clap takes it").command {
+        match CommandLine::try_parse_from(line)
+            .expect("clap takes it")
+            .command
+        {
             Command::Serve(args) => serve(&args, environment),
             other => panic!("{other:?}"),
         }
@@ -272,7 +285,10 @@ mod tests {
     #[test]
     fn the_defaults_are_those_of_the_limits() {
         let options = serve_with(&[], &nothing).expect("the defaults are fine");
-        assert_eq!(format!("{:?}", options.limits), format!("{:?}", Limits::default()));
+        assert_eq!(
+            format!("{:?}", options.limits),
+            format!("{:?}", Limits::default())
+        );
         assert_eq!(options.listen.to_string(), "127.0.0.1:8080");
         assert_eq!(options.place.data_dir, PathBuf::from("./data"));
         assert!(options.place.database.is_none() && !options.demo);
@@ -284,8 +300,11 @@ mod tests {
     fn flags_win_over_variables_over_the_file() {
         let dir = tempfile::tempdir().expect("a directory");
         let file = dir.path().join("andiron.toml");
-        std::fs::write(&file, "page-size = 5\njson-depth = 50\nbody-size = \"1KiB\"\ndemo = true\n")
-            .expect("written");
+        std::fs::write(
+            &file,
+            "page-size = 5\njson-depth = 50\nbody-size = \"1KiB\"\ndemo = true\n",
+        )
+        .expect("written");
         let path = file.to_str().expect("UTF-8").to_owned();
         let environment = |name: &str| match name {
             "ANDIRON_CONFIG" => Some(path.clone()),
@@ -308,8 +327,16 @@ mod tests {
         let url = |host: &str| Some(format!("postgres://{host}/x"));
         type Case<'a> = (&'a [&'a str], &'a [&'a str], &'a str);
         let cases: [Case; 3] = [
-            (&["--database-url", "postgres://flag/x"], &["ANDIRON_DATABASE_URL"], "flag"),
-            (&[], &["ANDIRON_DATABASE_URL", "DATABASE_URL"], "ANDIRON_DATABASE_URL"),
+            (
+                &["--database-url", "postgres://flag/x"],
+                &["ANDIRON_DATABASE_URL"],
+                "flag",
+            ),
+            (
+                &[],
+                &["ANDIRON_DATABASE_URL", "DATABASE_URL"],
+                "ANDIRON_DATABASE_URL",
+            ),
             (&[], &["DATABASE_URL"], "DATABASE_URL"),
         ];
         for (flags, set, host) in cases {
@@ -328,8 +355,20 @@ mod tests {
         let path = file.to_str().expect("UTF-8");
         let environment = |name: &str| (name == "ANDIRON_LOG_FORMAT").then(|| "xml".to_owned());
         let flags = [
-            "--config", path, "--listen", "0.0.0.0:80", "--auth", "smart", "--validation", "profile",
-            "--body-size", "big", "--database-url", "postgres:secret", "--page-size", "2000",
+            "--config",
+            path,
+            "--listen",
+            "0.0.0.0:80",
+            "--auth",
+            "smart",
+            "--validation",
+            "profile",
+            "--body-size",
+            "big",
+            "--database-url",
+            "postgres:secret",
+            "--page-size",
+            "2000",
         ];
         let problems = serve_with(&flags, &environment).expect_err("many problems");
         let expected = [
@@ -344,7 +383,10 @@ mod tests {
             "--page-size: expected no more than --max-page-size (1000)",
         ];
         for says in expected {
-            assert!(problems.iter().any(|problem| problem.contains(says)), "{says}: {problems:#?}");
+            assert!(
+                problems.iter().any(|problem| problem.contains(says)),
+                "{says}: {problems:#?}"
+            );
         }
         assert_eq!(problems.len(), expected.len(), "{problems:#?}");
         assert!(!problems.concat().contains("secret"));

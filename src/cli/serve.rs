@@ -73,7 +73,10 @@ async fn listen(options: &Serve) -> Result<TcpListener, Failure> {
             std::io::ErrorKind::AddrInUse => "; choose another port with --listen",
             _ => "",
         };
-        Failure::new(format!("cannot listen on {}: {error}{advice}", options.listen))
+        Failure::new(format!(
+            "cannot listen on {}: {error}{advice}",
+            options.listen
+        ))
     })
 }
 
@@ -88,7 +91,7 @@ async fn start(options: &Serve, connect: PgConnectOptions, url: &str) -> Result<
     if options.demo {
         demo::load(&hub).await?;
     }
-    Ok(Arc::new(hub))
+    Ok(hub)
 }
 
 /// What the interactions need, over a database whose schema is up to date.
@@ -98,16 +101,16 @@ pub async fn open_hub(
     writing: &Writing,
     limits: &Limits,
     url: &str,
-) -> Result<Hub, Failure> {
+) -> Result<Arc<Hub>, Failure> {
     let store = StoreOptions {
         connections,
         statement_time: limits.statement_time,
     };
     let store = Store::connect(connect, &store).await?;
     let definitions = Definitions::r4();
-    Ok(Hub {
+    Ok(Arc::new(Hub {
         store,
-        registry: Registry::new(&definitions),
+        registry: Arc::new(Registry::new(definitions.clone())?),
         validator: Validator::new(definitions.clone()),
         definitions,
         settings: Settings {
@@ -116,7 +119,7 @@ pub async fn open_hub(
             integrity: writing.integrity,
             limits: limits.clone(),
         },
-    })
+    }))
 }
 
 /// Answers requests until asked to stop, and finishes those in flight.
@@ -130,30 +133,28 @@ async fn serve(
     let router = api::router(hub.clone());
     let asked = {
         let stop = stop.clone();
-        async move { stop.asked().await }
-    };
-    let serving = tokio::spawn(api::serve(listener, router, asked));
-    announce(options, url)?;
-    let out_of_patience = async {
-        stop.asked().await;
-        info!("asked to stop: requests in flight are finished");
-        tokio::select! {
-            () = tokio::time::sleep(GRACE) => {}
-            () = stop.asked_again() => {}
+        async move {
+            stop.asked().await;
+            info!("asked to stop: requests in flight are finished");
         }
     };
+    let serving = tokio::spawn(api::serve(listener, router, asked, GRACE));
+    announce(options, url)?;
     let outcome = tokio::select! {
         served = serving => match served {
             Ok(Ok(())) => Ok(()),
             Ok(Err(error)) => Err(Failure::new(format!("the server failed: {error}"))),
             Err(error) => Err(Failure::new(format!("the server failed: {error}"))),
         },
-        () = out_of_patience => {
-            warn!("some requests in flight were not finished");
+        () = stop.asked_again() => {
+            warn!("asked to stop at once: requests in flight are cut off");
             Ok(())
         }
     };
-    if tokio::time::timeout(POOL_GRACE, hub.store.close()).await.is_err() {
+    if tokio::time::timeout(POOL_GRACE, hub.store.close())
+        .await
+        .is_err()
+    {
         warn!("some database connections are still busy; PostgreSQL ends them");
     }
     outcome

@@ -43,7 +43,10 @@ pub fn process_environment(name: &str) -> Option<String> {
 
 /// The default of an option as text.
 pub fn find_default(name: &str) -> Option<&'static str> {
-    DEFAULTS.iter().find(|(known, _)| *known == name).map(|(_, value)| *value)
+    DEFAULTS
+        .iter()
+        .find(|(known, _)| *known == name)
+        .map(|(_, value)| *value)
 }
 
 /// The environment variables of an option, the first one preferred.
@@ -88,10 +91,16 @@ impl Sources {
                 .find_map(|variable| Some((environment(&variable)?, variable)))
                 .map(|(value, variable)| (variable, value))
             {
-                sources.given.insert(name, (value, Origin::Variable(variable)));
+                sources
+                    .given
+                    .insert(name, (value, Origin::Variable(variable)));
             }
         }
-        if let Some(path) = sources.given.get("config").map(|(path, _)| PathBuf::from(path)) {
+        if let Some(path) = sources
+            .given
+            .get("config")
+            .map(|(path, _)| PathBuf::from(path))
+        {
             sources.read_file(path, known);
         }
         sources
@@ -100,7 +109,11 @@ impl Sources {
     fn read_file(&mut self, path: PathBuf, known: &[String]) {
         let shown = path.display();
         let table: toml::Table = match std::fs::read_to_string(&path) {
-            Err(error) => return self.problems.push(format!("--config: cannot read {shown}: {error}")),
+            Err(error) => {
+                return self
+                    .problems
+                    .push(format!("--config: cannot read {shown}: {error}"));
+            }
             Ok(text) => match text.parse() {
                 Ok(table) => table,
                 Err(error) => {
@@ -111,7 +124,8 @@ impl Sources {
         };
         for (name, value) in table {
             if name == "config" || !known.contains(&name) {
-                self.problems.push(format!("{shown}: there is no option `{name}`"));
+                self.problems
+                    .push(format!("{shown}: there is no option `{name}`"));
                 continue;
             }
             let value = match value {
@@ -138,7 +152,7 @@ impl Sources {
             return value;
         }
         let default = find_default(name).expect("an option that is taken has a default");
-        parse(default).ok().expect("the defaults are well-formed")
+        parse(default).expect("the defaults are well-formed")
     }
 
     /// The value of an option that has no default.
@@ -152,7 +166,8 @@ impl Sources {
                     "database-url" => String::new(),
                     _ => format!(" but found {value:?}"),
                 };
-                self.problems.push(format!("{}: {expected}{found}", Named(name, origin)));
+                self.problems
+                    .push(format!("{}: {expected}{found}", Named(name, origin)));
                 None
             }
         }

@@ -12,7 +12,8 @@ impl Stop {
     /// Takes the signals over from the system, whose answer would be to end the process.
     pub fn listen() -> Result<Stop, Failure> {
         let open = |kind| {
-            signal(kind).map_err(|error| Failure::new(format!("cannot listen for signals: {error}")))
+            signal(kind)
+                .map_err(|error| Failure::new(format!("cannot listen for signals: {error}")))
         };
         let terminate = open(SignalKind::terminate())?;
         let interrupt = open(SignalKind::interrupt())?;

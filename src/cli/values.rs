@@ -157,7 +157,10 @@ mod tests {
     #[test]
     fn urls_lose_their_last_slash() {
         let cases = [
-            ("https://fhir.example.org/", Some("https://fhir.example.org")),
+            (
+                "https://fhir.example.org/",
+                Some("https://fhir.example.org"),
+            ),
             ("http://127.0.0.1:8080", Some("http://127.0.0.1:8080")),
             ("https://example.org/a/b/", Some("https://example.org/a/b")),
             ("https://example.org?x=y", None),

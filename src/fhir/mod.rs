@@ -2,6 +2,8 @@
 
 pub mod bundle;
 pub mod draft;
+pub mod date;
+pub mod decimal;
 pub mod id;
 pub mod instant;
 pub mod json;

@@ -11,7 +11,7 @@ use crate::error::{Category, Error, Result};
 use crate::fhir::bundle::{Entry, Outgoing, Response};
 use crate::fhir::{Instant, Method, ResourceType, Version};
 use crate::search::index::resource_key;
-use crate::search::params::date;
+use crate::fhir::date::Span;
 use crate::storage::history::{Place, Window, of_instance, of_types};
 use sqlx::PgConnection;
 
@@ -181,17 +181,15 @@ fn parse(hub: &Hub, pairs: &[(String, String)]) -> Result<Asked> {
                 asked.count = count.min(limits.max_page_size);
             }
             "_since" => {
-                let range = date::interval(value)
+                let span = Span::parse(value)
                     .ok_or_else(|| bad(name, "an instant such as 2026-03-03T10:00:00Z", value))?;
-                asked.since = Some(Instant::from_microseconds(range.0));
+                asked.since = Some(Instant::from_microseconds(span.low));
             }
             "_at" => {
-                let range = date::interval(value)
+                let span = Span::parse(value)
                     .ok_or_else(|| bad(name, "a date or an instant", value))?;
-                let (start, end) = (
-                    Instant::from_microseconds(range.0),
-                    Instant::from_microseconds(range.1),
-                );
+                let start = Instant::from_microseconds(span.low);
+                let end = Instant::from_microseconds(span.high);
                 // An instant lasts a millisecond here.
                 let end = end.max(Instant::from_milliseconds(start.milliseconds() + 1));
                 asked.at = Some((start, end));

@@ -10,6 +10,7 @@ use crate::error::{Category, Error, Issue, Result};
 use crate::fhir::reference::Target;
 use crate::fhir::{Draft, Id, Method, ResourceType, json};
 use crate::search::index::resource_key;
+use crate::search::literal_references::literal_references;
 use crate::storage::writer::{Next, Pointer};
 use serde_json::{Map, Value};
 
@@ -145,29 +146,36 @@ fn refuse_subsetted(resource_type: ResourceType, resource: &Value) -> Result<()>
 
 /// The references that must lead to a resource here, and an error for those that cannot be
 /// stored as they are: a conditional one outside a transaction, or an unresolved `urn:`.
-fn pointers(hub: &Hub, resource_type: ResourceType, resource: &Value) -> Result<Vec<Pointer>> {
+fn pointers(
+    hub: &Hub,
+    resource_type: ResourceType,
+    resource: &Value,
+) -> Result<Vec<Pointer>> {
     let base = &hub.settings.base;
     // What an audit or a provenance points at may be gone already.
     let checked = hub.settings.integrity != Integrity::Off
         && !matches!(resource_type.name(), "AuditEvent" | "Provenance");
     let mut pointers = Vec::new();
     let mut issues = Vec::new();
-    for (path, text) in hub.registry.references_in(resource_type, resource) {
-        match Target::parse(text, base) {
+    for (path, target) in literal_references(resource, base) {
+        match target {
             Target::Local { resource_type, id, .. } if checked => pointers.push(Pointer {
                 resource_type,
                 key: resource_key(resource_type, id),
                 path,
-                text: text.to_owned(),
+                text: format!("{resource_type}/{id}"),
             }),
-            Target::Conditional { .. } => issues.push(
+            Target::Conditional { resource_type, query } => issues.push(
                 Issue::error(
                     "processing",
-                    format!("expected a plain reference but found {text}: conditional references are resolved in transactions only"),
+                    format!(
+                        "expected a plain reference but found {resource_type}?{query}: \
+                         conditional references are resolved in transactions only"
+                    ),
                 )
                 .at(path),
             ),
-            Target::Malformed(_) if checked => issues.push(
+            Target::Malformed(text) if checked => issues.push(
                 Issue::error(
                     "value",
                     format!("expected a reference such as Patient/123 or an absolute URL but found {text:?}"),

@@ -11,6 +11,7 @@
 use crate::definitions::{Definitions, Field, TypeInfo};
 use crate::error::{Category, Error, Result};
 use crate::fhir::json;
+use crate::search;
 use bytes::Bytes;
 use serde_json::{Map, Value, json};
 
@@ -23,25 +24,40 @@ pub enum Summary {
 }
 
 /// Which part of a resource is asked for.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub enum Subset {
+    #[default]
+    Whole,
     Summary(Summary),
     /// Names of elements of the root, a choice without its `[x]` or type.
     Elements(Vec<String>),
 }
 
 impl Subset {
-    /// Reads `_summary` and `_elements` of a query; `None` asks for the whole resource.
-    /// Where both stand, `_elements` is the more exact wish and wins.
+    /// What a search asks for of each match. Where `_summary` and `_elements` both stand,
+    /// `_elements` is the more exact wish and wins.
+    pub fn of(summary: &Option<search::Summary>, elements: &[String]) -> Subset {
+        if !elements.is_empty() {
+            return Subset::Elements(elements.to_vec());
+        }
+        match summary {
+            Some(search::Summary::True) => Subset::Summary(Summary::True),
+            Some(search::Summary::Text) => Subset::Summary(Summary::Text),
+            Some(search::Summary::Data) => Subset::Summary(Summary::Data),
+            Some(search::Summary::Count | search::Summary::False) | None => Subset::Whole,
+        }
+    }
+
+    /// Reads `_summary` and `_elements` of a query that is no search.
     ///
     /// # Errors
-    /// `Invalid`: a value that is none of `true`, `text`, `data`, `false`.
-    pub fn parse(pairs: &[(String, String)]) -> Result<Option<Subset>> {
-        let mut subset = None;
+    /// `Invalid`: a `_summary` that is none of `true`, `text`, `data`, `false`.
+    pub fn parse(pairs: &[(String, String)]) -> Result<Subset> {
+        let mut subset = Subset::Whole;
         for (name, value) in pairs {
             match name.as_str() {
                 "_elements" if !value.is_empty() => {
-                    return Ok(Some(Subset::Elements(elements(value))));
+                    return Ok(Subset::Elements(elements(value)));
                 }
                 "_summary" => subset = parse_summary(value)?,
                 _ => {}
@@ -51,12 +67,12 @@ impl Subset {
     }
 }
 
-fn parse_summary(value: &str) -> Result<Option<Subset>> {
+fn parse_summary(value: &str) -> Result<Subset> {
     match value {
-        "true" => Ok(Some(Subset::Summary(Summary::True))),
-        "text" => Ok(Some(Subset::Summary(Summary::Text))),
-        "data" => Ok(Some(Subset::Summary(Summary::Data))),
-        "false" => Ok(None),
+        "true" => Ok(Subset::Summary(Summary::True)),
+        "text" => Ok(Subset::Summary(Summary::Text)),
+        "data" => Ok(Subset::Summary(Summary::Data)),
+        "false" => Ok(Subset::Whole),
         "count" => Err(Error::coded(
             Category::Invalid,
             "value",
@@ -88,6 +104,9 @@ fn elements(value: &str) -> Vec<String> {
 /// The part of a stored resource that is asked for, tagged SUBSETTED. A body that cannot be
 /// read is left as it is: it was checked when it was stored.
 pub fn subset(definitions: &Definitions, body: &Bytes, how: &Subset) -> Bytes {
+    if *how == Subset::Whole {
+        return body.clone();
+    }
     // Stored bodies passed the limit on nesting when they came in.
     let Ok(Value::Object(resource)) = json::parse(body, usize::MAX) else {
         return body.clone();
@@ -129,6 +148,7 @@ fn keep(how: &Subset, element: &str, field: Option<&Field>) -> Keep {
     }
     let is_needed = field.is_some_and(|field| field.min > 0 || field.is_modifier);
     match how {
+        Subset::Whole => Keep::Whole,
         Subset::Summary(Summary::Data) if element == "text" => Keep::Nothing,
         Subset::Summary(Summary::Data) => Keep::Whole,
         Subset::Summary(Summary::Text) if element == "text" || is_needed => Keep::Whole,
@@ -288,18 +308,18 @@ mod tests {
         };
         let elements = Subset::Elements(vec!["name".into(), "id".into()]);
         for (text, expected) in [
-            ("", Ok(None)),
-            ("_summary=false", Ok(None)),
-            ("_summary=true", Ok(Some(Subset::Summary(Summary::True)))),
-            ("_summary=data", Ok(Some(Subset::Summary(Summary::Data)))),
-            ("_elements=Patient.name,id", Ok(Some(elements.clone()))),
+            ("", Ok(Subset::Whole)),
+            ("_summary=false", Ok(Subset::Whole)),
+            ("_summary=true", Ok(Subset::Summary(Summary::True))),
+            ("_summary=data", Ok(Subset::Summary(Summary::Data))),
+            ("_elements=Patient.name,id", Ok(elements.clone())),
             (
                 "_elements=name,+id&_summary=true"
                     .replace('+', " ")
                     .as_str(),
-                Ok(Some(elements)),
+                Ok(elements),
             ),
-            ("_elements=", Ok(None)),
+            ("_elements=", Ok(Subset::Whole)),
             ("_summary=count", Err(Category::Invalid)),
             ("_summary=yes", Err(Category::Invalid)),
         ] {

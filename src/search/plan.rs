@@ -18,6 +18,8 @@ pub enum Predicate {
     Not(Box<Predicate>),
     /// At least one of these entries (slot and hash of the value) is there.
     Entries(Vec<(Slot, i64)>),
+    /// Each of these entries is there: what a rewrite makes of single entries in an And.
+    EveryEntry(Vec<(Slot, i64)>),
     /// A date row of the slot passes.
     Date { slot: i32, test: RangeTest<Microseconds> },
     /// A string row of the slot passes.
@@ -92,11 +94,65 @@ pub enum Sort {
     Key,
     LastUpdated { descending: bool },
     Id { descending: bool },
-    /// By the first value in the direction of a date, string or quantity slot; resources
-    /// without one come last.
-    Date { slot: i32, descending: bool },
-    String { slot: i32, descending: bool },
-    Quantity { slot: i32, descending: bool },
+    /// By the first value in the direction; resources without one come last.
+    Rows { table: RowTable, slots: Vec<i32>, descending: bool },
+}
+
+/// A table of rows that a search can be ordered by.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum RowTable {
+    Date,
+    String,
+    Quantity,
+}
+
+/// How much the caller wants to know of the number of matches: `_total`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Total {
+    /// Not asked: told where the page shows it.
+    Unasked,
+    /// `none`: not told even then.
+    None,
+    /// `estimate`: exact while small, else what the planner expects.
+    Estimate,
+    /// `accurate`: counted.
+    Accurate,
+}
+
+/// One `_include` or `_revinclude`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Include {
+    /// `_revinclude`: the source refers to the matches.
+    pub reverse: bool,
+    /// The type that has the reference.
+    pub source: ResourceType,
+    /// The code of a reference parameter of `source`.
+    pub parameter: String,
+    /// Only references to this type.
+    pub target: Option<ResourceType>,
+}
+
+/// A whole search, without where its page begins.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Plan {
+    /// The types that are searched; empty means all of them.
+    pub types: Vec<ResourceType>,
+    pub filter: Predicate,
+    pub sort: Sort,
+    /// The most matches on a page; 0 asks for the total alone.
+    pub count: usize,
+    pub total: Total,
+    pub includes: Vec<Include>,
+}
+
+impl fmt::Display for Plan {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(
+            f,
+            "search {:?} where {} by {:?}, {} a page, total {:?}, with {:?}",
+            self.types, self.filter, self.sort, self.count, self.total, self.includes
+        )
+    }
 }
 
 impl fmt::Display for Predicate {

@@ -31,6 +31,9 @@ pub struct Item {
     pub entry: String,
 }
 
+/// An item, or its place in the file and what is wrong there.
+pub type Cut = Result<Item, (usize, String)>;
+
 /// As much of a resource as we need to know what to do with it.
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
@@ -68,7 +71,10 @@ pub fn shape(text: &[u8]) -> Result<Shape, String> {
     match probe.kind.map(RawValue::get) {
         Some("\"transaction\"") => Ok(Shape::Transaction),
         Some("\"batch\"") => Ok(Shape::Batch),
-        Some("\"history\"") => Err("a history Bundle cannot be loaded: its entries are versions, some of them deletions".to_owned()),
+        Some("\"history\"") => Err(
+            "a history Bundle cannot be loaded: its entries are versions, some of them deletions"
+                .to_owned(),
+        ),
         Some("\"transaction-response\"" | "\"batch-response\"") => {
             Err("a Bundle of responses cannot be loaded".to_owned())
         }
@@ -79,13 +85,15 @@ pub fn shape(text: &[u8]) -> Result<Shape, String> {
 }
 
 /// Cuts a file that is not a transaction; a bad entry is told with its index.
-pub fn cut(text: &[u8], shape: Shape) -> Result<Vec<Result<Item, (usize, String)>>, String> {
+pub fn cut(text: &[u8], shape: Shape) -> Result<Vec<Cut>, String> {
     let text = crate::fhir::json::without_byte_order_mark(text);
     if shape == Shape::Single {
         let text = std::str::from_utf8(text).map_err(|error| error.to_string())?;
-        return Ok(vec![make_entry(text, None)
-            .map(|entry| Item { index: 0, entry })
-            .map_err(|problem| (0, problem))]);
+        return Ok(vec![
+            make_entry(text, None)
+                .map(|entry| Item { index: 0, entry })
+                .map_err(|problem| (0, problem)),
+        ]);
     }
     let entries: Entries = serde_json::from_slice(text).map_err(|error| error.to_string())?;
     let entries = entries.entry.into_iter().enumerate();
@@ -95,7 +103,9 @@ pub fn cut(text: &[u8], shape: Shape) -> Result<Vec<Result<Item, (usize, String)
                 Shape::Batch => Ok(entry.get().to_owned()),
                 _ => hold(entry.get()),
             };
-            entry.map(|entry| Item { index, entry }).map_err(|problem| (index, problem))
+            entry
+                .map(|entry| Item { index, entry })
+                .map_err(|problem| (index, problem))
         })
         .collect())
 }
@@ -131,7 +141,8 @@ fn make_entry(resource: &str, full_url: Option<&str>) -> Result<String, String> 
 
 fn probe(text: &[u8]) -> Result<Probe<'_>, String> {
     let text = crate::fhir::json::without_byte_order_mark(text);
-    serde_json::from_slice(text).map_err(|error| format!("expected a FHIR resource as JSON: {error}"))
+    serde_json::from_slice(text)
+        .map_err(|error| format!("expected a FHIR resource as JSON: {error}"))
 }
 
 /// A Bundle of these items.
@@ -159,10 +170,7 @@ pub fn is_full(items: &[Item]) -> bool {
 
 /// The next line that is not blank, as an entry; `None` at the end of the file. `index` is the
 /// number of the next line, counted from 0.
-pub fn next_line(
-    reader: &mut dyn BufRead,
-    index: &mut usize,
-) -> io::Result<Option<Result<Item, (usize, String)>>> {
+pub fn next_line(reader: &mut dyn BufRead, index: &mut usize) -> io::Result<Option<Cut>> {
     let mut line = Vec::new();
     loop {
         line.clear();
@@ -179,7 +187,9 @@ pub fn next_line(
             Err(error) => Err(error.to_string()),
         };
         return Ok(Some(
-            entry.map(|entry| Item { index: here, entry }).map_err(|problem| (here, problem)),
+            entry
+                .map(|entry| Item { index: here, entry })
+                .map_err(|problem| (here, problem)),
         ));
     }
 }
@@ -190,7 +200,8 @@ mod tests {
 
     #[test]
     fn files_are_told_apart() {
-        let bundle = |kind: &str| format!(r#"{{"resourceType":"Bundle","entry":[{{}}],"type":"{kind}"}}"#);
+        let bundle =
+            |kind: &str| format!(r#"{{"resourceType":"Bundle","entry":[{{}}],"type":"{kind}"}}"#);
         for (text, expected) in [
             (bundle("transaction"), Ok(Shape::Transaction)),
             (bundle("batch"), Ok(Shape::Batch)),
@@ -198,8 +209,14 @@ mod tests {
             (bundle("document"), Ok(Shape::Collection)),
             (bundle("history"), Err("history Bundle")),
             (r#"{"resourceType":"Bundle"}"#.to_owned(), Err("no type")),
-            ("\u{feff}{\"resourceType\":\"Patient\"}".to_owned(), Ok(Shape::Single)),
-            (r#"{"resourceType":"Claim","type":{"text":"x"}}"#.to_owned(), Ok(Shape::Single)),
+            (
+                "\u{feff}{\"resourceType\":\"Patient\"}".to_owned(),
+                Ok(Shape::Single),
+            ),
+            (
+                r#"{"resourceType":"Claim","type":{"text":"x"}}"#.to_owned(),
+                Ok(Shape::Single),
+            ),
             ("[]".to_owned(), Err("expected a FHIR resource")),
         ] {
             match (shape(text.as_bytes()), expected) {
@@ -224,8 +241,17 @@ mod tests {
             entries[1].entry,
             r#"{"resource":{"resourceType":"List"},"request":{"method":"POST","url":"List"}}"#
         );
-        let problems: Vec<_> = items.iter().filter_map(|item| item.as_ref().err()).collect();
-        assert_eq!(problems[0], &(2, "expected a resource but found no resourceType".to_owned()));
+        let problems: Vec<_> = items
+            .iter()
+            .filter_map(|item| item.as_ref().err())
+            .collect();
+        assert_eq!(
+            problems[0],
+            &(
+                2,
+                "expected a resource but found no resourceType".to_owned()
+            )
+        );
         assert_eq!(problems[1], &(3, "the entry has no resource".to_owned()));
     }
 
@@ -247,8 +273,15 @@ mod tests {
     #[test]
     fn entries_of_a_batch_stay_as_they_are() {
         let text = br#"{"resourceType":"Bundle","type":"batch","entry":[{"request":{"method":"DELETE","url":"Patient/1"} }]}"#;
-        let items: Vec<Item> = cut(text, Shape::Batch).expect("cut").into_iter().flatten().collect();
-        assert_eq!(items[0].entry, r#"{"request":{"method":"DELETE","url":"Patient/1"} }"#);
+        let items: Vec<Item> = cut(text, Shape::Batch)
+            .expect("cut")
+            .into_iter()
+            .flatten()
+            .collect();
+        assert_eq!(
+            items[0].entry,
+            r#"{"request":{"method":"DELETE","url":"Patient/1"} }"#
+        );
         let whole = bundle("batch", &items);
         assert_eq!(shape(whole.as_bytes()), Ok(Shape::Batch));
     }

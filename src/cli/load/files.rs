@@ -47,7 +47,9 @@ pub fn find(paths: &[PathBuf]) -> Result<Found, Vec<String>> {
         visit(path, true, &mut found, &mut problems);
     }
     let mut seen = std::collections::HashSet::new();
-    found.sources.retain(|source| seen.insert(source.path.clone()));
+    found
+        .sources
+        .retain(|source| seen.insert(source.path.clone()));
     match problems.is_empty() {
         true => Ok(found),
         false => Err(problems),
@@ -92,7 +94,10 @@ fn visit_folder(path: &Path, found: &mut Found, problems: &mut Vec<String>) -> i
 }
 
 fn source(path: &Path, metadata: &fs::Metadata, form: Form, gzip: bool) -> io::Result<Source> {
-    let modified = metadata.modified()?.duration_since(UNIX_EPOCH).unwrap_or_default();
+    let modified = metadata
+        .modified()?
+        .duration_since(UNIX_EPOCH)
+        .unwrap_or_default();
     Ok(Source {
         path: fs::canonicalize(path)?,
         shown: path.display().to_string(),
@@ -136,14 +141,27 @@ mod tests {
         let dir = tempfile::tempdir().expect("a directory");
         let inner = dir.path().join("b");
         fs::create_dir(&inner).expect("created");
-        for name in ["b/2.json", "b/1.NDJSON.gz", "a.ndjson", "c.json.gz", "notes.txt", ".x.json"] {
+        for name in [
+            "b/2.json",
+            "b/1.NDJSON.gz",
+            "a.ndjson",
+            "c.json.gz",
+            "notes.txt",
+            ".x.json",
+        ] {
             fs::write(dir.path().join(name), "x").expect("written");
         }
         let found = find(&[dir.path().to_path_buf(), inner.clone()]).expect("readable");
         let list: Vec<_> = found
             .sources
             .iter()
-            .map(|s| (s.path.file_name().and_then(|n| n.to_str()).unwrap_or(""), s.form, s.gzip))
+            .map(|s| {
+                (
+                    s.path.file_name().and_then(|n| n.to_str()).unwrap_or(""),
+                    s.form,
+                    s.gzip,
+                )
+            })
             .collect();
         let expected = [
             ("a.ndjson", Form::Lines, false),
@@ -162,6 +180,10 @@ mod tests {
         fs::write(&text, "x").expect("written");
         let problems = find(&[text, dir.path().join("absent")]).expect_err("two problems");
         assert_eq!(problems.len(), 2);
-        assert!(problems[0].contains("expected a folder or a file .json"), "{}", problems[0]);
+        assert!(
+            problems[0].contains("expected a folder or a file .json"),
+            "{}",
+            problems[0]
+        );
     }
 }

@@ -26,14 +26,14 @@ mod state;
 mod target;
 mod work;
 
+use super::Failure;
 use super::arguments::LoadArgs;
 use super::database::Database;
 use super::options::{Load, Place};
 use super::serve::open_hub;
 use super::stop::Stop;
-use super::Failure;
 use crate::config::Limits;
-use crate::storage::migrate;
+use crate::storage::{self, migrate};
 use files::{Found, Source};
 use report::Report;
 use state::State;
@@ -52,9 +52,17 @@ pub async fn run(args: &LoadArgs, options: Load) -> Result<(), Failure> {
     let stop = Stop::listen()?;
     match &options.server {
         Some(base) => {
-            let target = Target::server(base).map_err(Failure::new)?;
+            let target = Target::find_server(base).await.map_err(Failure::new)?;
             let workers = args.workers.map_or(4, usize::from);
-            load(target, found, args.again, workers, &state_of_server(base), &stop).await
+            load(
+                target,
+                found,
+                args.again,
+                workers,
+                &state_of_server(base),
+                &stop,
+            )
+            .await
         }
         None => load_directly(args, &options, found, &stop).await,
     }
@@ -97,9 +105,13 @@ async fn load_into(
         ..Limits::default()
     };
     let connections = options.place.connections.max(workers as u32 + 2);
-    let url = options.writing.public_url.as_deref().unwrap_or("http://127.0.0.1:8080");
+    let url = options
+        .writing
+        .public_url
+        .as_deref()
+        .unwrap_or("http://127.0.0.1:8080");
     let connect = database.connect.clone();
-    let hub = Arc::new(open_hub(connect, connections, &options.writing, &limits, url).await?);
+    let hub = open_hub(connect, connections, &options.writing, &limits, url).await?;
     let state = state_of_place(&options.place);
     let target = Target::Database(hub.clone());
     let outcome = load(target, found, args.again, workers, &state, stop).await;
@@ -145,10 +157,13 @@ async fn load(
         && worker.report.stored() > WORTH_ANALYZING
         && !worker.is_over()
     {
-        hub.store.analyze().await?;
+        let mut connection = hub.store.pool().acquire().await.map_err(storage::failed)?;
+        storage::analyze(&mut connection).await?;
     }
     if let Some(text) = worker.lost.get() {
-        worker.report.warn(&format!("the load cannot go on: {text}"));
+        worker
+            .report
+            .warn(&format!("the load cannot go on: {text}"));
     }
     worker.report.finish(unfinished)
 }
@@ -195,7 +210,11 @@ fn state_of_place(place: &Place) -> PathBuf {
         None => "managed".to_owned(),
         Some(options) => {
             let database = options.get_database().unwrap_or(options.get_username());
-            short_hash(&format!("{}:{}/{database}", options.get_host(), options.get_port()))
+            short_hash(&format!(
+                "{}:{}/{database}",
+                options.get_host(),
+                options.get_port()
+            ))
         }
     };
     place.data_dir.join("load-state").join(name)

@@ -26,7 +26,10 @@ struct Counts {
 
 impl Counts {
     fn stored(&self) -> u64 {
-        self.by_type.values().map(|count| count.created + count.other).sum()
+        self.by_type
+            .values()
+            .map(|count| count.created + count.other)
+            .sum()
     }
 }
 
@@ -74,7 +77,8 @@ impl Report {
                 false => count.other += 1,
             }
         }
-        self.bar.set_message(format!("{} resources", HumanCount(counts.stored())));
+        self.bar
+            .set_message(format!("{} resources", HumanCount(counts.stored())));
     }
 
     /// Tells of a failure: the file, the entry in it, and what the server had to say.
@@ -85,7 +89,8 @@ impl Report {
             (Some(index), super::files::Form::Json) => format!(": entry {index}"),
             (Some(index), super::files::Form::Lines) => format!(": line {}", index + 1),
         };
-        self.bar.suspend(|| eprintln!("{}{place}: {text}", source.shown));
+        self.bar
+            .suspend(|| eprintln!("{}{place}: {text}", source.shown));
     }
 
     /// Tells something that is no failure of a resource.
@@ -114,7 +119,10 @@ impl Report {
         }
         match unfinished == 0 && counts.failures == 0 {
             true => Ok(()),
-            false => Err(Failure { text: String::new(), status: 1 }),
+            false => Err(Failure {
+                text: String::new(),
+                status: 1,
+            }),
         }
     }
 }
@@ -126,11 +134,18 @@ fn summary(counts: &Counts, elapsed: Duration) -> String {
         let _ = writeln!(text, "{:<32} {:>10} {:>10}", "type", "created", "present");
     }
     for (resource_type, count) in &counts.by_type {
-        let _ = writeln!(text, "{resource_type:<32} {:>10} {:>10}", count.created, count.other);
+        let _ = writeln!(
+            text,
+            "{resource_type:<32} {:>10} {:>10}",
+            count.created, count.other
+        );
     }
-    let (created, other) = counts.by_type.values().fold((0, 0), |(created, other), count| {
-        (created + count.created, other + count.other)
-    });
+    let (created, other) = counts
+        .by_type
+        .values()
+        .fold((0, 0), |(created, other), count| {
+            (created + count.created, other + count.other)
+        });
     let _ = writeln!(text, "{:<32} {created:>10} {other:>10}", "total");
     let seconds = elapsed.as_secs_f64().max(0.001);
     let _ = writeln!(
@@ -152,13 +167,23 @@ mod tests {
     #[test]
     fn the_summary_counts_by_type() {
         let report = Report::start(&[]);
-        report.count([(true, "Patient".to_owned()), (false, "Patient".to_owned()), (true, "List".to_owned())]);
+        report.count([
+            (true, "Patient".to_owned()),
+            (false, "Patient".to_owned()),
+            (true, "List".to_owned()),
+        ]);
         let text = summary(&report.counts(), Duration::from_secs(2));
-        let words: Vec<Vec<&str>> = text.lines().map(|line| line.split_whitespace().collect()).collect();
+        let words: Vec<Vec<&str>> = text
+            .lines()
+            .map(|line| line.split_whitespace().collect())
+            .collect();
         assert_eq!(words[1], ["List", "1", "0"]);
         assert_eq!(words[2], ["Patient", "1", "1"]);
         assert_eq!(words[3], ["total", "2", "1"]);
-        assert!(text.contains("3 resources from 0 files (0 B) in 2.0 s: 2 resources/s; 0 failures"), "{text}");
+        assert!(
+            text.contains("3 resources from 0 files (0 B) in 2.0 s: 2 resources/s; 0 failures"),
+            "{text}"
+        );
     }
 
     #[test]

@@ -35,7 +35,11 @@ impl State {
         if let Some(folder) = path.parent() {
             fs::create_dir_all(folder)?;
         }
-        let mut file = OpenOptions::new().read(true).append(true).create(true).open(path)?;
+        let mut file = OpenOptions::new()
+            .read(true)
+            .append(true)
+            .create(true)
+            .open(path)?;
         let mut loaded = HashMap::new();
         for line in BufReader::new(&file).split(b'\n') {
             if let Ok(line) = serde_json::from_slice::<Line>(&line?) {
@@ -117,7 +121,10 @@ mod tests {
     use super::*;
 
     fn only(path: &Path) -> Source {
-        files::find(&[path.to_path_buf()]).expect("found").sources.remove(0)
+        files::find(&[path.to_path_buf()])
+            .expect("found")
+            .sources
+            .remove(0)
     }
 
     fn touch(path: &Path) {
@@ -138,14 +145,21 @@ mod tests {
         let state = State::open(&memory).expect("opened");
         assert!(state.is_loaded(&only(&path)));
         touch(&path);
-        assert!(state.is_loaded(&only(&path)), "the time alone means nothing");
+        assert!(
+            state.is_loaded(&only(&path)),
+            "the time alone means nothing"
+        );
         fs::write(&path, "[]").expect("written");
         touch(&path);
         assert!(!state.is_loaded(&only(&path)), "same size, other content");
 
         let mut state = State::open(&memory).expect("opened");
         state.forget().expect("forgotten");
-        assert!(!State::open(&memory).expect("opened").is_loaded(&only(&path)));
+        assert!(
+            !State::open(&memory)
+                .expect("opened")
+                .is_loaded(&only(&path))
+        );
     }
 
     #[test]
@@ -155,7 +169,14 @@ mod tests {
         let memory = dir.path().join("state");
         fs::write(&path, "{}").expect("written");
         fs::write(&memory, "{\"path\":\"/x").expect("written");
-        State::open(&memory).expect("opened").record(&only(&path)).expect("recorded");
-        assert!(State::open(&memory).expect("opened").is_loaded(&only(&path)));
+        State::open(&memory)
+            .expect("opened")
+            .record(&only(&path))
+            .expect("recorded");
+        assert!(
+            State::open(&memory)
+                .expect("opened")
+                .is_loaded(&only(&path))
+        );
     }
 }

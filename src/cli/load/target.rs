@@ -28,7 +28,10 @@ pub enum Target {
 #[derive(Debug, PartialEq, Eq)]
 pub enum Answer {
     /// It is stored; its type is known from where it is.
-    Stored { created: bool, resource_type: Option<String> },
+    Stored {
+        created: bool,
+        resource_type: Option<String>,
+    },
     Refused(Refusal),
 }
 
@@ -46,41 +49,40 @@ pub struct Refusal {
 }
 
 impl Target {
-    /// Connects to nothing yet.
-    pub fn server(base: &str) -> Result<Target, String> {
+    /// Finds the FHIR base of the server at `url`, which is that URL or `/fhir` below it.
+    pub async fn find_server(url: &str) -> Result<Target, String> {
         // TLS needs a provider of cryptography once per process; a second one is refused.
         let _ = rustls::crypto::ring::default_provider().install_default();
         let client = reqwest::Client::builder()
             .connect_timeout(Duration::from_secs(10))
             .user_agent(concat!("andiron/", env!("CARGO_PKG_VERSION")))
-            .build();
-        Ok(Target::Server {
-            client: client.map_err(|error| format!("cannot speak HTTP: {}", explain(&error)))?,
-            base: base.to_owned(),
-        })
+            .build()
+            .map_err(|error| format!("cannot speak HTTP: {}", explain(&error)))?;
+        for base in [url.to_owned(), format!("{url}/fhir")] {
+            let metadata = get(&client, &format!("{base}/metadata")).await?;
+            if metadata.is_some_and(|resource| resource["resourceType"] == "CapabilityStatement") {
+                return Ok(Target::Server { client, base });
+            }
+        }
+        Err(format!(
+            "there is no FHIR server at {url}: expected a CapabilityStatement at {url}/metadata"
+        ))
     }
 
-    /// Whether nothing was ever stored there; also whether it can be reached at all.
+    /// Whether nothing was ever stored there, as far as it tells.
     pub async fn is_empty(&self) -> Result<bool, String> {
-        let (client, base) = match self {
+        match self {
             Target::Database(hub) => {
                 let empty = crate::cli::demo::is_empty(hub, &Access::unrestricted()).await;
-                return empty.map_err(|error| of_error(&error).text);
+                empty.map_err(|error| of_error(&error).text)
             }
-            Target::Server { client, base } => (client, base),
-        };
-        let url = format!("{base}/_history?_count=1");
-        let response = client.get(&url).header("accept", "application/fhir+json").send().await;
-        let response = response.map_err(|error| format!("cannot reach {base}: {}", explain(&error)))?;
-        let status = response.status();
-        let bundle: Option<Value> = response.json().await.ok();
-        match bundle {
-            Some(bundle) if status.is_success() && bundle["resourceType"] == "Bundle" => {
-                Ok(bundle["entry"].as_array().is_none_or(Vec::is_empty))
+            Target::Server { client, base } => {
+                let page = get(client, &format!("{base}/_history?_count=1")).await?;
+                Ok(page.is_some_and(|page| {
+                    page["resourceType"] == "Bundle"
+                        && page["entry"].as_array().is_none_or(Vec::is_empty)
+                }))
             }
-            _ => Err(format!(
-                "{url} answered {status}; expected the FHIR base of a server, such as http://127.0.0.1:8080/fhir"
-            )),
         }
     }
 
@@ -111,6 +113,16 @@ impl Target {
     }
 }
 
+/// Reads a resource; `None` if the answer is no success or no JSON.
+async fn get(client: &reqwest::Client, url: &str) -> Result<Option<Value>, String> {
+    let request = client.get(url).header("accept", "application/fhir+json");
+    match request.send().await {
+        Ok(response) if response.status().is_success() => Ok(response.json().await.ok()),
+        Ok(_) => Ok(None),
+        Err(error) => Err(format!("cannot reach the server: {}", explain(&error))),
+    }
+}
+
 async fn post(client: &reqwest::Client, base: &str, body: Bytes) -> Result<Vec<Answer>, Refusal> {
     let request = client
         .post(base)
@@ -136,10 +148,13 @@ async fn post(client: &reqwest::Client, base: &str, body: Bytes) -> Result<Vec<A
             ..of_outcome(&body).unwrap_or_else(|| unclear(format!("answered {status}")))
         });
     }
-    let bundle: Answered = serde_json::from_slice(&body).map_err(|error| {
-        unclear(format!("answered {status}, but not with a Bundle: {error}"))
-    })?;
-    Ok(bundle.entry.into_iter().map(|entry| answer(entry.response)).collect())
+    let bundle: Answered = serde_json::from_slice(&body)
+        .map_err(|error| unclear(format!("answered {status}, but not with a Bundle: {error}")))?;
+    Ok(bundle
+        .entry
+        .into_iter()
+        .map(|entry| answer(entry.response))
+        .collect())
 }
 
 /// A Bundle of answers, as far as we read it.
@@ -166,7 +181,10 @@ fn answer(response: Option<AnsweredResponse>) -> Answer {
         Some(response) => judge(
             &response.status,
             response.location.as_deref(),
-            response.outcome.as_ref().map(|outcome| outcome.get().as_bytes()),
+            response
+                .outcome
+                .as_ref()
+                .map(|outcome| outcome.get().as_bytes()),
         ),
         None => Answer::Refused(unclear("the answer has no response".to_owned())),
     }
@@ -187,7 +205,11 @@ fn answers(bundle: &Outgoing) -> Vec<Answer> {
 }
 
 fn judge(status: &str, location: Option<&str>, outcome: Option<&[u8]>) -> Answer {
-    let code: u16 = status.split(' ').next().and_then(|code| code.parse().ok()).unwrap_or(0);
+    let code: u16 = status
+        .split(' ')
+        .next()
+        .and_then(|code| code.parse().ok())
+        .unwrap_or(0);
     match StatusCode::from_u16(code) {
         Ok(known) if known.is_success() => Answer::Stored {
             created: known == StatusCode::CREATED,
@@ -204,7 +226,9 @@ fn judge(status: &str, location: Option<&str>, outcome: Option<&[u8]>) -> Answer
 
 /// `http://host/fhir/Patient/1/_history/2` is about a Patient.
 fn type_in_location(location: &str) -> Option<&str> {
-    let location = location.split_once("/_history").map_or(location, |(resource, _)| resource);
+    let location = location
+        .split_once("/_history")
+        .map_or(location, |(resource, _)| resource);
     location.rsplit('/').nth(1)
 }
 
@@ -233,7 +257,10 @@ fn of_error(error: &Error) -> Refusal {
 fn of_outcome(json: &[u8]) -> Option<Refusal> {
     let outcome: Value = serde_json::from_slice(json).ok()?;
     let issues = outcome["issue"].as_array()?;
-    let codes: Vec<&str> = issues.iter().filter_map(|issue| issue["code"].as_str()).collect();
+    let codes: Vec<&str> = issues
+        .iter()
+        .filter_map(|issue| issue["code"].as_str())
+        .collect();
     let texts: Vec<String> = issues.iter().filter_map(describe).collect();
     Some(Refusal {
         text: texts.join("; "),
@@ -244,7 +271,11 @@ fn of_outcome(json: &[u8]) -> Option<Refusal> {
 }
 
 fn describe(issue: &Value) -> Option<String> {
-    let texts = [&issue["details"]["text"], &issue["diagnostics"], &issue["code"]];
+    let texts = [
+        &issue["details"]["text"],
+        &issue["diagnostics"],
+        &issue["code"],
+    ];
     let text = texts.into_iter().find_map(Value::as_str)?;
     Some(match issue["expression"][0].as_str() {
         Some(place) => format!("{place}: {text}"),
@@ -256,8 +287,17 @@ fn describe(issue: &Value) -> Option<String> {
 /// <https://hl7.org/fhir/R4/valueset-issue-type.html>
 fn are_final(codes: &[&str]) -> bool {
     const ALONE: [&str; 11] = [
-        "structure", "required", "value", "invariant", "code-invalid", "extension", "too-long",
-        "not-supported", "security", "forbidden", "login",
+        "structure",
+        "required",
+        "value",
+        "invariant",
+        "code-invalid",
+        "extension",
+        "too-long",
+        "not-supported",
+        "security",
+        "forbidden",
+        "login",
     ];
     !codes.is_empty() && codes.iter().any(|code| ALONE.contains(code))
 }
@@ -293,8 +333,16 @@ mod tests {
             resource_type: kind.map(str::to_owned),
         };
         for (status, location, expected) in [
-            ("201 Created", Some("Patient/1/_history/1"), stored(true, Some("Patient"))),
-            ("201", Some("http://x/fhir/Group/1/_history/1"), stored(true, Some("Group"))),
+            (
+                "201 Created",
+                Some("Patient/1/_history/1"),
+                stored(true, Some("Patient")),
+            ),
+            (
+                "201",
+                Some("http://x/fhir/Group/1/_history/1"),
+                stored(true, Some("Group")),
+            ),
             ("200 OK", Some("List/7"), stored(false, Some("List"))),
             ("200 OK", None, stored(false, None)),
         ] {
@@ -325,6 +373,9 @@ mod tests {
             assert_eq!(judged, Answer::Refused(refusal), "{status}");
         }
         let bare = judge("500 Oops", None, None);
-        assert_eq!(bare, Answer::Refused(unclear("answered 500 Oops".to_owned())));
+        assert_eq!(
+            bare,
+            Answer::Refused(unclear("answered 500 Oops".to_owned()))
+        );
     }
 }

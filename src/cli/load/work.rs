@@ -3,7 +3,7 @@
 //! In each [`Mode`] a file is done as far as it goes. What is refused, but may be accepted once
 //! something else is there, is left for the next pass.
 
-use super::content::{self, Item, Shape};
+use super::content::{self, Cut, Item, Shape};
 use super::files::{Form, Source};
 use super::report::Report;
 use super::state::State;
@@ -59,6 +59,8 @@ pub struct Worker {
 #[derive(Default)]
 struct Outcome {
     progress: bool,
+    /// What was stored and is not counted yet: whether created, and the type.
+    stored: Vec<(bool, String)>,
     left: BTreeSet<usize>,
 }
 
@@ -76,10 +78,15 @@ impl Task {
     pub fn looks_like_transaction(&self) -> bool {
         const TRANSACTION: &[u8] = b"\"transaction\"";
         let mut start = Vec::new();
-        let read = self.source.open().and_then(|file| file.take(2048).read_to_end(&mut start));
+        let read = self
+            .source
+            .open()
+            .and_then(|file| file.take(2048).read_to_end(&mut start));
         self.source.form == Form::Json
             && read.is_ok()
-            && start.windows(TRANSACTION.len()).any(|window| window == TRANSACTION)
+            && start
+                .windows(TRANSACTION.len())
+                .any(|window| window == TRANSACTION)
     }
 }
 
@@ -155,7 +162,9 @@ impl Worker {
             && let Err(error) = self.state.record(&task.source)
         {
             let path = self.state.path().display();
-            self.report.warn(&format!("{path}: {error}; the next run will not know what is loaded"));
+            self.report.warn(&format!(
+                "{path}: {error}; the next run will not know what is loaded"
+            ));
         }
         (outcome.progress, None)
     }
@@ -176,10 +185,12 @@ impl Worker {
         for item in items {
             self.collect(task, item, &mut chunk);
             if content::is_full(&chunk) {
-                self.flush(task, &mut chunk, shape, mode, &mut outcome).await;
+                self.flush(task, &mut chunk, shape, mode, &mut outcome)
+                    .await;
             }
         }
-        self.flush(task, &mut chunk, shape, mode, &mut outcome).await;
+        self.flush(task, &mut chunk, shape, mode, &mut outcome)
+            .await;
         Ok(outcome)
     }
 
@@ -196,15 +207,17 @@ impl Worker {
             };
             self.collect(task, item, &mut chunk);
             if content::is_full(&chunk) {
-                self.flush(task, &mut chunk, Shape::Collection, mode, &mut outcome).await;
+                self.flush(task, &mut chunk, Shape::Collection, mode, &mut outcome)
+                    .await;
             }
         }
-        self.flush(task, &mut chunk, Shape::Collection, mode, &mut outcome).await;
+        self.flush(task, &mut chunk, Shape::Collection, mode, &mut outcome)
+            .await;
         Ok(outcome)
     }
 
     /// Adds an item to the chunk if it is wanted; a bad one is reported, once.
-    fn collect(&self, task: &mut Task, item: Result<Item, (usize, String)>, chunk: &mut Vec<Item>) {
+    fn collect(&self, task: &mut Task, item: Cut, chunk: &mut Vec<Item>) {
         let wanted = |index| task.only.as_ref().is_none_or(|only| only.contains(&index));
         match item {
             Ok(item) if wanted(item.index) => chunk.push(item),
@@ -225,6 +238,7 @@ impl Worker {
                 for (index, answer) in answers.into_iter().enumerate() {
                     self.take(task, index, answer, Mode::Final, &mut outcome);
                 }
+                self.report.count(outcome.stored.drain(..));
                 Ok(outcome)
             }
             Err(refusal) if refusal.is_lost => {
@@ -301,15 +315,26 @@ impl Worker {
         for (item, answer) in items.iter().zip(answers) {
             self.take(task, item.index, answer, mode, outcome);
         }
+        self.report.count(outcome.stored.drain(..));
     }
 
     /// Counts, leaves for later or reports what became of one entry.
-    fn take(&self, task: &mut Task, index: usize, answer: Answer, mode: Mode, outcome: &mut Outcome) {
+    fn take(
+        &self,
+        task: &mut Task,
+        index: usize,
+        answer: Answer,
+        mode: Mode,
+        outcome: &mut Outcome,
+    ) {
         match answer {
-            Answer::Stored { created, resource_type } => {
+            Answer::Stored {
+                created,
+                resource_type,
+            } => {
                 outcome.progress = true;
                 let resource_type = resource_type.unwrap_or_else(|| "(no location)".to_owned());
-                self.report.count([(created, resource_type)]);
+                outcome.stored.push((created, resource_type));
             }
             Answer::Refused(Refusal { is_final, .. }) if !is_final && mode != Mode::Final => {
                 outcome.left.insert(index);
@@ -324,7 +349,9 @@ impl Worker {
 
 fn read(source: &Source) -> Result<Bytes, String> {
     let mut text = Vec::with_capacity(usize::try_from(source.size).unwrap_or(0));
-    let read = source.open().and_then(|mut file| file.read_to_end(&mut text));
+    let read = source
+        .open()
+        .and_then(|mut file| file.read_to_end(&mut text));
     read.map_err(|error| error.to_string())?;
     Ok(Bytes::from(text))
 }

@@ -43,9 +43,11 @@ pub async fn process(
     };
     let mut entries = Vec::with_capacity(requests.len());
     for group in requests.chunk_by(same_kind) {
-        let answers = futures::stream::iter(group)
-            .map(|request| one(hub, access, request, &names, preference))
-            .buffered(AT_ONCE);
+        let mut answers = Vec::with_capacity(group.len());
+        for request in group {
+            answers.push(one(hub, access, request, &names, preference));
+        }
+        let answers = futures::stream::iter(answers).buffered(AT_ONCE);
         entries.extend(answers.collect::<Vec<Entry>>().await);
     }
     Ok(Outgoing {

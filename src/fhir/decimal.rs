@@ -1,0 +1,295 @@
+//! Decimals of any length, exactly: no binary floating point comes near a value of FHIR.
+//! <https://hl7.org/fhir/R4/datatypes.html#decimal>
+//!
+//! What is here serves comparison and search ranges. The JSON of a resource is never
+//! rewritten from it.
+
+use std::cmp::Ordering;
+use std::fmt;
+
+/// Digits kept after the point, and allowed before it: within what PostgreSQL's `numeric`
+/// holds, and far beyond any measurement.
+const MOST_DIGITS: i64 = 1000;
+
+/// `±digits × 10^exponent`, with the digits as written, trailing zeros included: they are
+/// the precision.
+#[derive(Clone, Debug)]
+pub struct Decimal {
+    negative: bool,
+    /// Values 0 to 9, most significant first, no leading zero; empty for zero.
+    digits: Vec<u8>,
+    exponent: i64,
+}
+
+impl Decimal {
+    /// Reads `-?[0-9]+(\.[0-9]+)?([eE][+-]?[0-9]+)?`, a leading plus sign too. `None` for
+    /// anything else and for more than a thousand digits before the point; digits beyond
+    /// the thousandth after the point are dropped.
+    pub fn parse(text: &str) -> Option<Decimal> {
+        let (negative, rest) = match text.strip_prefix('-') {
+            Some(rest) => (true, rest),
+            None => (false, text.strip_prefix('+').unwrap_or(text)),
+        };
+        let (mantissa, exponent) = match rest.split_once(['e', 'E']) {
+            Some((mantissa, exponent)) => (mantissa, parse_exponent(exponent)?),
+            None => (rest, 0),
+        };
+        let (whole, fraction) = match mantissa.split_once('.') {
+            Some((_, "")) => return None,
+            Some(parts) => parts,
+            None => (mantissa, ""),
+        };
+        let all_digits = |text: &str| text.bytes().all(|byte| byte.is_ascii_digit());
+        if whole.is_empty() || !all_digits(whole) || !all_digits(fraction) {
+            return None;
+        }
+        let digits = whole.bytes().chain(fraction.bytes()).map(|byte| byte - b'0');
+        let decimal = Decimal {
+            negative,
+            digits: digits.skip_while(|digit| *digit == 0).collect(),
+            exponent: exponent - fraction.len() as i64,
+        };
+        decimal.within_limits()
+    }
+
+    fn within_limits(mut self) -> Option<Decimal> {
+        if self.exponent < -MOST_DIGITS {
+            let surplus = usize::try_from(-MOST_DIGITS - self.exponent).unwrap_or(usize::MAX);
+            let kept = self.digits.len().saturating_sub(surplus);
+            self.digits.truncate(kept);
+            self.exponent = -MOST_DIGITS;
+        }
+        if self.digits.is_empty() {
+            self.exponent = self.exponent.min(MOST_DIGITS);
+        }
+        (self.digits.len() as i64 + self.exponent <= MOST_DIGITS).then_some(self)
+    }
+
+    pub fn is_zero(&self) -> bool {
+        self.digits.is_empty()
+    }
+
+    /// Half of the last written place: 0.5 of `100`, 0.005 of `1.00`, 50 of `1e2`.
+    pub fn half_unit(&self) -> Decimal {
+        Decimal {
+            negative: false,
+            digits: vec![5],
+            exponent: self.exponent - 1,
+        }
+    }
+
+    /// A tenth of the size, without the sign.
+    pub fn tenth(&self) -> Decimal {
+        Decimal {
+            negative: false,
+            digits: self.digits.clone(),
+            exponent: self.exponent - 1,
+        }
+    }
+
+    pub fn plus(&self, other: &Decimal) -> Decimal {
+        let (left, right, exponent) = aligned(self, other);
+        let (negative, mut digits) = if self.negative == other.negative {
+            (self.negative, add(&left, &right))
+        } else if left >= right {
+            (self.negative, subtract(&left, &right))
+        } else {
+            (other.negative, subtract(&right, &left))
+        };
+        let zeros = digits.iter().take_while(|digit| **digit == 0).count();
+        digits.drain(..zeros);
+        Decimal {
+            negative: negative && !digits.is_empty(),
+            digits,
+            exponent,
+        }
+    }
+
+    pub fn minus(&self, other: &Decimal) -> Decimal {
+        let negated = Decimal {
+            negative: !other.negative,
+            ..other.clone()
+        };
+        self.plus(&negated)
+    }
+}
+
+fn parse_exponent(text: &str) -> Option<i64> {
+    let (negative, digits) = match text.strip_prefix('-') {
+        Some(digits) => (true, digits),
+        None => (false, text.strip_prefix('+').unwrap_or(text)),
+    };
+    if digits.is_empty() || !digits.bytes().all(|byte| byte.is_ascii_digit()) {
+        return None;
+    }
+    // Beyond this size the value is zero or too large, whatever the exponent is exactly.
+    let size = digits.parse::<i64>().unwrap_or(i64::MAX).min(1 << 40);
+    Some(if negative { -size } else { size })
+}
+
+/// The digits of both with the same exponent and the same length.
+fn aligned(left: &Decimal, right: &Decimal) -> (Vec<u8>, Vec<u8>, i64) {
+    let exponent = left.exponent.min(right.exponent);
+    let extended = |decimal: &Decimal| {
+        let mut digits = decimal.digits.clone();
+        if !digits.is_empty() {
+            let zeros = usize::try_from(decimal.exponent - exponent).unwrap_or_default();
+            digits.resize(digits.len() + zeros, 0);
+        }
+        digits
+    };
+    let (left, right) = (extended(left), extended(right));
+    let length = left.len().max(right.len());
+    let padded = |digits: Vec<u8>| {
+        let mut all = vec![0; length - digits.len()];
+        all.extend(digits);
+        all
+    };
+    (padded(left), padded(right), exponent)
+}
+
+fn add(left: &[u8], right: &[u8]) -> Vec<u8> {
+    let mut sum = Vec::with_capacity(left.len() + 1);
+    let mut carry = 0;
+    for (a, b) in left.iter().zip(right).rev() {
+        let digit = a + b + carry;
+        sum.push(digit % 10);
+        carry = digit / 10;
+    }
+    sum.push(carry);
+    sum.reverse();
+    sum
+}
+
+/// `left` is at least `right`.
+fn subtract(left: &[u8], right: &[u8]) -> Vec<u8> {
+    let mut difference = Vec::with_capacity(left.len());
+    let mut borrow = 0;
+    for (a, b) in left.iter().zip(right).rev() {
+        let taken = b + borrow;
+        borrow = u8::from(*a < taken);
+        difference.push(a + 10 * borrow - taken);
+    }
+    difference.reverse();
+    difference
+}
+
+impl PartialEq for Decimal {
+    fn eq(&self, other: &Decimal) -> bool {
+        self.cmp(other) == Ordering::Equal
+    }
+}
+
+impl Eq for Decimal {}
+
+impl PartialOrd for Decimal {
+    fn partial_cmp(&self, other: &Decimal) -> Option<Ordering> {
+        Some(self.cmp(other))
+    }
+}
+
+/// By value: `1.0` equals `1.00`.
+impl Ord for Decimal {
+    fn cmp(&self, other: &Decimal) -> Ordering {
+        let difference = self.minus(other);
+        match (difference.is_zero(), difference.negative) {
+            (true, _) => Ordering::Equal,
+            (false, true) => Ordering::Less,
+            (false, false) => Ordering::Greater,
+        }
+    }
+}
+
+/// The shortest plain form: `1.00` is `1`, `1e2` is `100`. PostgreSQL's `numeric` reads it.
+impl fmt::Display for Decimal {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let zeros = self.digits.iter().rev().take_while(|digit| **digit == 0).count();
+        let digits = &self.digits[..self.digits.len() - zeros];
+        let exponent = self.exponent + zeros as i64;
+        if digits.is_empty() {
+            return f.write_str("0");
+        }
+        let mut text = String::with_capacity(digits.len() + 4);
+        if self.negative {
+            text.push('-');
+        }
+        let places = usize::try_from(-exponent).unwrap_or_default();
+        if places >= digits.len() {
+            text.push('0');
+        }
+        for (index, digit) in digits.iter().enumerate() {
+            let before = digits.len() - index;
+            if before == places {
+                text.push('.');
+            }
+            text.push(char::from(b'0' + digit));
+        }
+        if places > digits.len() {
+            let point = text.len() - digits.len();
+            text.insert_str(point, &format!(".{}", "0".repeat(places - digits.len())));
+        }
+        let zeros = usize::try_from(exponent).unwrap_or_default();
+        text.push_str(&"0".repeat(zeros));
+        f.write_str(&text)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn decimal(text: &str) -> Decimal {
+        Decimal::parse(text).unwrap_or_else(|| panic!("{text} is a decimal"))
+    }
+
+    #[test]
+    fn text_forms() {
+        for (text, shown) in [
+            ("0", "0"),
+            ("-0.00", "0"),
+            ("100", "100"),
+            ("1.00", "1"),
+            ("-1.50", "-1.5"),
+            ("0.001", "0.001"),
+            ("0.100", "0.1"),
+            ("12.034", "12.034"),
+            ("1e2", "100"),
+            ("1.2E+2", "120"),
+            ("5.40e-3", "0.0054"),
+            ("1E-22", "0.0000000000000000000001"),
+            ("007", "7"),
+            ("1234567890123456789012345678901234567890.5", "1234567890123456789012345678901234567890.5"),
+        ] {
+            assert_eq!(decimal(text).to_string(), shown, "{text}");
+        }
+        let tiny = format!("1e-{}", "9".repeat(50));
+        assert_eq!(decimal(&tiny).to_string(), "0");
+        assert_eq!(decimal("0e99999999999999999999").to_string(), "0");
+    }
+
+    #[test]
+    fn what_is_no_decimal() {
+        let long = "9".repeat(1001);
+        for text in ["", "-", "+", ".", "1.", ".5", "1e", "1e+", "e5", "1,5", "0x1", "NaN", " 1", "1e1001", &long, "--1"] {
+            assert!(Decimal::parse(text).is_none(), "{text}");
+        }
+    }
+
+    #[test]
+    fn arithmetic_is_exact() {
+        for (left, right, sum, difference) in [
+            ("0.1", "0.2", "0.3", "-0.1"),
+            ("100", "0.5", "100.5", "99.5"),
+            ("-5", "0.5", "-4.5", "-5.5"),
+            ("1e30", "-1e-5", "999999999999999999999999999999.99999", "1000000000000000000000000000000.00001"),
+            ("99.99", "0.01", "100", "99.98"),
+            ("5", "-5", "0", "10"),
+        ] {
+            assert_eq!(decimal(left).plus(&decimal(right)).to_string(), sum, "{left} + {right}");
+            assert_eq!(decimal(left).minus(&decimal(right)).to_string(), difference, "{left} - {right}");
+        }
+        assert_eq!(decimal("1.0"), decimal("1.00"));
+        assert!(decimal("-2") < decimal("-1.5"));
+        assert!(decimal("1e2") > decimal("99.999"));
+    }
+}

@@ -1,0 +1,92 @@
+//! The searches of conditional interactions: `If-None-Exist`, `PUT Patient?…` and their like.
+//! <https://hl7.org/fhir/R4/http.html#ccreate>
+//!
+//! Always strict, and stricter than a search: criteria that select nothing in particular, or
+//! that say how to answer, are refused, since to ignore a part of them could change or delete
+//! the wrong resource.
+
+use super::page::bound;
+use super::parse::{self, Item};
+use super::registry::Registry;
+use super::resolve::{Handling, Limits, Query, Request, Scope, compile};
+use super::sql;
+use crate::access::Access;
+use crate::error::{Category, Error, Issue, Result};
+use crate::fhir::{Instant, ResourceType};
+use percent_encoding::percent_decode_str;
+use sqlx::{PgConnection, Row};
+
+/// Key and id of the first `limit` matches of `criteria`, a raw (percent-encoded) query
+/// string without `?`. A `limit` of 2 tells none, one and several apart.
+pub async fn find_matches(
+    connection: &mut PgConnection,
+    access: &Access,
+    registry: &Registry,
+    resource_type: ResourceType,
+    criteria: &str,
+    base: &str,
+    limit: usize,
+) -> Result<Vec<(i64, String)>> {
+    let query = compile_criteria(registry, resource_type, criteria, base, Instant::now())?;
+    let statement = sql::keys(&query.plan, limit, access);
+    let rows = bound(&statement).fetch_all(connection).await.map_err(Error::fault)?;
+    rows.iter()
+        .map(|row| Ok((row.try_get("key")?, row.try_get("id")?)))
+        .collect::<Result<_, sqlx::Error>>()
+        .map_err(Error::fault)
+}
+
+/// Compiles criteria, without I/O.
+pub fn compile_criteria(
+    registry: &Registry,
+    resource_type: ResourceType,
+    criteria: &str,
+    base: &str,
+    now: Instant,
+) -> Result<Query> {
+    let request = Request {
+        scope: Scope::Type(resource_type),
+        pairs: decode(criteria)?,
+        handling: Handling::Strict,
+    };
+    let issues: Vec<Issue> = request
+        .pairs
+        .iter()
+        .filter(|(name, value)| !matches!(parse::parse(name, value), Item::Filter(_)))
+        .map(|(name, _)| {
+            Issue::error(
+                "not-supported",
+                format!("{name}: expected criteria that select, but it says how to answer"),
+            )
+        })
+        .collect();
+    if !issues.is_empty() {
+        return Err(Error::of(Category::Invalid, issues));
+    }
+    let query = compile(registry, &request, base, &Limits::default(), now)?;
+    if query.used.is_empty() {
+        return Err(Error::invalid(
+            "expected criteria that select a resource but found none: every resource would match",
+        ));
+    }
+    Ok(query)
+}
+
+/// The decoded pairs of a query string: `+` is a space, as in every form.
+pub fn decode(query: &str) -> Result<Vec<(String, String)>> {
+    let part = |text: &str| {
+        let spaced = text.replace('+', " ");
+        percent_decode_str(&spaced)
+            .decode_utf8()
+            .map(|text| text.into_owned())
+            .map_err(|_| Error::invalid("expected percent-encoded UTF-8 in the query string"))
+    };
+    query
+        .split('&')
+        .filter(|pair| !pair.is_empty())
+        .map(|pair| {
+            let (name, value) = pair.split_once('=').unwrap_or((pair, ""));
+            Ok((part(name)?, part(value)?))
+        })
+        .collect()
+}

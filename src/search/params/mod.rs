@@ -1,0 +1,323 @@
+//! The search types, each in one file with both halves: what it extracts from a resource,
+//! and the predicate that it compiles from a query value.
+//! <https://hl7.org/fhir/R4/search.html#ptypes>
+//!
+//! ```text
+//! resource --Expression--> items --extract--> entries, rows      registry::Registry::index
+//! "ge2024-01,lt2024" --escape::split--> values --compile--> Predicate
+//! ```
+//!
+//! Composite and special parameters, `_text`, `_content` and `_query` are not done here yet:
+//! the registry marks them and [`compile`] refuses them.
+//!
+//! Presence: a slot of entries also has an entry [`PRESENT`] (references have one for each
+//! type referred to), so that `:missing` is a question of equality; a slot of rows is
+//! present when it has a row.
+
+pub mod date;
+pub mod escape;
+pub mod number;
+pub mod quantity;
+pub mod reference;
+pub mod string;
+pub mod token;
+pub mod uri;
+
+use super::index::{IndexRows, OPEN_HIGH, OPEN_LOW, Slot};
+use super::plan::{Predicate, RangeTest, StringTest, UnitTest};
+use super::registry::{Branch, Kind, Parameter};
+use crate::access::Tenant;
+use crate::error::Issue;
+use crate::fhir::{Id, Instant, ResourceType};
+
+/// What is hashed to say that an element is there. Values begin with a letter of their own.
+pub const PRESENT: &str = "!";
+
+/// What follows the colon of a parameter's name.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Modifier {
+    /// `:missing=true|false`, of every kind.
+    Missing,
+    /// Of string: the whole value, case and accents included.
+    Exact,
+    /// Of string: anywhere in the value.
+    Contains,
+    /// Of token: no value is this one; resources without a value match too.
+    Not,
+    /// Of reference: `:Patient`.
+    Type(ResourceType),
+    /// Of reference: `Reference.identifier`.
+    Identifier,
+}
+
+impl Modifier {
+    /// Reads a modifier of a parameter of that kind.
+    ///
+    /// # Errors
+    /// `not-supported`, naming what is supported: a modifier must never be ignored.
+    pub fn parse(kind: Kind, text: &str) -> Result<Modifier, Issue> {
+        let modifier = match (kind, text) {
+            (Kind::Composite | Kind::Special, _) => None,
+            (_, "missing") => Some(Modifier::Missing),
+            (Kind::String, "exact") => Some(Modifier::Exact),
+            (Kind::String, "contains") => Some(Modifier::Contains),
+            (Kind::Token, "not") => Some(Modifier::Not),
+            (Kind::Reference, "identifier") => Some(Modifier::Identifier),
+            (Kind::Reference, name) => ResourceType::parse(name).map(Modifier::Type),
+            _ => None,
+        };
+        modifier.ok_or_else(|| {
+            let known = Modifier::supported(kind).join(", ");
+            let known = if known.is_empty() { "none".to_owned() } else { known };
+            Issue::error(
+                "not-supported",
+                format!("expected a supported modifier ({known}) but found :{text}"),
+            )
+        })
+    }
+
+    /// The modifiers of a kind, as the CapabilityStatement's documentation tells them.
+    pub fn supported(kind: Kind) -> &'static [&'static str] {
+        match kind {
+            Kind::String => &[":missing", ":exact", ":contains"],
+            Kind::Token => &[":missing", ":not"],
+            Kind::Reference => &[":missing", ":identifier", ":[type]"],
+            Kind::Date | Kind::Number | Kind::Quantity | Kind::Uri => &[":missing"],
+            Kind::Composite | Kind::Special => &[],
+        }
+    }
+}
+
+/// The predicate of all alternatives of a parameter: `a,b\,c`. With `:not` it is "none of
+/// these".
+///
+/// # Errors
+/// Of the first bad alternative; an empty alternative is bad, for it would match everything
+/// or nothing and no client means either.
+pub fn compile_all(
+    parameter: &Parameter,
+    modifier: Option<&Modifier>,
+    values: &str,
+    base: &str,
+    now: Instant,
+) -> Result<Predicate, Issue> {
+    let (one, negated) = match modifier {
+        Some(Modifier::Not) => (None, true),
+        other => (other, false),
+    };
+    let alternatives = escape::split(values, ',')
+        .into_iter()
+        .map(|value| compile(parameter, one, value, base, now))
+        .collect::<Result<Vec<_>, _>>()?;
+    let any = either(alternatives);
+    Ok(if negated { negate(any) } else { any })
+}
+
+/// The predicate of one alternative, still escaped.
+///
+/// # Errors
+/// `invalid`, `value` or `not-supported`, saying what was expected.
+pub fn compile(
+    parameter: &Parameter,
+    modifier: Option<&Modifier>,
+    value: &str,
+    base: &str,
+    now: Instant,
+) -> Result<Predicate, Issue> {
+    check_value(parameter, value)?;
+    match modifier {
+        Some(Modifier::Missing) => return compile_missing(parameter, value),
+        Some(Modifier::Not) => return Ok(negate(compile(parameter, None, value, base, now)?)),
+        _ => {}
+    }
+    match (parameter.code.as_str(), parameter.kind) {
+        ("_id", _) => compile_id(value),
+        ("_lastUpdated", _) => date::compile_last_updated(value, now),
+        (_, Kind::Token) => token::compile(parameter, value),
+        (_, Kind::String) => string::compile(parameter, modifier, value),
+        (_, Kind::Date) => date::compile(parameter, value, now),
+        (_, Kind::Number) => number::compile(parameter, value),
+        (_, Kind::Quantity) => quantity::compile(parameter, value),
+        (_, Kind::Reference) => reference::compile(parameter, modifier, value, base),
+        (_, Kind::Uri) => uri::compile(parameter, value),
+        (_, Kind::Composite | Kind::Special) => Err(unsupported(parameter)),
+    }
+}
+
+fn check_value(parameter: &Parameter, value: &str) -> Result<(), Issue> {
+    if !parameter.supported {
+        return Err(unsupported(parameter));
+    }
+    if value.is_empty() {
+        let text = format!("expected a value of {} but found nothing", parameter.code);
+        return Err(Issue::error("invalid", text));
+    }
+    // R4's strings hold no code points below 32 but these three, so that neither can a value.
+    let is_forbidden = |c: char| c < ' ' && !matches!(c, '\t' | '\n' | '\r');
+    if let Some(c) = value.chars().find(|c| is_forbidden(*c)) {
+        let text = format!("expected text but found the control character U+{:04X}", c as u32);
+        return Err(Issue::error("invalid", text));
+    }
+    Ok(())
+}
+
+fn unsupported(parameter: &Parameter) -> Issue {
+    Issue::error(
+        "not-supported",
+        format!(
+            "expected a supported search parameter but found {} of {}",
+            parameter.code, parameter.resource_type
+        ),
+    )
+}
+
+/// `_id`: the case counts, and what cannot be an id is the id of nothing.
+fn compile_id(value: &str) -> Result<Predicate, Issue> {
+    let id = escape::unescape(value)?;
+    Ok(match Id::is_valid(&id) {
+        true => Predicate::Id(vec![id]),
+        false => Predicate::Nothing,
+    })
+}
+
+fn compile_missing(parameter: &Parameter, value: &str) -> Result<Predicate, Issue> {
+    let missing = match value {
+        "true" => true,
+        "false" => false,
+        other => {
+            let text = format!("expected true or false after :missing but found `{other}`");
+            return Err(Issue::error("value", text));
+        }
+    };
+    let present = present(parameter);
+    Ok(if missing { negate(present) } else { present })
+}
+
+/// Holds of the resources that have a value of the parameter.
+fn present(parameter: &Parameter) -> Predicate {
+    if let "_id" | "_lastUpdated" = parameter.code.as_str() {
+        return Predicate::Everything;
+    }
+    either(parameter.branches.iter().map(|branch| present_in(parameter.kind, branch)).collect())
+}
+
+fn present_in(kind: Kind, branch: &Branch) -> Predicate {
+    let slot = branch.slot.row();
+    match kind {
+        Kind::Reference => reference::present(branch),
+        Kind::Date => Predicate::Date {
+            slot,
+            test: RangeTest::Overlaps(OPEN_LOW, OPEN_HIGH),
+        },
+        Kind::String => Predicate::String {
+            slot,
+            test: StringTest::StartsWith(String::new()),
+        },
+        Kind::Number | Kind::Quantity => Predicate::Quantity {
+            slot,
+            test: RangeTest::Overlaps("-Infinity".to_owned(), "Infinity".to_owned()),
+            unit: UnitTest::Any,
+        },
+        Kind::Token | Kind::Uri | Kind::Composite | Kind::Special => {
+            Predicate::Entries(vec![(branch.slot, super::index::hash(PRESENT))])
+        }
+    }
+}
+
+/// The simplest predicate that is the union of `parts`: entries are gathered into one list.
+fn either(parts: Vec<Predicate>) -> Predicate {
+    let (mut entries, mut others) = (Vec::new(), Vec::new());
+    for part in parts {
+        match part {
+            Predicate::Entries(more) => entries.extend(more),
+            Predicate::Nothing => {}
+            Predicate::Everything => return Predicate::Everything,
+            Predicate::Or(more) => others.extend(more),
+            other => others.push(other),
+        }
+    }
+    if !entries.is_empty() {
+        others.push(Predicate::Entries(entries));
+    }
+    match others.len() {
+        0 => Predicate::Nothing,
+        1 => others.swap_remove(0),
+        _ => Predicate::Or(others),
+    }
+}
+
+fn negate(predicate: Predicate) -> Predicate {
+    match predicate {
+        Predicate::Everything => Predicate::Nothing,
+        Predicate::Nothing => Predicate::Everything,
+        Predicate::Not(inner) => *inner,
+        other => Predicate::Not(Box::new(other)),
+    }
+}
+
+/// Where an extraction puts what it finds for one slot.
+pub struct Sink<'r> {
+    pub tenant: Tenant,
+    pub slot: Slot,
+    /// The slot of the continuations of long texts: see [`string`].
+    pub overflow: Slot,
+    pub rows: &'r mut IndexRows,
+}
+
+impl Sink<'_> {
+    /// Adds the entry of a text.
+    pub fn entry(&mut self, text: &str) {
+        self.key(super::index::hash(text));
+    }
+
+    /// Adds the entry of what is already hashed.
+    pub fn key(&mut self, hash: i64) {
+        self.rows.entries.push(self.slot.entry(self.tenant, hash));
+    }
+}
+
+/// A comparison: <https://hl7.org/fhir/R4/search.html#prefix>
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Prefix {
+    Eq,
+    Ne,
+    Gt,
+    Lt,
+    Ge,
+    Le,
+    Sa,
+    Eb,
+    Ap,
+}
+
+impl Prefix {
+    /// Takes a leading prefix off a number or date.
+    ///
+    /// # Errors
+    /// `value`: letters that are no prefix.
+    pub fn split(text: &str) -> Result<(Prefix, &str), Issue> {
+        let end = text.find(|c: char| !c.is_ascii_alphabetic()).unwrap_or(text.len());
+        let prefix = match &text[..end] {
+            "" | "eq" => Prefix::Eq,
+            "ne" => Prefix::Ne,
+            "gt" => Prefix::Gt,
+            "lt" => Prefix::Lt,
+            "ge" => Prefix::Ge,
+            "le" => Prefix::Le,
+            "sa" => Prefix::Sa,
+            "eb" => Prefix::Eb,
+            "ap" => Prefix::Ap,
+            other => {
+                let text = format!(
+                    "expected a number or date, after one of the prefixes eq, ne, gt, lt, ge, le, \
+                     sa, eb, ap or none, but found `{other}`"
+                );
+                return Err(Issue::error("value", text));
+            }
+        };
+        Ok((prefix, &text[end..]))
+    }
+}
+
+#[cfg(test)]
+mod tests;

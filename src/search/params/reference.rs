@@ -1,0 +1,241 @@
+//! Reference: which resource is pointed at. <https://hl7.org/fhir/R4/search.html#reference>
+//!
+//! | element | entries |
+//! |---|---|
+//! | `Patient/1`, `Patient/1/_history/2`, our own base before either | [`resource_key`] |
+//! | URL of another server, its `/_history/…` cut off | `u`url |
+//! | canonical | `u`url and, with `\|version`, `u`url`\|`version |
+//! | `Reference.identifier` | those of a token after `i` |
+//! | present | `!`Type for each type referred to, `!` where it is unknown |
+//!
+//! `#contained`, `urn:` and references that only display a text point at nothing that a
+//! search could name. The key of a resource is an entry as it is, so that chains join.
+//!
+//! `patient` and `subject` share a slot: that `patient` means Patients only is the query's
+//! matter, and the reason why presence is told by type.
+
+use super::{Modifier, PRESENT, Sink, either, escape, token, uri};
+use crate::error::Issue;
+use crate::fhir::reference::Target;
+use crate::fhir::{Id, ResourceType};
+use crate::fhirpath::functions::target_type;
+use crate::fhirpath::{Item, Node};
+use crate::search::index::{Slot, hash, resource_key};
+use crate::search::plan::Predicate;
+use crate::search::registry::{Branch, Parameter};
+use serde_json::Value;
+
+/// What precedes the token forms of `Reference.identifier`.
+const IDENTIFIER: &str = "i";
+
+/// Puts the entries of the items into the slot; the keys of local resources are also
+/// appended to `keys`.
+pub fn extract(items: &[Item<'_>], base: &str, sink: &mut Sink<'_>, keys: &mut Vec<i64>) {
+    for item in items {
+        let Item::Node(node) = item else {
+            continue;
+        };
+        if let Some(text) = literal(node) {
+            extract_literal(text, is_canonical(node), base, sink, keys);
+        } else if let Some((resource_type, id)) = inline(node) {
+            sink.key(resource_key(resource_type, id));
+        }
+        let identifier = match node.node_type.key.as_str() {
+            "Reference" => node.get("identifier"),
+            _ => None,
+        };
+        if let Some(identifier) = identifier {
+            let part = |name: &str| identifier.get(name).and_then(Value::as_str);
+            token::system_and_code((part("system"), part("value")), IDENTIFIER, sink);
+        }
+        if has_content(node) {
+            sink.entry(&present_as(referred_type(node, base)));
+        }
+    }
+}
+
+fn extract_literal(text: &str, canonical: bool, base: &str, sink: &mut Sink<'_>, keys: &mut Vec<i64>) {
+    match Target::parse(text, base) {
+        Target::Local {
+            resource_type, id, ..
+        } => {
+            let key = resource_key(resource_type, id);
+            sink.key(key);
+            keys.push(key);
+        }
+        Target::Contained(_) => {}
+        _ if canonical => {
+            sink.entry(&uri::entry(text));
+            if let Some((url, _)) = text.split_once('|') {
+                sink.entry(&uri::entry(url));
+            }
+        }
+        Target::Foreign(url) => sink.entry(&uri::entry(unversioned(url))),
+        Target::Urn(_) | Target::Conditional { .. } | Target::Malformed(_) => {}
+    }
+}
+
+/// The text of a Reference, canonical or uri.
+pub fn literal<'a>(node: &Node<'a>) -> Option<&'a str> {
+    node.text().or_else(|| node.get("reference")?.as_str())
+}
+
+fn is_canonical(node: &Node<'_>) -> bool {
+    node.node_type.is("uri")
+}
+
+/// A resource that stands where a reference is expected: `Bundle.composition`.
+fn inline<'a>(node: &Node<'a>) -> Option<(ResourceType, &'a str)> {
+    let resource_type = ResourceType::parse(&node.node_type.key)?;
+    Some((resource_type, node.get("id")?.as_str()?))
+}
+
+fn has_content(node: &Node<'_>) -> bool {
+    match node.value {
+        Some(Value::Object(object)) => object.keys().any(|key| key != "extension" && key != "id"),
+        Some(Value::String(_)) => true,
+        _ => false,
+    }
+}
+
+/// The type that a reference points at, as its text or its `type` tells.
+pub fn referred_type(node: &Node<'_>, base: &str) -> Option<ResourceType> {
+    let stated = || ResourceType::parse(node.get("type")?.as_str()?.rsplit('/').next()?);
+    literal(node)
+        .and_then(|text| target_type(text, base))
+        .or_else(stated)
+        .or_else(|| ResourceType::parse(&node.node_type.key))
+}
+
+fn present_as(resource_type: Option<ResourceType>) -> String {
+    match resource_type {
+        Some(resource_type) => format!("{PRESENT}{resource_type}"),
+        None => PRESENT.to_owned(),
+    }
+}
+
+fn unversioned(url: &str) -> &str {
+    url.split_once("/_history/").map_or(url, |(url, _)| url)
+}
+
+/// Holds of the resources that have a reference in the branch; where the branch is of one
+/// type only, a reference to that type.
+pub fn present(branch: &Branch) -> Predicate {
+    let entry = |resource_type| (branch.slot, hash(&present_as(resource_type)));
+    Predicate::Entries(match branch.only {
+        Some(only) => vec![entry(Some(only))],
+        None => {
+            let types = ResourceType::all().map(Some);
+            types.chain([None]).map(entry).collect()
+        }
+    })
+}
+
+/// The predicate of one value, with `:identifier` or `:[type]` where given.
+///
+/// # Errors
+/// What is neither an id, `Type/id` nor a URL; a type that the parameter cannot refer to.
+pub fn compile(
+    parameter: &Parameter,
+    modifier: Option<&Modifier>,
+    value: &str,
+    base: &str,
+) -> Result<Predicate, Issue> {
+    let entries = |hash: i64| {
+        let slots = parameter.branches.iter().map(|branch| (branch.slot, hash));
+        either(vec![Predicate::Entries(slots.collect())])
+    };
+    if modifier == Some(&Modifier::Identifier) {
+        return Ok(entries(hash(&token::Asked::parse(value)?.entry(IDENTIFIER))));
+    }
+    let text = escape::unescape(value)?;
+    if let Some(Modifier::Type(resource_type)) = modifier {
+        return compile_typed(parameter, *resource_type, &text, base);
+    }
+    match Target::parse(&text, base) {
+        Target::Local {
+            resource_type, id, ..
+        } => Ok(local(parameter, resource_type, id)),
+        Target::Foreign(url) => Ok(foreign(parameter, unversioned(url), base)),
+        Target::Urn(urn) => Ok(entries(hash(&uri::entry(urn)))),
+        Target::Contained(_) => Ok(Predicate::Nothing),
+        Target::Malformed(id) if Id::is_valid(id) => Ok(bare(parameter, id)),
+        Target::Malformed(_) | Target::Conditional { .. } => Err(Issue::error(
+            "value",
+            format!("expected an id, `Type/id` or a URL as {} but found something else", parameter.code),
+        )),
+    }
+}
+
+fn compile_typed(
+    parameter: &Parameter,
+    resource_type: ResourceType,
+    text: &str,
+    base: &str,
+) -> Result<Predicate, Issue> {
+    if !parameter.targets.is_empty() && !parameter.targets.contains(&resource_type) {
+        let known: Vec<&str> = parameter.targets.iter().map(|target| target.name()).collect();
+        let text = format!(
+            "expected a type that {} refers to ({}) but found {resource_type}",
+            parameter.code,
+            known.join(", ")
+        );
+        return Err(Issue::error("value", text));
+    }
+    match Target::parse(text, base) {
+        Target::Malformed(id) if Id::is_valid(id) => Ok(local(parameter, resource_type, id)),
+        Target::Local {
+            resource_type: found,
+            id,
+            ..
+        } if found == resource_type => Ok(local(parameter, resource_type, id)),
+        Target::Local { .. } => Ok(Predicate::Nothing),
+        _ => Err(Issue::error(
+            "value",
+            format!("expected the id of a {resource_type} but found something else"),
+        )),
+    }
+}
+
+fn local(parameter: &Parameter, resource_type: ResourceType, id: &str) -> Predicate {
+    gather(parameter, |branch| {
+        let fits = branch.only.is_none_or(|only| only == resource_type);
+        fits.then(|| resource_key(resource_type, id)).into_iter().collect()
+    })
+}
+
+/// A bare id may be of any type that the parameter can refer to.
+fn bare(parameter: &Parameter, id: &str) -> Predicate {
+    gather(parameter, |branch| match branch.only {
+        Some(only) => vec![resource_key(only, id)],
+        None if parameter.targets.is_empty() => {
+            ResourceType::all().map(|any| resource_key(any, id)).collect()
+        }
+        None => {
+            let targets = parameter.targets.iter();
+            targets.map(|target| resource_key(*target, id)).collect()
+        }
+    })
+}
+
+fn foreign(parameter: &Parameter, url: &str, base: &str) -> Predicate {
+    let found = target_type(url, base);
+    gather(parameter, |branch| {
+        let fits = match (branch.only, found) {
+            (Some(only), Some(found)) => only == found,
+            _ => true,
+        };
+        fits.then(|| hash(&uri::entry(url))).into_iter().collect()
+    })
+}
+
+fn gather(parameter: &Parameter, hashes: impl Fn(&Branch) -> Vec<i64>) -> Predicate {
+    let mut entries: Vec<(Slot, i64)> = Vec::new();
+    for branch in &parameter.branches {
+        entries.extend(hashes(branch).into_iter().map(|hash| (branch.slot, hash)));
+    }
+    match entries.is_empty() {
+        true => Predicate::Nothing,
+        false => Predicate::Entries(entries),
+    }
+}

@@ -1,0 +1,385 @@
+//! From the parameters of a request to a [`Query`]: every name is looked up, every value
+//! compiled, and every problem told at once.
+//!
+//! <https://hl7.org/fhir/R4/search.html>, errors and handling:
+//! <https://hl7.org/fhir/R4/search.html#errors>
+//!
+//! What a caller asks for and this server does not *know* is refused when strict and ignored
+//! with a warning when lenient. What is known and malformed, or known and not supported yet,
+//! is refused in both: to ignore it would answer another question. Each filter is one file
+//! further on, in `filter`.
+
+use super::cursor::{self, Position};
+use super::include;
+use super::parse::{self, Item, ResultName};
+use super::plan::{Plan, Predicate, Sort, Total};
+use super::registry::{Parameter, Registry};
+pub use super::result_parameter::Summary;
+use super::{filter, link, result_parameter, rewrite, sort};
+use crate::error::{Category, Error, Issue};
+use crate::fhir::{Instant, ResourceType};
+
+/// Where is searched.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Scope {
+    /// `[base]?…`: all types, or those of `_type`.
+    System,
+    /// `[base]/Patient?…`
+    Type(ResourceType),
+}
+
+/// `Prefer: handling=…`, for what is not known.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Handling {
+    /// Refused.
+    #[default]
+    Strict,
+    /// Ignored, with a warning.
+    Lenient,
+}
+
+/// A search as it was asked.
+#[derive(Clone, Debug)]
+pub struct Request {
+    pub scope: Scope,
+    /// Decoded names and values, in the order of the request.
+    pub pairs: Vec<(String, String)>,
+    pub handling: Handling,
+}
+
+/// How much one page may cost.
+#[derive(Clone, Copy, Debug)]
+pub struct Limits {
+    /// Matches on a page without `_count`.
+    pub default_count: usize,
+    /// The most that `_count` gets.
+    pub max_count: usize,
+    /// Included resources on a page.
+    pub max_include: usize,
+}
+
+impl Default for Limits {
+    fn default() -> Limits {
+        Limits {
+            default_count: 20,
+            max_count: 1000,
+            max_include: 1000,
+        }
+    }
+}
+
+/// A search that can be run.
+#[derive(Clone, Debug)]
+pub struct Query {
+    pub scope: Scope,
+    pub plan: Plan,
+    /// The parameters that were used, as they were used; the cursor apart.
+    pub used: Vec<(String, String)>,
+    /// The cursor of this page, for its self link.
+    pub cursor: Option<String>,
+    pub position: Option<Position>,
+    pub summary: Option<Summary>,
+    pub elements: Vec<String>,
+    pub format: Option<String>,
+    pub pretty: Option<String>,
+    pub max_include: usize,
+    /// Warnings: what was ignored.
+    pub issues: Vec<Issue>,
+}
+
+impl Query {
+    /// What a cursor is bound to: what selects and orders, and nothing of how it is shown.
+    pub fn identity(&self) -> String {
+        let selecting = self.used.iter().filter(|(name, _)| {
+            let item = parse::parse(name, "");
+            matches!(item, Item::Filter(_) | Item::Result(ResultName::Sort, _))
+        });
+        link::url("", self.scope, selecting.map(|(name, value)| (name.as_str(), value.as_str())))
+    }
+}
+
+/// Why a parameter cannot be used.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Problem {
+    /// Not known here: a lenient caller gets a warning.
+    Unknown(Issue),
+    /// Refused in any case.
+    Refused(Issue),
+}
+
+impl Problem {
+    pub fn unknown(text: String) -> Problem {
+        Problem::Unknown(Issue::error("not-supported", text))
+    }
+
+    pub fn not_supported(text: String) -> Problem {
+        Problem::refused("not-supported", text)
+    }
+
+    pub fn refused(code: &'static str, text: String) -> Problem {
+        Problem::Refused(Issue::error(code, text))
+    }
+}
+
+/// The parameter of that code on every one of these types, if all have it as the same kind.
+pub fn parameter_of_all<'r>(
+    registry: &'r Registry,
+    types: &[ResourceType],
+    code: &str,
+) -> Option<Vec<&'r Parameter>> {
+    let found: Vec<&Parameter> = types
+        .iter()
+        .map(|kind| registry.parameter(*kind, code))
+        .collect::<Option<_>>()?;
+    let kind = found.first()?.kind;
+    found.iter().all(|parameter| parameter.kind == kind).then_some(found)
+}
+
+/// Compiles a request, without I/O. `base` is our own base URL without a trailing slash,
+/// `now` what approximate dates are compared with. An error lists every problem.
+pub fn compile(
+    registry: &Registry,
+    request: &Request,
+    base: &str,
+    limits: &Limits,
+    now: Instant,
+) -> Result<Query, Error> {
+    let mut draft = Draft::new(registry, request, base, limits, now);
+    draft.find_types(request);
+    for (name, value) in &request.pairs {
+        draft.take(name, value);
+    }
+    draft.finish()
+}
+
+/// What the pairs of a request need to be looked up with.
+pub struct Context<'a> {
+    pub registry: &'a Registry,
+    pub base: &'a str,
+    pub now: Instant,
+    /// The searched types, all of them listed.
+    pub types: Vec<ResourceType>,
+}
+
+struct Draft<'a> {
+    context: Context<'a>,
+    limits: &'a Limits,
+    handling: Handling,
+    filters: Vec<Predicate>,
+    seen: Vec<ResultName>,
+    query: Query,
+}
+
+/// What becomes of a pair: whether it was used, and with which value.
+enum Use {
+    AsGiven,
+    As(String),
+    /// It asked nothing: an empty value.
+    NotAtAll,
+}
+
+impl<'a> Draft<'a> {
+    fn new(
+        registry: &'a Registry,
+        request: &Request,
+        base: &'a str,
+        limits: &'a Limits,
+        now: Instant,
+    ) -> Draft<'a> {
+        let types = match request.scope {
+            Scope::System => Vec::new(),
+            Scope::Type(resource_type) => vec![resource_type],
+        };
+        let all = if types.is_empty() { ResourceType::all().collect() } else { types.clone() };
+        Draft {
+            context: Context { registry, base, now, types: all },
+            limits,
+            handling: request.handling,
+            filters: Vec::new(),
+            seen: Vec::new(),
+            query: Query {
+                scope: request.scope,
+                plan: Plan {
+                    types,
+                    filter: Predicate::Everything,
+                    sort: Sort::Key,
+                    count: limits.default_count.min(limits.max_count),
+                    total: Total::Unasked,
+                    includes: Vec::new(),
+                },
+                used: Vec::new(),
+                cursor: None,
+                position: None,
+                summary: None,
+                elements: Vec::new(),
+                format: None,
+                pretty: None,
+                max_include: limits.max_include,
+                issues: Vec::new(),
+            },
+        }
+    }
+
+    /// `_type` comes first, wherever it stands: it decides which names are known.
+    fn find_types(&mut self, request: &Request) {
+        if request.scope != Scope::System {
+            return;
+        }
+        let mut types: Option<Vec<ResourceType>> = None;
+        for (_, value) in request.pairs.iter().filter(|(name, value)| name == "_type" && !value.is_empty()) {
+            let (mut listed, mut unknown) = (Vec::new(), Vec::new());
+            for name in value.split(',').filter(|name| !name.is_empty()) {
+                match ResourceType::parse(name) {
+                    Some(resource_type) => listed.push(resource_type),
+                    None => unknown.push(name),
+                }
+            }
+            for name in unknown {
+                let known = ResourceType::NAMES.into_iter();
+                let hint = super::suggest::hint(name, known);
+                self.query.issues.push(Issue::error(
+                    "value",
+                    format!("_type: expected a resource type but found {name:?}.{hint}"),
+                ));
+            }
+            // Repeating is AND, as with every parameter.
+            types = Some(match types {
+                Some(before) => before.into_iter().filter(|kind| listed.contains(kind)).collect(),
+                None => listed,
+            });
+        }
+        if let Some(mut types) = types {
+            types.sort_unstable();
+            types.dedup();
+            if types.is_empty() {
+                self.filters.push(Predicate::Nothing);
+            } else {
+                self.context.types = types.clone();
+                self.query.plan.types = types;
+            }
+        }
+    }
+
+    fn take(&mut self, name: &str, value: &str) {
+        let outcome = if name.contains('\0') || value.contains('\0') {
+            let name = name.replace('\0', "\u{FFFD}");
+            Err(Problem::refused(
+                "value",
+                format!("{name}: expected text but found the character U+0000"),
+            ))
+        } else {
+            self.take_item(parse::parse(name, value))
+        };
+        match outcome {
+            Ok(Use::AsGiven) => self.query.used.push((name.to_owned(), value.to_owned())),
+            Ok(Use::As(value)) => self.query.used.push((name.to_owned(), value)),
+            Ok(Use::NotAtAll) => {}
+            Err(Problem::Unknown(issue)) if self.handling == Handling::Lenient => {
+                let text = format!("ignored: {}", issue.text);
+                self.query.issues.push(Issue::warning(issue.code, text));
+            }
+            Err(Problem::Unknown(issue) | Problem::Refused(issue)) => {
+                self.query.issues.push(issue);
+            }
+        }
+    }
+
+    fn take_item(&mut self, item: Item<'_>) -> Result<Use, Problem> {
+        match item {
+            Item::Filter(term) if term.code == "_type" && self.query.scope == Scope::System => {
+                if let Some(modifier) = term.modifier.or(term.chain) {
+                    return Err(Problem::refused(
+                        "not-supported",
+                        format!("_type has no modifier {modifier:?}"),
+                    ));
+                }
+                Ok(if term.value.is_empty() { Use::NotAtAll } else { Use::AsGiven })
+            }
+            Item::Filter(term) => match filter::resolve(&term, &self.context)? {
+                Some(predicate) => {
+                    self.filters.push(predicate);
+                    Ok(Use::AsGiven)
+                }
+                None => Ok(Use::NotAtAll),
+            },
+            Item::Include { value: "", .. } => Ok(Use::NotAtAll),
+            Item::Include { reverse, modifier, value } => {
+                let include = include::resolve(reverse, modifier, value, &self.context)?;
+                self.query.plan.includes.push(include);
+                Ok(Use::AsGiven)
+            }
+            Item::Cursor(text) => {
+                self.query.cursor = Some(text.to_owned());
+                Ok(Use::NotAtAll)
+            }
+            Item::Result(name, value) => {
+                if self.seen.contains(&name) {
+                    return Err(Problem::unknown(
+                        "expected a parameter that says how to answer once, but it is repeated; \
+                         the first counts"
+                            .to_owned(),
+                    ));
+                }
+                self.seen.push(name);
+                self.take_result(name, value)
+            }
+        }
+    }
+
+    fn take_result(&mut self, name: ResultName, value: &str) -> Result<Use, Problem> {
+        let query = &mut self.query;
+        match name {
+            ResultName::Count => {
+                query.plan.count = result_parameter::count(value, self.limits)?;
+                return Ok(Use::As(query.plan.count.to_string()));
+            }
+            _ if value.is_empty() => return Ok(Use::NotAtAll),
+            ResultName::Sort => {
+                query.plan.sort = sort::resolve(value, &self.context.types, self.context.registry)?;
+            }
+            ResultName::Total => query.plan.total = result_parameter::total(value)?,
+            ResultName::Summary => query.summary = Some(result_parameter::summary(value)?),
+            ResultName::Elements => query.elements = result_parameter::elements(value),
+            ResultName::Contained => result_parameter::contained(value)?,
+            ResultName::ContainedType | ResultName::Score => {
+                return Err(Problem::not_supported(
+                    "_containedType and _score are not supported".to_owned(),
+                ));
+            }
+            ResultName::Format => query.format = Some(value.to_owned()),
+            ResultName::Pretty => query.pretty = Some(value.to_owned()),
+        }
+        Ok(Use::AsGiven)
+    }
+
+    fn finish(mut self) -> Result<Query, Error> {
+        let mut query = self.query;
+        if query.summary == Some(Summary::Count) {
+            query.plan.count = 0;
+        }
+        if query.summary == Some(Summary::Text) && !query.plan.includes.is_empty() {
+            query.issues.push(Issue::error(
+                "invalid",
+                "_summary=text cannot be combined with _include or _revinclude",
+            ));
+        }
+        if let Some(cursor) = &query.cursor {
+            query.position = cursor::decode(cursor, &query.identity())
+                .filter(|position| position.fits(&query.plan.sort));
+            if query.position.is_none() {
+                query.issues.push(Issue::error(
+                    "value",
+                    "_cursor: expected the cursor of a page of this search but found another, or \
+                     a damaged one; start again from the first page",
+                ));
+            }
+        }
+        if query.issues.iter().any(Issue::is_error) {
+            query.issues.retain(Issue::is_error);
+            return Err(Error::of(Category::Invalid, query.issues));
+        }
+        query.plan.filter = Predicate::And(std::mem::take(&mut self.filters));
+        query.plan = rewrite::rewrite(query.plan);
+        Ok(query)
+    }
+}
