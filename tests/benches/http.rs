@@ -150,7 +150,12 @@ fn start(options: &Options) -> Result<()> {
 
 async fn measure(options: &Options) -> Result<()> {
     let mut figures: Vec<Figure> = Vec::new();
-    let small = [Scenario::Read, Scenario::Create, Scenario::Update, Scenario::Search];
+    let small = [
+        Scenario::Read,
+        Scenario::Create,
+        Scenario::Update,
+        Scenario::Search,
+    ];
     if small.into_iter().any(|scenario| options.wants(scenario)) {
         small::measure(options, &mut figures).await?;
     }

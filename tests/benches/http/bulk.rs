@@ -12,7 +12,11 @@ use std::process::Stdio;
 use std::time::{Duration, Instant};
 
 /// Measures what is wanted.
-pub async fn measure(options: &Options, records: &Synthea, figures: &mut Vec<Figure>) -> Result<()> {
+pub async fn measure(
+    options: &Options,
+    records: &Synthea,
+    figures: &mut Vec<Figure>,
+) -> Result<()> {
     let (mut floors, mut runs) = (Vec::new(), Vec::new());
     let (mut copies, mut loads) = (Vec::new(), Vec::new());
     let mut others = Vec::new();
@@ -37,12 +41,24 @@ pub async fn measure(options: &Options, records: &Synthea, figures: &mut Vec<Fig
     }
     if options.wants(Scenario::Transaction) {
         let per = records.transacted as f64 / records.transactions.len() as f64;
-        let figure = Figure::of("transaction", "resources/s", &median(runs), Some(&median(floors)), per);
+        let figure = Figure::of(
+            "transaction",
+            "resources/s",
+            &median(runs),
+            Some(&median(floors)),
+            per,
+        );
         figures.push(figure.aim_ratio(0.30).aim("≥", 4_000.0));
     }
     if options.wants(Scenario::Load) {
         let per = records.resources as f64;
-        let figure = Figure::of("load", "resources/s", &median(loads), Some(&median(copies)), per);
+        let figure = Figure::of(
+            "load",
+            "resources/s",
+            &median(loads),
+            Some(&median(copies)),
+            per,
+        );
         figures.push(figure.aim_ratio(0.30));
     }
     figures.append(&mut others);
@@ -65,13 +81,23 @@ fn clients(options: &Options) -> usize {
 
 async fn send_frames(place: &Place, options: &Options, records: &Synthea) -> Result<Run> {
     let floor = place.floor();
-    drive::send_all(&floor, clients(options), &records.frames, 200, |_, _| Ok(())).await
+    drive::send_all(
+        &floor,
+        clients(options),
+        &records.frames,
+        200,
+        |_, _| Ok(()),
+    )
+    .await
 }
 
 /// Posts everything; only the transactions count.
 async fn send_transactions(place: &Place, options: &Options, records: &Synthea) -> Result<Run> {
     let andiron = place.andiron()?;
-    drive::send_all(&andiron, 1, &records.batches, 200, |_, reply| check_batch(reply.body)).await?;
+    drive::send_all(&andiron, 1, &records.batches, 200, |_, reply| {
+        check_batch(reply.body)
+    })
+    .await?;
     let all = &records.transactions;
     drive::send_all(&andiron, clients(options), all, 200, |_, _| Ok(())).await
 }
@@ -79,9 +105,14 @@ async fn send_transactions(place: &Place, options: &Options, records: &Synthea) 
 /// An entry of a batch can fail alone.
 fn check_batch(body: &[u8]) -> Result<()> {
     let bundle: serde_json::Value = serde_json::from_slice(body)?;
-    let entries = bundle["entry"].as_array().map(Vec::as_slice).unwrap_or_default();
+    let entries = bundle["entry"]
+        .as_array()
+        .map(Vec::as_slice)
+        .unwrap_or_default();
     let failed = |entry: &&serde_json::Value| {
-        !entry["response"]["status"].as_str().is_some_and(|status| status.starts_with('2'))
+        !entry["response"]["status"]
+            .as_str()
+            .is_some_and(|status| status.starts_with('2'))
     };
     match entries.iter().find(failed) {
         Some(entry) => Err(format!("an entry of a batch failed: {entry}").into()),
@@ -94,7 +125,11 @@ async fn remains(place: &mut Place, records: &Synthea) -> Result<Vec<Figure>> {
     let (now, most) = process::memory(place.andiron()?.pid);
     let count = place.number("andiron", "SELECT count(*) FROM fhir").await?;
     if count != i64::try_from(records.resources)? {
-        return Err(format!("{} resources were sent but {count} are there", records.resources).into());
+        return Err(format!(
+            "{} resources were sent but {count} are there",
+            records.resources
+        )
+        .into());
     }
     let size = "SELECT pg_database_size(current_database())";
     let size = place.number("andiron", size).await? as f64;
@@ -102,7 +137,12 @@ async fn remains(place: &mut Place, records: &Synthea) -> Result<Vec<Figure>> {
     let start = place.start_time()?.as_secs_f64();
     let kilobytes = size / 1024.0 / records.resources as f64;
     Ok(vec![
-        Figure::single("memory after loading over HTTP", now, "MB", Some(("<", 150.0))),
+        Figure::single(
+            "memory after loading over HTTP",
+            now,
+            "MB",
+            Some(("<", 150.0)),
+        ),
         Figure::single("memory, the most of it", most, "MB", None),
         Figure::single("database per resource", kilobytes, "KB", Some(("≤", 2.0))),
         Figure::single("second start, with data", start, "s", Some(("<", 1.0))),
@@ -165,10 +205,15 @@ async fn load(place: &Place, records: &Synthea) -> Result<Run> {
         let said = [output.stdout, output.stderr].concat();
         return Err(format!("andiron load failed:\n{}", String::from_utf8_lossy(&said)).into());
     }
-    let run = Run { seconds, server, ..clock.stop(&target, vec![0]) };
+    let mut run = clock.stop(&target, vec![0]);
+    (run.seconds, run.server) = (seconds, server);
     let count = place.number(DATABASE, "SELECT count(*) FROM fhir").await?;
     if count != i64::try_from(records.resources)? {
-        return Err(format!("{} resources were loaded but {count} are there", records.resources).into());
+        return Err(format!(
+            "{} resources were loaded but {count} are there",
+            records.resources
+        )
+        .into());
     }
     place.execute("postgres", "DROP DATABASE load").await?;
     Ok(run)

@@ -59,7 +59,10 @@ impl Connection {
             Length::Chunked => self.read_chunks(head).await?,
         };
         self.read_to(end).await?;
-        let status = self.input.get(9..12).and_then(|digits| std::str::from_utf8(digits).ok());
+        let status = self
+            .input
+            .get(9..12)
+            .and_then(|digits| std::str::from_utf8(digits).ok());
         let status = status.and_then(|digits| digits.parse().ok());
         Ok(Reply {
             status: status.ok_or("an answer without a status")?,
@@ -120,7 +123,9 @@ impl Reply<'_> {
     /// The id in the header Location, behind the type: `…/Observation/ID/_history/1`.
     pub fn id(&self, resource_type: &str) -> Result<String> {
         let location = find_header(self.head, "location").ok_or("an answer without Location")?;
-        let mut parts = location.split('/').skip_while(|part| *part != resource_type);
+        let mut parts = location
+            .split('/')
+            .skip_while(|part| *part != resource_type);
         match parts.nth(1) {
             Some(id) => Ok(id.to_owned()),
             None => Err(format!("no id in the Location {location}").into()),
@@ -132,8 +137,12 @@ impl Reply<'_> {
         if self.status == status {
             return Ok(());
         }
-        let start = |bytes: &[u8]| String::from_utf8_lossy(&bytes[..bytes.len().min(2000)]).into_owned();
-        let line = request.split(|byte| *byte == b'\r').next().unwrap_or_default();
+        let start =
+            |bytes: &[u8]| String::from_utf8_lossy(&bytes[..bytes.len().min(2000)]).into_owned();
+        let line = request
+            .split(|byte| *byte == b'\r')
+            .next()
+            .unwrap_or_default();
         Err(format!(
             "{} was answered {} where {status} was expected:\n{}",
             start(line),
@@ -154,7 +163,12 @@ pub fn request(method: &str, path: &str, body: &[u8]) -> Vec<u8> {
 /// Writes a whole request whose body is in pieces over what `request` holds.
 pub fn write_request(request: &mut Vec<u8>, method: &str, path: &str, body: &[&[u8]]) {
     request.clear();
-    for text in [method, " ", path, " HTTP/1.1\r\nhost: bench\r\naccept: application/fhir+json\r\n"] {
+    for text in [
+        method,
+        " ",
+        path,
+        " HTTP/1.1\r\nhost: bench\r\naccept: application/fhir+json\r\n",
+    ] {
         request.extend_from_slice(text.as_bytes());
     }
     let length: usize = body.iter().map(|piece| piece.len()).sum();
@@ -169,7 +183,8 @@ pub fn write_request(request: &mut Vec<u8>, method: &str, path: &str, body: &[&[
 }
 
 fn find(text: &[u8], wanted: &[u8]) -> Option<usize> {
-    text.windows(wanted.len()).position(|window| window == wanted)
+    text.windows(wanted.len())
+        .position(|window| window == wanted)
 }
 
 /// The value of a header; `name` in small letters.

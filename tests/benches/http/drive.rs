@@ -69,7 +69,9 @@ impl Run {
     pub fn within(&self, part: f64) -> f64 {
         let at = (self.latencies.len() as f64 * part) as usize;
         let last = self.latencies.len().saturating_sub(1);
-        self.latencies.get(at.min(last)).map_or(f64::NAN, |us| f64::from(*us) / 1000.0)
+        self.latencies
+            .get(at.min(last))
+            .map_or(f64::NAN, |us| f64::from(*us) / 1000.0)
     }
 }
 
@@ -91,7 +93,8 @@ impl<W: FnMut(&mut Vec<u8>)> Client<W> {
             reply.expect(status, &self.request)?;
             now = Instant::now();
             let taken = (now - begun).as_micros();
-            self.latencies.push(u32::try_from(taken).unwrap_or(u32::MAX));
+            self.latencies
+                .push(u32::try_from(taken).unwrap_or(u32::MAX));
         }
         Ok(())
     }
@@ -119,7 +122,10 @@ pub async fn run<W: FnMut(&mut Vec<u8>)>(
     all.iter_mut().for_each(|client| client.latencies.clear());
     let clock = Clock::read(target);
     together(&mut all, time, status).await?;
-    let latencies = all.into_iter().flat_map(|client| client.latencies).collect();
+    let latencies = all
+        .into_iter()
+        .flat_map(|client| client.latencies)
+        .collect();
     Ok(clock.stop(target, latencies))
 }
 
@@ -130,7 +136,10 @@ async fn together<W: FnMut(&mut Vec<u8>)>(
 ) -> Result<()> {
     let until = Instant::now() + time;
     // Of many futures this one wakes only those that have something to do.
-    let work: FuturesUnordered<_> = clients.iter_mut().map(|client| client.work(until, status)).collect();
+    let work: FuturesUnordered<_> = clients
+        .iter_mut()
+        .map(|client| client.work(until, status))
+        .collect();
     work.try_collect().await
 }
 

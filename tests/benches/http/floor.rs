@@ -118,18 +118,22 @@ async fn read(State(pool): State<PgPool>, PathPart(id): PathPart<String>) -> Ans
 async fn create(State(pool): State<PgPool>, body: Bytes) -> Answer {
     let id = uuid::Uuid::now_v7().to_string();
     let body = std::str::from_utf8(&body)?;
-    sqlx::query(CREATE).bind(&id).bind(body).execute(&pool).await?;
+    sqlx::query(CREATE)
+        .bind(&id)
+        .bind(body)
+        .execute(&pool)
+        .await?;
     let location = [(header::LOCATION, format!("/Floor/{id}"))];
     Ok((StatusCode::CREATED, location).into_response())
 }
 
-async fn update(
-    State(pool): State<PgPool>,
-    PathPart(id): PathPart<String>,
-    body: Bytes,
-) -> Answer {
+async fn update(State(pool): State<PgPool>, PathPart(id): PathPart<String>, body: Bytes) -> Answer {
     let body = std::str::from_utf8(&body)?;
-    let done = sqlx::query(UPDATE).bind(&id).bind(body).execute(&pool).await?;
+    let done = sqlx::query(UPDATE)
+        .bind(&id)
+        .bind(body)
+        .execute(&pool)
+        .await?;
     match done.rows_affected() {
         1 => Ok(StatusCode::OK.into_response()),
         _ => Ok(StatusCode::NOT_FOUND.into_response()),
@@ -138,7 +142,11 @@ async fn update(
 
 async fn bundle(State(pool): State<PgPool>, frame: Bytes) -> Answer {
     let (ids, bodies) = unframe(&frame)?;
-    sqlx::query(BUNDLE).bind(ids).bind(bodies).execute(&pool).await?;
+    sqlx::query(BUNDLE)
+        .bind(ids)
+        .bind(bodies)
+        .execute(&pool)
+        .await?;
     Ok(StatusCode::OK.into_response())
 }
 

@@ -25,7 +25,9 @@ pub struct Folder(tempfile::TempDir);
 
 impl Folder {
     pub fn new() -> Result<Folder> {
-        let folder = tempfile::Builder::new().prefix("andiron-bench-").tempdir()?;
+        let folder = tempfile::Builder::new()
+            .prefix("andiron-bench-")
+            .tempdir()?;
         std::fs::set_permissions(folder.path(), std::fs::Permissions::from_mode(0o755))?;
         Ok(Folder(folder))
     }
@@ -61,7 +63,13 @@ impl Place {
             .args(["--connections", &options.connections.to_string()]);
         let floor = Server::start(command, &folder.path().join("floor.log")).await?;
         let connections = options.connections;
-        Ok(Place { floor, server: Some(server), postmaster, folder, connections })
+        Ok(Place {
+            floor,
+            server: Some(server),
+            postmaster,
+            folder,
+            connections,
+        })
     }
 
     pub fn andiron(&self) -> Result<Target> {
@@ -81,7 +89,9 @@ impl Place {
     }
 
     fn server(&self) -> Result<&Server> {
-        self.server.as_ref().ok_or_else(|| "Andiron is stopped".into())
+        self.server
+            .as_ref()
+            .ok_or_else(|| "Andiron is stopped".into())
     }
 
     /// How long the last start took.
@@ -111,14 +121,18 @@ impl Place {
     /// Runs statements on one of its databases.
     pub async fn execute(&self, database: &str, statements: &str) -> Result<()> {
         let mut session = self.session(database).await?;
-        session.execute(sqlx::AssertSqlSafe(statements.to_owned())).await?;
+        session
+            .execute(sqlx::AssertSqlSafe(statements.to_owned()))
+            .await?;
         Ok(session.close().await?)
     }
 
     /// A number out of one of its databases.
     pub async fn number(&self, database: &str, statement: &'static str) -> Result<i64> {
         let mut session = self.session(database).await?;
-        let number = sqlx::query_scalar(statement).fetch_one(&mut session).await?;
+        let number = sqlx::query_scalar(statement)
+            .fetch_one(&mut session)
+            .await?;
         session.close().await?;
         Ok(number)
     }
@@ -126,14 +140,18 @@ impl Place {
     /// The same database by a URL, as the command line takes it.
     pub fn url(&self, database: &str) -> String {
         let socket_dir = self.postmaster.socket_dir.display().to_string();
-        let host = percent_encoding::utf8_percent_encode(&socket_dir, percent_encoding::NON_ALPHANUMERIC);
+        let host =
+            percent_encoding::utf8_percent_encode(&socket_dir, percent_encoding::NON_ALPHANUMERIC);
         format!("postgres:///{database}?host={host}&port=5432&user=andiron")
     }
 
     /// What Andiron logged, for a person who asks why.
     pub fn log(&mut self) -> String {
         let log = std::fs::read_to_string(self.folder.path().join("andiron.log"));
-        let ended = self.server.as_mut().is_some_and(|server| !server.is_running());
+        let ended = self
+            .server
+            .as_mut()
+            .is_some_and(|server| !server.is_running());
         let log = log.unwrap_or_default();
         let lines: Vec<&str> = log.lines().collect();
         let last = lines[lines.len().saturating_sub(20)..].join("\n");

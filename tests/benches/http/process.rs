@@ -61,7 +61,12 @@ impl Server {
             }
         });
         match listening {
-            Ok((address, output)) => Ok(Server { child, address, start, _output: output }),
+            Ok((address, output)) => Ok(Server {
+                child,
+                address,
+                start,
+                _output: output,
+            }),
             Err(said) => {
                 end(&mut child);
                 let log = fs::read_to_string(log).unwrap_or_default();

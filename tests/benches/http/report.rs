@@ -136,7 +136,9 @@ fn setting(options: &Options) -> String {
 
 fn row(figure: &Figure) -> String {
     let cpu = |cpu: Option<Cpu>| {
-        cpu.map_or(String::new(), |cpu| format!("{:.3} + {:.3}", cpu.server, cpu.database))
+        cpu.map_or(String::new(), |cpu| {
+            format!("{:.3} + {:.3}", cpu.server, cpu.database)
+        })
     };
     let targets: Vec<String> = figure
         .targets
@@ -152,7 +154,9 @@ fn row(figure: &Figure) -> String {
         short(figure.value),
         figure.unit,
         figure.floor.map_or(String::new(), short),
-        figure.ratio.map_or(String::new(), |ratio| format!("{ratio:.2}")),
+        figure
+            .ratio
+            .map_or(String::new(), |ratio| format!("{ratio:.2}")),
         figure.latency.map_or(String::new(), |latency| {
             format!("{:.2}, {:.2}", latency.p50, latency.p99)
         }),

@@ -35,11 +35,18 @@ const START: &str = "{\"resourceType\":\"Observation\",";
 impl Observation {
     fn load() -> Result<Observation> {
         let text = fixture("observation-vital.json")?;
-        let value = text.find(":121,").ok_or("the fixture has another value than 121")? + 1;
+        let value = text
+            .find(":121,")
+            .ok_or("the fixture has another value than 121")?
+            + 1;
         if !text.starts_with(START) {
             return Err("the fixture starts otherwise than with its type".into());
         }
-        Ok(Observation { text, value: value..value + 3, counter: Cell::new(0) })
+        Ok(Observation {
+            text,
+            value: value..value + 3,
+            counter: Cell::new(0),
+        })
     }
 
     /// A value of six digits that was not said before.
@@ -60,14 +67,24 @@ impl Observation {
         let rest = &self.text.as_bytes()[START.len()..];
         let value = self.value.start - START.len()..self.value.end - START.len();
         let (head, tail) = (&rest[..value.start], &rest[value.end..]);
-        let pieces = [START.as_bytes(), inset.as_bytes(), head, &self.digits(), tail];
+        let pieces = [
+            START.as_bytes(),
+            inset.as_bytes(),
+            head,
+            &self.digits(),
+            tail,
+        ];
         write_request(request, method, path, &pieces);
     }
 
     /// The same text with a reference to a Patient.
     fn of(&self, patient: &str) -> Result<Observation> {
         let subject = "\"subject\":{";
-        let at = self.text.find(subject).ok_or("the fixture has no subject")? + subject.len();
+        let at = self
+            .text
+            .find(subject)
+            .ok_or("the fixture has no subject")?
+            + subject.len();
         let reference = format!("\"reference\":\"Patient/{patient}\",");
         let mut text = self.text.clone();
         text.insert_str(at, &reference);
@@ -75,12 +92,18 @@ impl Observation {
             true => self.value.start + reference.len()..self.value.end + reference.len(),
             false => self.value.clone(),
         };
-        Ok(Observation { text, value, counter: Cell::new(self.counter.get()) })
+        Ok(Observation {
+            text,
+            value,
+            counter: Cell::new(self.counter.get()),
+        })
     }
 }
 
 fn fixture(name: &str) -> Result<String> {
-    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("fixtures/single").join(name);
+    let path = Path::new(env!("CARGO_MANIFEST_DIR"))
+        .join("fixtures/single")
+        .join(name);
     Ok(without_blanks(&std::fs::read_to_string(path)?))
 }
 
@@ -90,7 +113,12 @@ pub async fn measure(options: &Options, figures: &mut Vec<Figure>) -> Result<()>
     let (now, _) = crate::process::memory(place.andiron()?.pid);
     figures.push(Figure::single("memory, idle", now, "MB", None));
     let start = place.start_time()?.as_secs_f64();
-    figures.push(Figure::single("first start, with initdb", start, "s", Some(("<", 10.0))));
+    figures.push(Figure::single(
+        "first start, with initdb",
+        start,
+        "s",
+        Some(("<", 10.0)),
+    ));
     let outcome = measure_at(&place, options, figures).await;
     outcome.map_err(|failure| format!("{failure}\n{}", place.log()).into())
 }
@@ -186,7 +214,10 @@ async fn compare<F: FnMut(&mut Vec<u8>), O: FnMut(&mut Vec<u8>)>(
         floors.push(drive::run(&place.floor(), clients, time, status, &floor).await?);
         all.push(drive::run(&andiron, clients, time, status, &ours).await?);
         let rates = (floors[round - 1].rate(), all[round - 1].rate());
-        eprintln!("{name}, round {round}: floor {:.0}/s, Andiron {:.0}/s", rates.0, rates.1);
+        eprintln!(
+            "{name}, round {round}: floor {:.0}/s, Andiron {:.0}/s",
+            rates.0, rates.1
+        );
     }
     Ok((median(floors), median(all)))
 }
@@ -198,7 +229,11 @@ pub fn median(mut runs: Vec<Run>) -> Run {
 }
 
 /// Sends prepared requests again and again: each client from another place, with long strides.
-fn again<'a>(requests: &'a [Vec<u8>], clients: usize, client: usize) -> impl FnMut(&mut Vec<u8>) + 'a {
+fn again<'a>(
+    requests: &'a [Vec<u8>],
+    clients: usize,
+    client: usize,
+) -> impl FnMut(&mut Vec<u8>) + 'a {
     const STRIDE: usize = 7919;
     let mut at = client * requests.len() / clients;
     move |request| {
@@ -209,7 +244,9 @@ fn again<'a>(requests: &'a [Vec<u8>], clients: usize, client: usize) -> impl FnM
 }
 
 fn gets<'a>(ids: &'a [String], base: &'a str) -> Vec<Vec<u8>> {
-    ids.iter().map(|id| client::request("GET", &format!("{base}/{id}"), &[])).collect()
+    ids.iter()
+        .map(|id| client::request("GET", &format!("{base}/{id}"), &[]))
+        .collect()
 }
 
 async fn read(place: &Place, options: &Options, prepared: &Prepared) -> Result<Figure> {
@@ -252,18 +289,33 @@ async fn create_with_reference(
     observation: &Observation,
     prepared: &Prepared,
 ) -> Result<Figure> {
-    let all = prepared.patients.iter().map(|patient| observation.of(patient));
+    let all = prepared
+        .patients
+        .iter()
+        .map(|patient| observation.of(patient));
     let all = all.collect::<Result<Vec<_>>>()?;
-    let run = drive::run(&place.andiron()?, options.clients, options.seconds(), 201, |client| {
-        let mut at = client;
-        let all = &all;
-        move |request: &mut Vec<u8>| {
-            at = (at + 1) % all.len();
-            all[at].write(request, "POST", "/fhir/Observation", "");
-        }
-    })
+    let run = drive::run(
+        &place.andiron()?,
+        options.clients,
+        options.seconds(),
+        201,
+        |client| {
+            let mut at = client;
+            let all = &all;
+            move |request: &mut Vec<u8>| {
+                at = (at + 1) % all.len();
+                all[at].write(request, "POST", "/fhir/Observation", "");
+            }
+        },
+    )
     .await?;
-    Ok(Figure::of("create, with a reference", "/s", &run, None, 1.0))
+    Ok(Figure::of(
+        "create, with a reference",
+        "/s",
+        &run,
+        None,
+        1.0,
+    ))
 }
 
 /// Every client has ids of its own: two that write the same one would wait for each other.
@@ -308,7 +360,9 @@ async fn search(
     let get = |path: String| client::request("GET", &path, &[]);
     let by_name = (0..PATIENTS).map(|number| get(format!("/fhir/Patient?name=Bench{number:03}")));
     let by_code = prepared.patients.iter().map(|patient| {
-        get(format!("/fhir/Observation?patient={patient}&code=http://loinc.org%7C85354-9"))
+        get(format!(
+            "/fhir/Observation?patient={patient}&code=http://loinc.org%7C85354-9"
+        ))
     });
     let searches: [(&str, Vec<Vec<u8>>); 2] = [
         ("search Patient?name=", by_name.collect()),
@@ -316,9 +370,13 @@ async fn search(
     ];
     for (name, requests) in searches {
         let clients = options.clients;
-        let run = drive::run(&place.andiron()?, clients, options.seconds(), 200, |client| {
-            again(&requests, clients, client)
-        })
+        let run = drive::run(
+            &place.andiron()?,
+            clients,
+            options.seconds(),
+            200,
+            |client| again(&requests, clients, client),
+        )
         .await?;
         eprintln!("{name}: {:.0}/s", run.rate());
         figures.push(Figure::of(name, "/s", &run, None, 1.0));
