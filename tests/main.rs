@@ -1,4 +1,8 @@
 //! The one integration-test binary: HTTP on the real router, a real PostgreSQL behind it.
 
+mod api;
+mod cli;
 mod harness;
 mod rest;
+mod search;
+mod storage;

@@ -289,13 +289,7 @@ impl Call<'_> {
         let hub = &self.api.hub;
         let bundle = interaction::bundle::process(hub, &self.access, body, preference).await?;
         let mut response = self.bundled(&bundle);
-        if let Some(applied) = self.wishes.preferences.return_applied() {
-            response::insert(
-                response.headers_mut(),
-                header::HeaderName::from_static("preference-applied"),
-                applied,
-            );
-        }
+        response::return_applied(&mut response, &self.wishes);
         Ok(response)
     }
 
@@ -311,7 +305,7 @@ impl Call<'_> {
                 response::json(StatusCode::OK, body, &self.wishes)
             }
         };
-        response::insert(response.headers_mut(), header::ETAG, &statement.etag);
+        response::insert(response.headers_mut(), header::ETAG, statement.etag.clone());
         Ok(response)
     }
 

@@ -4,12 +4,12 @@
 //! never a query, a body or an id of a resource.
 
 use super::answer::Served;
-use super::{Api, error};
+use super::{Api, cors, error};
 use crate::access::Access;
 use crate::error::{Category, Error};
 use axum::body::HttpBody;
 use axum::extract::{Request, State};
-use axum::http::{HeaderMap, HeaderName, HeaderValue, Method};
+use axum::http::{HeaderMap, HeaderName, HeaderValue, Method, header};
 use axum::middleware::Next;
 use axum::response::Response;
 use futures::FutureExt;
@@ -93,6 +93,7 @@ pub async fn observe(State(api): State<Arc<Api>>, mut request: Request, next: Ne
         .filter(|sent| **sent != id.0)
         .cloned();
     let method = request.method().clone();
+    let is_app = request.headers().contains_key(header::ORIGIN);
     request.extensions_mut().insert(id.clone());
     let span = tracing::info_span!("request", request.id = id.as_str());
     let mut response = admit(&api, request, next, &id)
@@ -100,6 +101,9 @@ pub async fn observe(State(api): State<Arc<Api>>, mut request: Request, next: Ne
         .await;
     record(&api, &method, &response, started.elapsed(), &span);
     let headers = response.headers_mut();
+    if is_app {
+        cors::expose(headers);
+    }
     headers.insert(X_REQUEST_ID, id.0);
     if let Some(correlation) = correlation {
         headers.insert(X_CORRELATION_ID, correlation);
@@ -110,6 +114,9 @@ pub async fn observe(State(api): State<Arc<Api>>, mut request: Request, next: Ne
 /// Answers a request if its URL is short enough and there is room for it. A client that goes
 /// away drops this future: what was not committed is rolled back.
 async fn admit(api: &Api, request: Request, next: Next, id: &RequestId) -> Response {
+    if request.method() == Method::OPTIONS {
+        return cors::preflight();
+    }
     if !request.uri().path().starts_with("/fhir") {
         return run(request, next, id).await;
     }

@@ -16,6 +16,10 @@ use bytes::Bytes;
 
 const PREFERENCE_APPLIED: HeaderName = HeaderName::from_static("preference-applied");
 
+/// A browser may keep what it got, and has to ask whether it is still so: without this it
+/// would guess from Last-Modified, and show an app what it has just changed as it was.
+const CACHE_CONTROL: HeaderValue = HeaderValue::from_static("private, no-cache");
+
 /// A response with a body of FHIR's JSON.
 pub fn json(status: StatusCode, body: Bytes, wishes: &Wishes) -> Response {
     let body = match wishes.pretty {
@@ -25,9 +29,9 @@ pub fn json(status: StatusCode, body: Bytes, wishes: &Wishes) -> Response {
     let mut response = Response::new(Body::from(body));
     *response.status_mut() = status;
     let content_type = HeaderValue::from_static(wishes.format.content_type());
-    response
-        .headers_mut()
-        .insert(header::CONTENT_TYPE, content_type);
+    let headers = response.headers_mut();
+    headers.insert(header::CONTENT_TYPE, content_type);
+    headers.insert(header::CACHE_CONTROL, CACHE_CONTROL);
     response
 }
 
@@ -52,7 +56,7 @@ pub fn found(version: &Version, body: Bytes, base: &str, wishes: &Wishes) -> Res
     let mut response = json(StatusCode::OK, body, wishes);
     let headers = response.headers_mut();
     label(headers, version);
-    insert(headers, header::CONTENT_LOCATION, &location(base, version));
+    insert(headers, header::CONTENT_LOCATION, location(base, version));
     response
 }
 
@@ -80,10 +84,8 @@ pub fn written(written: &Written, base: &str, wishes: &Wishes) -> Response {
     };
     let headers = response.headers_mut();
     label(headers, version);
-    insert(headers, header::LOCATION, &location(base, version));
-    if let Some(applied) = wishes.preferences.return_applied() {
-        headers.insert(PREFERENCE_APPLIED, HeaderValue::from_static(applied));
-    }
+    insert(headers, header::LOCATION, location(base, version));
+    return_applied(&mut response, wishes);
     response
 }
 
@@ -125,6 +127,14 @@ pub fn deleted(deleted: &Deleted, wishes: &Wishes) -> Response {
     response
 }
 
+/// Says that `return` of `Prefer` was honoured.
+pub fn return_applied(response: &mut Response, wishes: &Wishes) {
+    if let Some(applied) = wishes.preferences.return_applied() {
+        let applied = HeaderValue::from_static(applied);
+        response.headers_mut().insert(PREFERENCE_APPLIED, applied);
+    }
+}
+
 /// Says that `handling` of `Prefer` was honoured.
 pub fn handling_applied(response: &mut Response, wishes: &Wishes) {
     if let Some(applied) = wishes.preferences.handling_applied() {
@@ -135,11 +145,11 @@ pub fn handling_applied(response: &mut Response, wishes: &Wishes) {
 
 /// ETag and Last-Modified.
 fn label(headers: &mut HeaderMap, version: &Version) {
-    insert(headers, header::ETAG, &version.etag());
+    insert(headers, header::ETAG, version.etag());
     insert(
         headers,
         header::LAST_MODIFIED,
-        &version.last_updated.to_http(),
+        version.last_updated.to_http(),
     );
 }
 
@@ -150,8 +160,8 @@ fn location(base: &str, version: &Version) -> String {
 
 /// Inserts a value that we composed; one that is no header value (a base URL with a line
 /// break) is left out rather than answered with a failure.
-pub fn insert(headers: &mut HeaderMap, name: HeaderName, value: &str) {
-    if let Ok(value) = HeaderValue::from_str(value) {
+pub fn insert(headers: &mut HeaderMap, name: HeaderName, value: String) {
+    if let Ok(value) = HeaderValue::try_from(value) {
         headers.insert(name, value);
     }
 }

@@ -3,7 +3,7 @@
 //!
 //! The CapabilityStatement is derived from [`ROUTES`], so that it says what is served.
 
-use super::{Api, answer, cors, middleware, pages};
+use super::{Api, answer, middleware, pages};
 use crate::interaction::capabilities::{Interaction, Level, Offer};
 use axum::Router;
 use axum::extract::{Request, State};
@@ -114,12 +114,11 @@ pub fn build(api: Arc<Api>) -> Router {
     router
         .fallback(pages::not_found)
         .method_not_allowed_fallback(pages::not_allowed)
-        .layer(axum::middleware::from_fn_with_state(
-            api.clone(),
-            middleware::observe,
+        // One layer of two, the first outside: each layer of its own would be a box more.
+        .layer((
+            compression(),
+            axum::middleware::from_fn_with_state(api.clone(), middleware::observe),
         ))
-        .layer(compression())
-        .layer(cors::layer())
         .with_state(api)
 }
 

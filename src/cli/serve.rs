@@ -108,9 +108,10 @@ pub async fn open_hub(
     };
     let store = Store::connect(connect, &store).await?;
     let definitions = Definitions::r4();
+    let registry = Registry::new(definitions.clone()).map_err(Failure::new)?;
     Ok(Arc::new(Hub {
         store,
-        registry: Arc::new(Registry::new(definitions.clone())?),
+        registry: Arc::new(registry),
         validator: Validator::new(definitions.clone()),
         definitions,
         settings: Settings {

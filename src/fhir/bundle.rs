@@ -300,8 +300,14 @@ mod tests {
     fn a_bad_frame_is_refused() {
         for (text, says) in [
             (r#"{"resourceType":"Patient"}"#, "found a Patient"),
-            (r#"{"resourceType":"Bundle","entrys":[]}"#, "unknown field `entrys`"),
-            (r#"{"resourceType":"Bundle","type":"a","type":"b"}"#, "duplicate field"),
+            (
+                r#"{"resourceType":"Bundle","entrys":[]}"#,
+                "unknown field `entrys`",
+            ),
+            (
+                r#"{"resourceType":"Bundle","type":"a","type":"b"}"#,
+                "duplicate field",
+            ),
             (r#"[]"#, "not a well-formed Bundle"),
         ] {
             let error = Frame::parse(text.as_bytes()).err().expect(text).to_string();

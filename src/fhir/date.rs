@@ -52,8 +52,16 @@ fn number(text: &str, digits: usize) -> Option<i64> {
 fn parse_date(text: &str) -> Option<Span> {
     let mut parts = text.split('-');
     let year = number(parts.next()?, 4).filter(|year| *year > 0)?;
-    let month = parts.next().map(|text| number(text, 2).ok_or(())).transpose().ok()?;
-    let day = parts.next().map(|text| number(text, 2).ok_or(())).transpose().ok()?;
+    let month = parts
+        .next()
+        .map(|text| number(text, 2).ok_or(()))
+        .transpose()
+        .ok()?;
+    let day = parts
+        .next()
+        .map(|text| number(text, 2).ok_or(()))
+        .transpose()
+        .ok()?;
     if parts.next().is_some() {
         return None;
     }
@@ -87,7 +95,11 @@ fn split_zone(text: &str) -> Option<(&str, i64)> {
     let hours = number(hours, 2).filter(|hours| *hours <= 14)?;
     let minutes = number(minutes, 2).filter(|minutes| *minutes < 60)?;
     let size = (hours * 60 + minutes) * MINUTE;
-    let offset = if text.as_bytes()[at] == b'-' { -size } else { size };
+    let offset = if text.as_bytes()[at] == b'-' {
+        -size
+    } else {
+        size
+    };
     Some((&text[..at], offset))
 }
 
@@ -159,10 +171,29 @@ mod tests {
     #[test]
     fn what_is_no_date() {
         for text in [
-            "", "foo", "24-1-1", "2024-02-30", "2023-02-29", "2024-13", "2024-00", "0000", "02024",
-            "2024-1-01", "2024-01-01T", "2024-01-01T10", "2024-01-01T24:00", "2024-01-01T10:60",
-            "2024-01-01T10:00:61", "2024-01T10:00", "2024-01-01T10:00:00.", "2024-01-01T10:00+1",
-            "2024-01-01T10:00+15:00", "2024-01-01T10:00:00z", "2024-01-01-01", "+2024", "2024-01-01 ",
+            "",
+            "foo",
+            "24-1-1",
+            "2024-02-30",
+            "2023-02-29",
+            "2024-13",
+            "2024-00",
+            "0000",
+            "02024",
+            "2024-1-01",
+            "2024-01-01T",
+            "2024-01-01T10",
+            "2024-01-01T24:00",
+            "2024-01-01T10:60",
+            "2024-01-01T10:00:61",
+            "2024-01T10:00",
+            "2024-01-01T10:00:00.",
+            "2024-01-01T10:00+1",
+            "2024-01-01T10:00+15:00",
+            "2024-01-01T10:00:00z",
+            "2024-01-01-01",
+            "+2024",
+            "2024-01-01 ",
             "２０２４",
         ] {
             assert_eq!(Span::parse(text), None, "{text}");

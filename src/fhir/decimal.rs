@@ -43,7 +43,10 @@ impl Decimal {
         if whole.is_empty() || !all_digits(whole) || !all_digits(fraction) {
             return None;
         }
-        let digits = whole.bytes().chain(fraction.bytes()).map(|byte| byte - b'0');
+        let digits = whole
+            .bytes()
+            .chain(fraction.bytes())
+            .map(|byte| byte - b'0');
         let decimal = Decimal {
             negative,
             digits: digits.skip_while(|digit| *digit == 0).collect(),
@@ -203,7 +206,12 @@ impl Ord for Decimal {
 /// The shortest plain form: `1.00` is `1`, `1e2` is `100`. PostgreSQL's `numeric` reads it.
 impl fmt::Display for Decimal {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let zeros = self.digits.iter().rev().take_while(|digit| **digit == 0).count();
+        let zeros = self
+            .digits
+            .iter()
+            .rev()
+            .take_while(|digit| **digit == 0)
+            .count();
         let digits = &self.digits[..self.digits.len() - zeros];
         let exponent = self.exponent + zeros as i64;
         if digits.is_empty() {
@@ -258,7 +266,10 @@ mod tests {
             ("5.40e-3", "0.0054"),
             ("1E-22", "0.0000000000000000000001"),
             ("007", "7"),
-            ("1234567890123456789012345678901234567890.5", "1234567890123456789012345678901234567890.5"),
+            (
+                "1234567890123456789012345678901234567890.5",
+                "1234567890123456789012345678901234567890.5",
+            ),
         ] {
             assert_eq!(decimal(text).to_string(), shown, "{text}");
         }
@@ -270,7 +281,10 @@ mod tests {
     #[test]
     fn what_is_no_decimal() {
         let long = "9".repeat(1001);
-        for text in ["", "-", "+", ".", "1.", ".5", "1e", "1e+", "e5", "1,5", "0x1", "NaN", " 1", "1e1001", &long, "--1"] {
+        for text in [
+            "", "-", "+", ".", "1.", ".5", "1e", "1e+", "e5", "1,5", "0x1", "NaN", " 1", "1e1001",
+            &long, "--1",
+        ] {
             assert!(Decimal::parse(text).is_none(), "{text}");
         }
     }
@@ -281,12 +295,25 @@ mod tests {
             ("0.1", "0.2", "0.3", "-0.1"),
             ("100", "0.5", "100.5", "99.5"),
             ("-5", "0.5", "-4.5", "-5.5"),
-            ("1e30", "-1e-5", "999999999999999999999999999999.99999", "1000000000000000000000000000000.00001"),
+            (
+                "1e30",
+                "-1e-5",
+                "999999999999999999999999999999.99999",
+                "1000000000000000000000000000000.00001",
+            ),
             ("99.99", "0.01", "100", "99.98"),
             ("5", "-5", "0", "10"),
         ] {
-            assert_eq!(decimal(left).plus(&decimal(right)).to_string(), sum, "{left} + {right}");
-            assert_eq!(decimal(left).minus(&decimal(right)).to_string(), difference, "{left} - {right}");
+            assert_eq!(
+                decimal(left).plus(&decimal(right)).to_string(),
+                sum,
+                "{left} + {right}"
+            );
+            assert_eq!(
+                decimal(left).minus(&decimal(right)).to_string(),
+                difference,
+                "{left} - {right}"
+            );
         }
         assert_eq!(decimal("1.0"), decimal("1.00"));
         assert!(decimal("-2") < decimal("-1.5"));

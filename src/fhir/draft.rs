@@ -24,7 +24,11 @@ impl Draft {
         let mut text = String::with_capacity(1024);
         let mut gap = None;
         text.push('{');
-        member(&mut text, "resourceType", resource.get("resourceType").unwrap_or(&Value::Null));
+        member(
+            &mut text,
+            "resourceType",
+            resource.get("resourceType").unwrap_or(&Value::Null),
+        );
         let id = Value::from(id);
         if !resource.contains_key("id") {
             member(&mut text, "id", &id);

@@ -25,7 +25,10 @@ pub fn parse(text: &[u8], depth: usize) -> Result<Value> {
         Error::coded(
             Category::Invalid,
             "structure",
-            format!("expected UTF-8 but found an invalid byte at offset {}", error.valid_up_to()),
+            format!(
+                "expected UTF-8 but found an invalid byte at offset {}",
+                error.valid_up_to()
+            ),
         )
     })?;
     let mut reader = Reader { text, at: 0 };
@@ -49,7 +52,12 @@ pub fn without_byte_order_mark(text: &[u8]) -> &[u8] {
 fn place(text: &str, at: usize) -> (usize, usize) {
     let before = &text.as_bytes()[..at.min(text.len())];
     let line = before.iter().filter(|&&byte| byte == b'\n').count() + 1;
-    let column = before.iter().rev().take_while(|&&byte| byte != b'\n').count() + 1;
+    let column = before
+        .iter()
+        .rev()
+        .take_while(|&&byte| byte != b'\n')
+        .count()
+        + 1;
     (line, column)
 }
 
@@ -77,7 +85,11 @@ impl Reader<'_> {
             self.at += 1;
             return Ok(());
         }
-        Err(format!("expected `{}` but found {}", byte as char, self.found()))
+        Err(format!(
+            "expected `{}` but found {}",
+            byte as char,
+            self.found()
+        ))
     }
 
     fn found(&self) -> String {
@@ -137,7 +149,10 @@ impl Reader<'_> {
                 Entry::Vacant(entry) => entry.insert(self.value(depth)?),
                 Entry::Occupied(entry) => {
                     self.at = start;
-                    return Err(format!("the name {:?} occurs twice in one object", entry.key()));
+                    return Err(format!(
+                        "the name {:?} occurs twice in one object",
+                        entry.key()
+                    ));
                 }
             };
             self.skip_space();
@@ -331,7 +346,10 @@ mod tests {
     #[test]
     fn what_fhir_forbids_is_refused_with_its_place() {
         for (text, says) in [
-            (r#"{"a":1,"a":2}"#, "\"a\" occurs twice in one object at line 1 column 8"),
+            (
+                r#"{"a":1,"a":2}"#,
+                "\"a\" occurs twice in one object at line 1 column 8",
+            ),
             (r#"{"a":"x\u0000"}"#, "U+0000"),
             (r#"[[[[[[1]]]]]]"#, "json-depth"),
             (r#"{"a":"\ud800"}"#, "surrogate"),

@@ -1,9 +1,9 @@
 //! Values of FHIR: plain data, no I/O. What keeps precision is kept to the letter.
 
 pub mod bundle;
-pub mod draft;
 pub mod date;
 pub mod decimal;
+pub mod draft;
 pub mod id;
 pub mod instant;
 pub mod json;

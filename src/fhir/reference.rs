@@ -96,13 +96,19 @@ mod tests {
             ("Patient/1", local("1", None)),
             ("Patient/1/_history/2", local("1", Some("2"))),
             ("http://me/fhir/Patient/1", local("1", None)),
-            ("http://me/fhir2/Patient/1", Target::Foreign("http://me/fhir2/Patient/1")),
+            (
+                "http://me/fhir2/Patient/1",
+                Target::Foreign("http://me/fhir2/Patient/1"),
+            ),
             ("http://x/Patient/1", Target::Foreign("http://x/Patient/1")),
             ("#p", Target::Contained("p")),
             ("urn:uuid:1", Target::Urn("urn:uuid:1")),
             (
                 "Patient?identifier=a:b|c",
-                Target::Conditional { resource_type: patient, query: "identifier=a:b|c" },
+                Target::Conditional {
+                    resource_type: patient,
+                    query: "identifier=a:b|c",
+                },
             ),
             ("Patient/", Target::Malformed("Patient/")),
             ("Patient", Target::Malformed("Patient")),

@@ -70,6 +70,9 @@ impl Version {
 
     /// `Patient/123/_history/2`
     pub fn versioned_reference(&self) -> String {
-        format!("{}/{}/_history/{}", self.resource_type, self.id, self.version)
+        format!(
+            "{}/{}/_history/{}",
+            self.resource_type, self.id, self.version
+        )
     }
 }

@@ -20,7 +20,10 @@ pub enum Ast {
     /// `$index`
     Index,
     /// `name` (of the focus) or `of.name`.
-    Member { of: Option<Box<Ast>>, name: String },
+    Member {
+        of: Option<Box<Ast>>,
+        name: String,
+    },
     /// `function(…)` or `of.function(…)`.
     Call {
         of: Option<Box<Ast>>,
@@ -28,12 +31,21 @@ pub enum Ast {
         arguments: Vec<Ast>,
     },
     /// `of[index]`
-    Indexer { of: Box<Ast>, index: Box<Ast> },
+    Indexer {
+        of: Box<Ast>,
+        index: Box<Ast>,
+    },
     /// `of is T`, `of.is(T)`
-    Is { of: Box<Ast>, type_name: String },
+    Is {
+        of: Box<Ast>,
+        type_name: String,
+    },
     /// `of as T`, `of.as(T)` and `of.ofType(T)`: R4 applies `as` to repeating elements, so
     /// all three filter a collection.
-    OfType { of: Box<Ast>, type_name: String },
+    OfType {
+        of: Box<Ast>,
+        type_name: String,
+    },
     /// `-of`
     Negate(Box<Ast>),
     Binary {

@@ -47,7 +47,9 @@ pub fn check(ast: &Ast) -> Result<(), ParseError> {
     match ast {
         Ast::Index => refuse("$index".to_owned()),
         Ast::Negate(_) => refuse("a negation".to_owned()),
-        Ast::Variable(name) if name != "resource" && name != "context" => refuse(format!("%{name}")),
+        Ast::Variable(name) if name != "resource" && name != "context" => {
+            refuse(format!("%{name}"))
+        }
         Ast::Literal(Literal::Quantity(..)) => refuse("a quantity".to_owned()),
         Ast::Binary {
             operator,
@@ -92,11 +94,15 @@ pub fn evaluate<'a>(context: &Context<'a>, ast: &'a Ast, focus: Item<'a>) -> Eva
         Ast::This => Ok(vec![focus]),
         Ast::Variable(_) => Ok(vec![Item::Node(context.resource)]),
         Ast::Member { of: None, name } => Ok(first_step(context, name, focus)),
-        Ast::Member {
-            of: Some(of),
-            name,
-        } => {
+        Ast::Member { of: Some(of), name } => {
             let mut out = Vec::new();
+            if let (Ast::Member { of: None, name: root }, Item::Node(node)) = (&**of, &focus)
+                && is_own_type(root, node)
+            {
+                // `Patient.name` on a Patient, how nearly all search expressions begin.
+                node.push_children(context.model, name, &mut out);
+                return Ok(out);
+            }
             for item in evaluate(context, of, focus)? {
                 if let Item::Node(node) = item {
                     node.push_children(context.model, name, &mut out);
@@ -154,13 +160,16 @@ fn first_step<'a>(context: &Context<'a>, name: &str, focus: Item<'a>) -> Items<'
     let Item::Node(node) = &focus else {
         return Vec::new();
     };
-    let begins_like_type = name.starts_with(|c: char| c.is_ascii_uppercase());
-    if begins_like_type && node.node_type.is(name) {
+    if is_own_type(name, node) {
         return vec![focus];
     }
     let mut out = Vec::new();
     node.push_children(context.model, name, &mut out);
     out
+}
+
+fn is_own_type(name: &str, node: &Node<'_>) -> bool {
+    name.starts_with(|c: char| c.is_ascii_uppercase()) && node.node_type.is(name)
 }
 
 fn literal_items(literal: &Literal) -> Items<'_> {
@@ -238,7 +247,9 @@ pub fn truth(items: &[Item<'_>]) -> Result<Option<bool>, EvaluationError> {
 }
 
 pub fn too_many(place: &str) -> EvaluationError {
-    EvaluationError(format!("expected at most one item for {place} but found several"))
+    EvaluationError(format!(
+        "expected at most one item for {place} but found several"
+    ))
 }
 
 /// Without repetitions. Nodes of two operands are the same when they stand in the same

@@ -63,7 +63,9 @@ pub fn find(name: &str, arguments: usize) -> Result<&'static Function, String> {
         false => format!("{least} to {most}"),
     };
     let plural = if *most == 1 { "" } else { "s" };
-    Err(format!("{name}() takes {expected} argument{plural} but found {arguments}"))
+    Err(format!(
+        "{name}() takes {expected} argument{plural} but found {arguments}"
+    ))
 }
 
 impl PartialEq for Function {
@@ -98,7 +100,10 @@ fn not<'a>(_: &Context<'a>, input: Items<'a>, _: &'a [Ast]) -> Evaluated<'a> {
 fn has_value<'a>(_: &Context<'a>, input: Items<'a>, _: &'a [Ast]) -> Evaluated<'a> {
     let found = match input.as_slice() {
         [Item::Node(node)] => {
-            matches!(node.value, Some(Value::String(_) | Value::Bool(_) | Value::Number(_)))
+            matches!(
+                node.value,
+                Some(Value::String(_) | Value::Bool(_) | Value::Number(_))
+            )
         }
         [Item::Target(_)] => false,
         [_] => true,

@@ -26,10 +26,7 @@ pub fn infer<'a>(model: &'a Model, ast: &Ast, focus: &Kind<'a>) -> Vec<Kind<'a>>
             Some(node_type) if node_type.is(name) => vec![*focus],
             _ => children(model, focus, name),
         },
-        Ast::Member {
-            of: Some(of),
-            name,
-        } => infer(model, of, focus)
+        Ast::Member { of: Some(of), name } => infer(model, of, focus)
             .iter()
             .flat_map(|kind| children(model, kind, name))
             .collect(),

@@ -74,14 +74,16 @@ impl<'a> Node<'a> {
             return;
         }
         // A choice has up to fifty names, an object rarely more than a dozen: look through it.
-        for key in object.keys().filter(|key| key.starts_with(name)) {
-            if let Some(choice) = member.choices.iter().find(|choice| choice.json_name == *key) {
-                push_choice(model, choice, object, out);
-            }
-        }
-        let companions = object.keys().filter_map(|key| key.strip_prefix('_'));
-        for key in companions.filter(|key| key.starts_with(name) && !object.contains_key(*key)) {
-            if let Some(choice) = member.choices.iter().find(|choice| choice.json_name == *key) {
+        for key in object.keys() {
+            let json_name = match key.strip_prefix('_') {
+                // Where the value is there too, it has brought its companion along.
+                Some(json_name) if object.contains_key(json_name) => continue,
+                Some(json_name) => json_name,
+                None => key,
+            };
+            if json_name.starts_with(name)
+                && let Some(choice) = member.choices.iter().find(|c| c.json_name == json_name)
+            {
                 push_choice(model, choice, object, out);
             }
         }

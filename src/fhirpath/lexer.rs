@@ -108,7 +108,10 @@ impl Lexer<'_> {
                     c.is_ascii_digit() || matches!(c, 'T' | 'Z' | ':' | '.' | '+' | '-')
                 }))
             }
-            other => match SYMBOLS.iter().find(|symbol| self.rest().starts_with(**symbol)) {
+            other => match SYMBOLS
+                .iter()
+                .find(|symbol| self.rest().starts_with(**symbol))
+            {
                 Some(symbol) => {
                     self.at += symbol.len();
                     TokenKind::Symbol(symbol)

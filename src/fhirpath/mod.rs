@@ -82,3 +82,6 @@ impl fmt::Display for Expression {
         write!(f, "{}", self.root)
     }
 }
+
+#[cfg(test)]
+mod tests;

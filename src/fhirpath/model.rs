@@ -67,7 +67,8 @@ impl Model {
     pub fn resource(&self, resource_type: ResourceType) -> Option<&Type> {
         let index = usize::try_from(resource_type.number() - 1).unwrap_or_default();
         let link = self.resources.get(index)?;
-        link.get_or_init(|| self.load(resource_type.name())).as_deref()
+        link.get_or_init(|| self.load(resource_type.name()))
+            .as_deref()
     }
 
     /// Finds or builds a type; types link to each other lazily, so this never recurses.

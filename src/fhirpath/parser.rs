@@ -108,7 +108,9 @@ impl Parser {
         if depth < MAX_DEPTH {
             return Ok(());
         }
-        self.fail(format!("expected at most {MAX_DEPTH} levels of an expression"))
+        self.fail(format!(
+            "expected at most {MAX_DEPTH} levels of an expression"
+        ))
     }
 
     /// Reads operators that bind at least as tightly as `minimum`.
@@ -210,9 +212,9 @@ impl Parser {
         }
         if self.accept("%") {
             return match self.next() {
-                Some(
-                    TokenKind::Name(name) | TokenKind::Quoted(name) | TokenKind::String(name),
-                ) => Ok(Ast::Variable(name)),
+                Some(TokenKind::Name(name) | TokenKind::Quoted(name) | TokenKind::String(name)) => {
+                    Ok(Ast::Variable(name))
+                }
                 _ => self.unexpected("the name of a variable"),
             };
         }
@@ -355,8 +357,22 @@ const OPERATORS: [Operator; 22] = [
 ];
 
 const TIME_UNITS: [&str; 16] = [
-    "year", "month", "week", "day", "hour", "minute", "second", "millisecond", "years", "months",
-    "weeks", "days", "hours", "minutes", "seconds", "milliseconds",
+    "year",
+    "month",
+    "week",
+    "day",
+    "hour",
+    "minute",
+    "second",
+    "millisecond",
+    "years",
+    "months",
+    "weeks",
+    "days",
+    "hours",
+    "minutes",
+    "seconds",
+    "milliseconds",
 ];
 
 #[cfg(test)]
@@ -367,13 +383,22 @@ mod tests {
     fn one_spelling_for_each_meaning() {
         for (text, normal) in [
             ("Patient.name.given", "Patient.name.given"),
-            ("(Observation.value as Quantity)", "Observation.value.ofType(Quantity)"),
+            (
+                "(Observation.value as Quantity)",
+                "Observation.value.ofType(Quantity)",
+            ),
             ("Goal.target.due.as(date)", "Goal.target.due.ofType(date)"),
             ("AuditEvent.a | B.c", "AuditEvent.a | B.c"),
             ("a|b|c", "a | b | c"),
             ("a | (b | c)", "a | (b | c)"),
-            ("a.where(resolve() is Patient)", "a.where(resolve() is Patient)"),
-            ("telecom.where(system='phone')", "telecom.where(system = 'phone')"),
+            (
+                "a.where(resolve() is Patient)",
+                "a.where(resolve() is Patient)",
+            ),
+            (
+                "telecom.where(system='phone')",
+                "telecom.where(system = 'phone')",
+            ),
             ("Bundle.entry[0].resource", "Bundle.entry[0].resource"),
             ("a.exists() and b != false", "a.exists() and b != false"),
             ("(a or b) and c", "(a or b) and c"),

@@ -181,10 +181,10 @@ fn rest(hub: &Hub, offers: &[Offer]) -> Value {
     let resources: Vec<Value> = ResourceType::all()
         .map(|resource_type| resource(hub, offers, resource_type))
         .collect();
-    let every = ResourceType::parse("Basic").map(|basic| hub.registry.parameters(basic));
-    let common: Vec<Value> = every
-        .unwrap_or_default()
-        .iter()
+    // What every type has, any type shows.
+    let common: Vec<Value> = ResourceType::parse("Basic")
+        .into_iter()
+        .flat_map(|basic| served(hub, basic))
         .filter(|parameter| parameter.code.starts_with('_'))
         .map(search_parameter)
         .collect();
@@ -235,12 +235,8 @@ fn resource(hub: &Hub, offers: &[Offer], resource_type: ResourceType) -> Value {
         "searchRevInclude",
         reverse_includes(hub, resource_type),
     );
-    let parameters = hub.registry.parameters(resource_type);
-    insert_list(
-        &mut resource,
-        "searchParam",
-        parameters.iter().map(search_parameter).collect(),
-    );
+    let parameters = served(hub, resource_type).map(search_parameter).collect();
+    insert_list(&mut resource, "searchParam", parameters);
     insert_list(
         &mut resource,
         "operation",
@@ -278,6 +274,13 @@ fn operations(offers: &[Offer], at: impl Fn(Level) -> bool) -> Vec<Value> {
         .collect()
 }
 
+/// The parameters of a type that a search takes: the registry also knows those that it does
+/// not serve.
+fn served(hub: &Hub, resource_type: ResourceType) -> impl Iterator<Item = &Parameter> {
+    let parameters = hub.registry.parameters(resource_type).iter();
+    parameters.filter(|parameter| parameter.supported)
+}
+
 fn search_parameter(parameter: &Parameter) -> Value {
     json!({
         "name": parameter.code,
@@ -303,8 +306,7 @@ fn kind_code(kind: Kind) -> &'static str {
 
 /// `Observation:subject` for each reference parameter of the type.
 fn includes(hub: &Hub, resource_type: ResourceType) -> Vec<Value> {
-    let parameters = hub.registry.parameters(resource_type).iter();
-    parameters
+    served(hub, resource_type)
         .filter(|parameter| parameter.kind == Kind::Reference)
         .map(|parameter| json!(format!("{resource_type}:{}", parameter.code)))
         .collect()
@@ -314,7 +316,7 @@ fn includes(hub: &Hub, resource_type: ResourceType) -> Vec<Value> {
 fn reverse_includes(hub: &Hub, target: ResourceType) -> Vec<Value> {
     let mut names = Vec::new();
     for source in ResourceType::all() {
-        for parameter in hub.registry.parameters(source) {
+        for parameter in served(hub, source) {
             let is_open = parameter.targets.is_empty() || parameter.targets.contains(&target);
             if parameter.kind == Kind::Reference && is_open {
                 names.push(json!(format!("{source}:{}", parameter.code)));

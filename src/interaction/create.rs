@@ -58,7 +58,11 @@ fn created(outcome: Outcome) -> Result<Written> {
 }
 
 async fn conditionally(hub: &Hub, job: &Job, criteria: &str) -> Result<Written> {
-    let Job { access, resource_type, .. } = job;
+    let Job {
+        access,
+        resource_type,
+        ..
+    } = job;
     let mut transaction = hub.store.begin(access).await?;
     let mut locks = vec![criteria::lock_name(access, *resource_type, criteria)];
     write::lock_names(&mut transaction, &mut locks).await?;

@@ -57,7 +57,9 @@ pub fn at_most_one(resource_type: ResourceType, mut ids: Vec<String>) -> Result<
         return Err(Error::coded(
             Category::PreconditionFailed,
             "multiple-matches",
-            format!("expected the criteria to match one {resource_type} at most but they match several"),
+            format!(
+                "expected the criteria to match one {resource_type} at most but they match several"
+            ),
         ));
     }
     Ok(ids.pop())

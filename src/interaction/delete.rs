@@ -89,8 +89,15 @@ async fn conditionally(
     let mut transaction = hub.store.begin(access).await?;
     let mut locks = vec![criteria::lock_name(access, resource_type, criteria)];
     write::lock_names(&mut transaction, &mut locks).await?;
-    let ids =
-        criteria::matches(hub, &mut transaction, access, resource_type, criteria, limit + 1).await?;
+    let ids = criteria::matches(
+        hub,
+        &mut transaction,
+        access,
+        resource_type,
+        criteria,
+        limit + 1,
+    )
+    .await?;
     if ids.len() > limit {
         return Err(Error::new(
             Category::TooCostly,

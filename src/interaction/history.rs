@@ -9,9 +9,9 @@ use super::Hub;
 use crate::access::Access;
 use crate::error::{Category, Error, Result};
 use crate::fhir::bundle::{Entry, Outgoing, Response};
+use crate::fhir::date::Span;
 use crate::fhir::{Instant, Method, ResourceType, Version};
 use crate::search::index::resource_key;
-use crate::fhir::date::Span;
 use crate::storage::history::{Place, Window, of_instance, of_types};
 use sqlx::PgConnection;
 
@@ -108,7 +108,10 @@ pub async fn history_in(
         bundle_type: "history",
         total,
         links,
-        entries: found.iter().map(|placed| entry(hub, &placed.version)).collect(),
+        entries: found
+            .iter()
+            .map(|placed| entry(hub, &placed.version))
+            .collect(),
     })
 }
 
@@ -186,8 +189,8 @@ fn parse(hub: &Hub, pairs: &[(String, String)]) -> Result<Asked> {
                 asked.since = Some(Instant::from_microseconds(span.low));
             }
             "_at" => {
-                let span = Span::parse(value)
-                    .ok_or_else(|| bad(name, "a date or an instant", value))?;
+                let span =
+                    Span::parse(value).ok_or_else(|| bad(name, "a date or an instant", value))?;
                 let start = Instant::from_microseconds(span.low);
                 let end = Instant::from_microseconds(span.high);
                 // An instant lasts a millisecond here.
@@ -226,7 +229,8 @@ fn link(hub: &Hub, scope: &Scope, asked: &Asked, page: Option<Place>) -> String 
     let mut separator = '?';
     let place = page.map(|place| ("_page".to_owned(), write_place(place)));
     for (name, value) in asked.echo.iter().cloned().chain(place) {
-        let value = percent_encoding::utf8_percent_encode(&value, percent_encoding::NON_ALPHANUMERIC);
+        let value =
+            percent_encoding::utf8_percent_encode(&value, percent_encoding::NON_ALPHANUMERIC);
         url.push(separator);
         url.push_str(&format!("{name}={value}"));
         separator = '&';

@@ -4,7 +4,9 @@
 //! The result is validated and stored like an update; a patch that fails changes nothing.
 
 use super::update::{says_the_same, written};
-use super::{Hub, Patch, Read, Subject, WriteConditions, Written, conditions, criteria, prepare, read};
+use super::{
+    Hub, Patch, Read, Subject, WriteConditions, Written, conditions, criteria, prepare, read,
+};
 use crate::access::Access;
 use crate::error::{Category, Error, Result};
 use crate::fhir::{Method, ResourceType, json};
@@ -36,7 +38,8 @@ pub async fn patch(
         Subject::Criteria(criteria) => {
             let mut patience = Patience::default();
             loop {
-                let attempt = conditionally(hub, access, resource_type, &criteria, &patch, conditions);
+                let attempt =
+                    conditionally(hub, access, resource_type, &criteria, &patch, conditions);
                 match attempt.await {
                     Err(error) if patience.again(&error).await => {}
                     outcome => return outcome,
@@ -64,8 +67,17 @@ async fn conditionally(
             format!("expected the criteria to match one {resource_type} but they match none"),
         )
     })?;
-    let job = patching(hub, access, resource_type, id, Arc::clone(patch), conditions);
-    let outcome = perform(&mut transaction, access, &[&job]).await?.remove(0)?;
+    let job = patching(
+        hub,
+        access,
+        resource_type,
+        id,
+        Arc::clone(patch),
+        conditions,
+    );
+    let outcome = perform(&mut transaction, access, &[&job])
+        .await?
+        .remove(0)?;
     storage::commit(transaction).await?;
     written(outcome)
 }
@@ -101,7 +113,12 @@ fn patching(
         decide: Box::new(move |current| {
             let version = current.map(|current| &current.version);
             conditions::check(&conditions, version)?;
-            let found = read::judge(version.cloned(), resource_type, &own_id, &Default::default())?;
+            let found = read::judge(
+                version.cloned(),
+                resource_type,
+                &own_id,
+                &Default::default(),
+            )?;
             let (Read::Found(version) | Read::NotModified(version)) = found;
             let patched = apply(&hub, version.body.as_deref().unwrap_or_default(), &patch)?;
             let next = prepare::prepare(
@@ -132,7 +149,12 @@ fn apply(hub: &Hub, body: &[u8], patch: &json_patch::Patch) -> Result<Map<String
             format!("the patch cannot be applied, nothing was changed: {error}"),
         )
     })?;
-    for place in ["/resourceType", "/id", "/meta/versionId", "/meta/lastUpdated"] {
+    for place in [
+        "/resourceType",
+        "/id",
+        "/meta/versionId",
+        "/meta/lastUpdated",
+    ] {
         if before.pointer(place) != after.pointer(place) {
             return Err(Error::coded(
                 Category::Invalid,

@@ -146,11 +146,7 @@ fn refuse_subsetted(resource_type: ResourceType, resource: &Value) -> Result<()>
 
 /// The references that must lead to a resource here, and an error for those that cannot be
 /// stored as they are: a conditional one outside a transaction, or an unresolved `urn:`.
-fn pointers(
-    hub: &Hub,
-    resource_type: ResourceType,
-    resource: &Value,
-) -> Result<Vec<Pointer>> {
+fn pointers(hub: &Hub, resource_type: ResourceType, resource: &Value) -> Result<Vec<Pointer>> {
     let base = &hub.settings.base;
     // What an audit or a provenance points at may be gone already.
     let checked = hub.settings.integrity != Integrity::Off

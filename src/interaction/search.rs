@@ -44,8 +44,16 @@ pub async fn search_in(
         ..Entry::default()
     };
     let mut entries = Vec::with_capacity(page.matches.len() + page.includes.len() + 1);
-    entries.extend(page.matches.iter().map(|version| entry(version, SearchMode::Match)));
-    entries.extend(page.includes.iter().map(|version| entry(version, SearchMode::Include)));
+    entries.extend(
+        page.matches
+            .iter()
+            .map(|version| entry(version, SearchMode::Match)),
+    );
+    entries.extend(
+        page.includes
+            .iter()
+            .map(|version| entry(version, SearchMode::Include)),
+    );
     if !page.issues.is_empty() {
         entries.push(Entry {
             resource: Some(Bytes::from(operation_outcome(&page.issues).to_string())),

@@ -87,11 +87,13 @@ pub fn replacing(
         decide: Box::new(move |current| {
             let version = current.map(|current| &current.version);
             conditions::check(&conditions, version)?;
-            Ok(if version.is_some_and(|version| says_the_same(&next, version)) {
-                Decision::Keep
-            } else {
-                Decision::Write(Arc::clone(&next))
-            })
+            Ok(
+                if version.is_some_and(|version| says_the_same(&next, version)) {
+                    Decision::Keep
+                } else {
+                    Decision::Write(Arc::clone(&next))
+                },
+            )
         }),
     }
 }
@@ -129,8 +131,14 @@ pub struct Aim {
 /// that is taken by a resource that the criteria do not match.
 pub fn aim(matched: Option<String>, own: Option<&str>) -> Result<Aim> {
     match (matched, own) {
-        (Some(id), None) => Ok(Aim { id, must_be_new: false }),
-        (Some(id), Some(own)) if id == own => Ok(Aim { id, must_be_new: false }),
+        (Some(id), None) => Ok(Aim {
+            id,
+            must_be_new: false,
+        }),
+        (Some(id), Some(own)) if id == own => Ok(Aim {
+            id,
+            must_be_new: false,
+        }),
         (Some(id), Some(own)) => Err(Error::coded(
             Category::Invalid,
             "value",
@@ -170,7 +178,14 @@ async fn conditionally(
     let ids = criteria::matches(hub, &mut transaction, access, resource_type, criteria, 2).await?;
     let matched = criteria::at_most_one(resource_type, ids)?;
     let Aim { id, must_be_new } = aim(matched, prepare::id_of(resource))?;
-    let next = prepare::prepare(hub, access, resource_type, &id, resource.clone(), Method::Put)?;
+    let next = prepare::prepare(
+        hub,
+        access,
+        resource_type,
+        &id,
+        resource.clone(),
+        Method::Put,
+    )?;
     let mut job = replacing(access, resource_type, id.clone(), next, conditions);
     if must_be_new {
         let decide = job.decide;
@@ -179,7 +194,9 @@ async fn conditionally(
             other => decide(other),
         });
     }
-    let outcome = perform(&mut transaction, access, &[&job]).await?.remove(0)?;
+    let outcome = perform(&mut transaction, access, &[&job])
+        .await?
+        .remove(0)?;
     storage::commit(transaction).await?;
     written(outcome)
 }

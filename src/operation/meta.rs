@@ -96,7 +96,15 @@ async fn change(
     let given = given_meta(hub, &body)?;
     let mut patience = Patience::default();
     loop {
-        let attempt = relabel(hub, access, *resource_type, id, version.as_deref(), &given, combine);
+        let attempt = relabel(
+            hub,
+            access,
+            *resource_type,
+            id,
+            version.as_deref(),
+            &given,
+            combine,
+        );
         match attempt.await {
             Err(error) if patience.again(&error).await => {}
             outcome => return outcome,
@@ -149,8 +157,14 @@ async fn relabel(
         .content
         .ok_or_else(|| Error::fault("labels were put on nothing"))?;
     let text = draft.stamp(current.version, current.last_updated);
-    write::relabel(&mut transaction, access, (resource_type, key), &text, &next.index.entries)
-        .await?;
+    write::relabel(
+        &mut transaction,
+        access,
+        (resource_type, key),
+        &text,
+        &next.index.entries,
+    )
+    .await?;
     storage::commit(transaction).await?;
     let stored = prepare::parse_any(hub, &text)?;
     Ok(answer(stored.get("meta").and_then(Value::as_object)))

@@ -29,7 +29,10 @@ pub async fn find_matches(
 ) -> Result<Vec<(i64, String)>> {
     let query = compile_criteria(registry, resource_type, criteria, base, Instant::now())?;
     let statement = sql::keys(&query.plan, limit, access);
-    let rows = bound(&statement).fetch_all(connection).await.map_err(Error::fault)?;
+    let rows = bound(&statement)
+        .fetch_all(connection)
+        .await
+        .map_err(Error::fault)?;
     rows.iter()
         .map(|row| Ok((row.try_get("key")?, row.try_get("id")?)))
         .collect::<Result<_, sqlx::Error>>()

@@ -33,8 +33,20 @@ impl Position {
             (Sort::Rows { .. }, None) => true,
             (_, None) => false,
             (Sort::LastUpdated { .. }, Some(text)) => text.parse::<i64>().is_ok(),
-            (Sort::Rows { table: RowTable::Date, .. }, Some(text)) => text.parse::<i64>().is_ok(),
-            (Sort::Rows { table: RowTable::Quantity, .. }, Some(text)) => is_plain_decimal(text),
+            (
+                Sort::Rows {
+                    table: RowTable::Date,
+                    ..
+                },
+                Some(text),
+            ) => text.parse::<i64>().is_ok(),
+            (
+                Sort::Rows {
+                    table: RowTable::Quantity,
+                    ..
+                },
+                Some(text),
+            ) => is_plain_decimal(text),
             (Sort::Id { .. } | Sort::Rows { .. }, Some(text)) => !text.contains('\0'),
         }
     }
@@ -68,7 +80,11 @@ pub fn decode(cursor: &str, query: &str) -> Option<Position> {
         return None;
     }
     let (value, type_number, key) = serde_json::from_str(json).ok()?;
-    Some(Position { value, type_number, key })
+    Some(Position {
+        value,
+        type_number,
+        key,
+    })
 }
 
 fn checksum(json: &str, query: &str) -> [u8; 8] {
@@ -81,8 +97,16 @@ mod tests {
 
     #[test]
     fn cursors_return_and_damaged_or_foreign_ones_do_not() {
-        for value in [None, Some("-1.50".to_owned()), Some("Müller, \"Eva\"".to_owned())] {
-            let position = Position { value, type_number: 102, key: i64::MIN };
+        for value in [
+            None,
+            Some("-1.50".to_owned()),
+            Some("Müller, \"Eva\"".to_owned()),
+        ] {
+            let position = Position {
+                value,
+                type_number: 102,
+                key: i64::MIN,
+            };
             let cursor = encode(&position, "Patient?a=b");
             assert_eq!(decode(&cursor, "Patient?a=b").as_ref(), Some(&position));
             assert_eq!(decode(&cursor, "Patient?a=c"), None);
@@ -98,8 +122,16 @@ mod tests {
 
     #[test]
     fn a_forged_value_does_not_reach_the_database() {
-        let rows = |table| Sort::Rows { table, slots: vec![1], descending: false };
-        let at = |value: &str| Position { value: Some(value.into()), type_number: 1, key: 1 };
+        let rows = |table| Sort::Rows {
+            table,
+            slots: vec![1],
+            descending: false,
+        };
+        let at = |value: &str| Position {
+            value: Some(value.into()),
+            type_number: 1,
+            key: 1,
+        };
         for (sort, good, bad) in [
             (rows(RowTable::Date), "-5", "2020-01-01"),
             (rows(RowTable::Quantity), "-0.5", "1e999999"),

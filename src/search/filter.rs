@@ -7,25 +7,21 @@
 use super::params::{self, Modifier, escape};
 use super::parse::{ResultName, Term};
 use super::plan::Predicate;
-use super::registry::{Kind, Parameter};
 use super::resolve::{Context, Problem, parameter_of_all};
 use super::suggest;
+use crate::error::Issue;
 use crate::fhir::ResourceType;
 
 /// Parameters of the specification that this server does not have yet.
 const NOT_YET: [&str; 6] = ["_has", "_filter", "_list", "_text", "_content", "_query"];
 
-/// Modifiers of the specification: what is wrong with one of these is that it is not
-/// supported on that parameter, not that it is misspelt.
-const MODIFIERS: [&str; 12] = [
-    "missing", "exact", "contains", "not", "text", "in", "not-in", "above", "below", "of-type",
-    "ofType", "identifier",
-];
-
 /// The predicate of a term; `None` where its value is empty and asks nothing.
 pub fn resolve(term: &Term<'_>, context: &Context<'_>) -> Result<Option<Predicate>, Problem> {
     if NOT_YET.contains(&term.code) {
-        return Err(Problem::not_supported(format!("{} is not supported yet", term.code)));
+        return Err(Problem::not_supported(format!(
+            "{} is not supported yet",
+            term.code
+        )));
     }
     let parameters = parameter_of_all(context.registry, &context.types, term.code)
         .ok_or_else(|| unknown(term.code, context))?;
@@ -35,66 +31,70 @@ pub fn resolve(term: &Term<'_>, context: &Context<'_>) -> Result<Option<Predicat
             term.code
         )));
     }
-    if parameters.iter().any(|parameter| parameter.kind == Kind::Composite) {
-        return Err(Problem::not_supported(format!(
-            "{}: composite parameters are not supported yet",
-            term.code
-        )));
-    }
     let modifier = match (term.modifier, parameters.first()) {
-        (Some(text), Some(parameter)) => Some(parse_modifier(parameter, text)?),
+        (Some(text), Some(parameter)) => {
+            let known = Modifier::parse(parameter.kind, text);
+            let refusal = || refused(term, Modifier::refusal(parameter.kind, text));
+            Some(known.ok_or_else(refusal)?)
+        }
         _ => None,
     };
     if term.value.is_empty() {
         return Ok(None);
     }
-    let alternatives = alternatives(term)?;
+    let values = alternatives(term, modifier.as_ref())?;
     let mut typed = Vec::with_capacity(parameters.len());
     for (resource_type, parameter) in context.types.iter().zip(parameters) {
-        let predicate = compile(parameter, modifier.as_ref(), &alternatives, term, context)?;
-        typed.push((*resource_type, predicate));
+        let predicates = values
+            .iter()
+            .map(|value| {
+                params::compile(
+                    parameter,
+                    modifier.as_ref(),
+                    value,
+                    context.base,
+                    context.now,
+                )
+            })
+            .collect::<Result<Vec<_>, _>>()
+            .map_err(|issue| refused(term, issue))?;
+        typed.push((*resource_type, combine(modifier.as_ref(), predicates)));
     }
     Ok(Some(over_types(typed)))
 }
 
-fn alternatives<'t>(term: &Term<'t>) -> Result<Vec<&'t str>, Problem> {
-    let alternatives: Vec<&str> = escape::split(term.value, ',')
-        .into_iter()
-        .filter(|alternative| !alternative.is_empty())
-        .collect();
-    if alternatives.is_empty() {
-        // A lone comma would otherwise be a condition that everything fulfils.
-        return Err(Problem::refused(
-            "value",
-            format!("{}: expected a value but found only commas", term.code),
-        ));
-    }
-    Ok(alternatives)
+/// The alternatives that a comma separates; an empty one asks nothing.
+fn alternatives<'t>(term: &Term<'t>, modifier: Option<&Modifier>) -> Result<Vec<&'t str>, Problem> {
+    let mut values = escape::split(term.value, ',');
+    values.retain(|value| !value.is_empty());
+    let expected = match (values.len(), modifier) {
+        // A lone comma would otherwise be a condition that everything or nothing fulfils.
+        (0, _) => "a value but found only commas",
+        (2.., Some(Modifier::Missing)) => "either true or false but found several values",
+        _ => return Ok(values),
+    };
+    Err(refused(
+        term,
+        Issue::error("value", format!("expected {expected}")),
+    ))
 }
 
-fn compile(
-    parameter: &Parameter,
-    modifier: Option<&Modifier>,
-    alternatives: &[&str],
-    term: &Term<'_>,
-    context: &Context<'_>,
-) -> Result<Predicate, Problem> {
-    let mut predicates = alternatives
-        .iter()
-        .map(|value| params::compile(parameter, modifier, value, context.base, context.now))
-        .collect::<Result<Vec<_>, _>>()
-        .map_err(Problem::Refused)?;
-    Ok(match (predicates.pop(), term.modifier) {
-        (Some(only), _) if predicates.is_empty() => only,
-        (Some(last), modifier) => {
-            predicates.push(last);
-            // "Not a or not b" would hold of nearly everything; what is meant is "none of".
-            match modifier {
-                Some("not" | "not-in") => Predicate::And(predicates),
-                _ => Predicate::Or(predicates),
-            }
-        }
-        (None, _) => Predicate::Nothing,
+/// "Not a or not b" would hold of nearly everything; what is meant is "none of a and b".
+fn combine(modifier: Option<&Modifier>, mut predicates: Vec<Predicate>) -> Predicate {
+    match (modifier, predicates.len()) {
+        (_, 1) => predicates.swap_remove(0),
+        (Some(Modifier::Not), _) => Predicate::And(predicates),
+        _ => Predicate::Or(predicates),
+    }
+}
+
+/// What is wrong with a modifier or a value, told with the name of the parameter.
+fn refused(term: &Term<'_>, issue: Issue) -> Problem {
+    let colon = if term.modifier.is_some() { ":" } else { "" };
+    let modifier = term.modifier.unwrap_or_default();
+    Problem::Refused(Issue {
+        text: format!("{}{colon}{modifier}: {}", term.code, issue.text),
+        ..issue
     })
 }
 
@@ -106,7 +106,12 @@ fn over_types(mut typed: Vec<(ResourceType, Predicate)>) -> Predicate {
         None => Predicate::Nothing,
         Some(first) if typed.iter().all(|(_, predicate)| *predicate == first) => first,
         Some(_) => {
-            let predicates = || typed.iter().map(|(_, predicate)| predicate.clone()).collect();
+            let predicates = || {
+                typed
+                    .iter()
+                    .map(|(_, predicate)| predicate.clone())
+                    .collect()
+            };
             if typed.iter().all(|(_, predicate)| is_of_entries(predicate)) {
                 Predicate::Or(predicates())
             } else if typed.iter().all(|(_, predicate)| match predicate {
@@ -158,19 +163,4 @@ fn unknown(code: &str, context: &Context<'_>) -> Problem {
         suggest::hint(code, known.iter().copied().chain(results)),
         known.join(", ")
     ))
-}
-
-fn parse_modifier(parameter: &Parameter, text: &str) -> Result<Modifier, Problem> {
-    Modifier::parse(parameter.kind, text).map_err(|_| {
-        let hint = match MODIFIERS.contains(&text) {
-            true => String::new(),
-            false => suggest::hint(text, MODIFIERS.into_iter()),
-        };
-        Problem::not_supported(format!(
-            "{}:{text}: expected a modifier that is supported on a parameter of type {} but found \
-             {text:?}.{hint}",
-            parameter.code,
-            format!("{:?}", parameter.kind).to_lowercase()
-        ))
-    })
 }

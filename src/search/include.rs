@@ -30,7 +30,9 @@ pub fn resolve(
 ) -> Result<Include, Problem> {
     let name = if reverse { "_revinclude" } else { "_include" };
     if let Some(modifier) = modifier {
-        return Err(Problem::not_supported(format!("{name}:{modifier} is not supported yet")));
+        return Err(Problem::not_supported(format!(
+            "{name}:{modifier} is not supported yet"
+        )));
     }
     let parts: Vec<&str> = value.split(':').collect();
     if parts.contains(&"*") {
@@ -50,9 +52,16 @@ pub fn resolve(
     };
     let source = resource_type(name, source)?;
     let parameter = find_parameter(name, source, code, context.registry)?;
-    let target = target.map(|target| resource_type(name, target)).transpose()?;
+    let target = target
+        .map(|target| resource_type(name, target))
+        .transpose()?;
     check_types(name, value, reverse, parameter, target, context)?;
-    Ok(Include { reverse, source, parameter: code.to_owned(), target })
+    Ok(Include {
+        reverse,
+        source,
+        parameter: code.to_owned(),
+        target,
+    })
 }
 
 fn resource_type(name: &str, text: &str) -> Result<ResourceType, Problem> {
@@ -100,9 +109,8 @@ fn check_types(
             parameter.resource_type
         )));
     }
-    let possible = |kind: &ResourceType| {
-        parameter.targets.is_empty() || parameter.targets.contains(kind)
-    };
+    let possible =
+        |kind: &ResourceType| parameter.targets.is_empty() || parameter.targets.contains(kind);
     if target.is_some_and(|target| !possible(&target))
         || reverse && !context.types.iter().any(possible)
         || reverse && target.is_some_and(|target| !context.types.contains(&target))
@@ -127,7 +135,10 @@ pub async fn load(
     let mut known: HashSet<(ResourceType, i64)> = matches.iter().map(Found::identity).collect();
     let (mut included, mut issues) = (Vec::new(), Vec::new());
     let wanted = referenced(registry, query, base, matches);
-    let wanted: Vec<_> = wanted.into_iter().filter(|target| known.insert(*target)).collect();
+    let wanted: Vec<_> = wanted
+        .into_iter()
+        .filter(|target| known.insert(*target))
+        .collect();
     let limit = query.max_include;
     if !wanted.is_empty() {
         // References are as many as the matches have; no more than fit are fetched.
@@ -159,7 +170,10 @@ pub async fn load(
             included.push(found);
         }
     }
-    Ok((included.into_iter().map(|found| found.version).collect(), issues))
+    Ok((
+        included.into_iter().map(|found| found.version).collect(),
+        issues,
+    ))
 }
 
 /// What the matches refer to with the parameters of `_include`, in the order of the matches.
@@ -169,8 +183,12 @@ fn referenced(
     base: &str,
     matches: &[Found],
 ) -> Vec<(ResourceType, i64)> {
-    let includes: Vec<&Include> =
-        query.plan.includes.iter().filter(|include| !include.reverse).collect();
+    let includes: Vec<&Include> = query
+        .plan
+        .includes
+        .iter()
+        .filter(|include| !include.reverse)
+        .collect();
     let mut targets = Vec::new();
     if includes.is_empty() {
         return targets;
@@ -190,7 +208,11 @@ fn referenced(
                 registry
                     .references(parameter, &resource, base)
                     .into_iter()
-                    .filter(|to| include.target.is_none_or(|target| to.resource_type == target))
+                    .filter(|to| {
+                        include
+                            .target
+                            .is_none_or(|target| to.resource_type == target)
+                    })
                     .map(|to| (to.resource_type, resource_key(to.resource_type, &to.id))),
             );
         }

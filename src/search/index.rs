@@ -77,12 +77,24 @@ pub struct DateRow {
     pub high: Microseconds,
 }
 
+/// Characters of a [`StringRow`]'s value.
+pub const STRING_LENGTH: usize = 200;
+
+/// The first [`STRING_LENGTH`] characters of a normalised text.
+pub fn string_value(text: &str) -> &str {
+    let end = text.char_indices().nth(STRING_LENGTH);
+    end.map_or(text, |(end, _)| &text[..end])
+}
+
 /// A value of a string parameter.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct StringRow {
     pub slot: i32,
-    /// Normalised: no accents, lower case, no punctuation, single spaces.
+    /// Normalised: no accents, lower case, no punctuation, single spaces; its first
+    /// [`STRING_LENGTH`] characters, since a B-tree holds no long keys.
     pub value: String,
+    /// All of the normalised text, where it is longer.
+    pub whole: Option<String>,
     /// As written.
     pub exact: String,
 }

@@ -60,13 +60,25 @@ mod tests {
         for (pairs, expected) in [
             (vec![], "http://me/fhir/Patient"),
             (
-                vec![("date", "ge2020-01-01T00:00:00+00:00"), ("name:exact", "a b&c=d%")],
+                vec![
+                    ("date", "ge2020-01-01T00:00:00+00:00"),
+                    ("name:exact", "a b&c=d%"),
+                ],
                 "http://me/fhir/Patient?date=ge2020-01-01T00:00:00%2B00:00&name:exact=a%20b%26c%3Dd%25",
             ),
-            (vec![("identifier", "s|ü")], "http://me/fhir/Patient?identifier=s%7C%C3%BC"),
+            (
+                vec![("identifier", "s|ü")],
+                "http://me/fhir/Patient?identifier=s%7C%C3%BC",
+            ),
         ] {
-            assert_eq!(url("http://me/fhir", Scope::Type(patient), pairs.into_iter()), expected);
+            assert_eq!(
+                url("http://me/fhir", Scope::Type(patient), pairs.into_iter()),
+                expected
+            );
         }
-        assert_eq!(url("http://me/fhir", Scope::System, [].into_iter()), "http://me/fhir");
+        assert_eq!(
+            url("http://me/fhir", Scope::System, [].into_iter()),
+            "http://me/fhir"
+        );
     }
 }

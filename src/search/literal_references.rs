@@ -108,7 +108,11 @@ fn walk<'a>(
 
 /// Whether the member is the content of a Bundle.
 fn is_inner(name: &str, object: &serde_json::Map<String, Value>) -> bool {
-    let is_bundle = || object.get("resourceType").is_some_and(|name| name == "Bundle");
+    let is_bundle = || {
+        object
+            .get("resourceType")
+            .is_some_and(|name| name == "Bundle")
+    };
     name == "entry" && is_bundle()
 }
 
@@ -124,7 +128,9 @@ fn rewrite(
                 object.insert("reference".to_owned(), Value::String(new));
                 count += 1;
             }
-            let is_bundle = object.get("resourceType").is_some_and(|name| name == "Bundle");
+            let is_bundle = object
+                .get("resourceType")
+                .is_some_and(|name| name == "Bundle");
             for (name, child) in object.iter_mut() {
                 if !(is_bundle && name == "entry") {
                     count += rewrite(child, Some(name), rename);

@@ -6,12 +6,12 @@
 
 use super::cursor::{self, Position};
 use super::include;
+use super::link;
 use super::parse::CURSOR;
 use super::plan::{Sort, Total};
 use super::registry::Registry;
 use super::resolve::Query;
 use super::sql::{self, Bind, Part, Statement};
-use super::link;
 use crate::access::Access;
 use crate::error::Issue;
 use crate::fhir::{Instant, Method, ResourceType, Version};
@@ -66,7 +66,10 @@ pub async fn run(
     query: &Query,
     base: &str,
 ) -> Result<Page, sqlx::Error> {
-    let mut page = Page { issues: query.issues.clone(), ..Page::default() };
+    let mut page = Page {
+        issues: query.issues.clone(),
+        ..Page::default()
+    };
     let mut next = None;
     if query.plan.count > 0 {
         let mut matches = matches(connection, access, query).await?;
@@ -124,7 +127,10 @@ async fn total(
     let estimate = query.plan.total == Total::Estimate;
     let limit = estimate.then_some(COUNTED + 1);
     let statement = sql::count(&query.plan, limit, access);
-    let counted: i64 = bound(&statement).fetch_one(&mut *connection).await?.try_get(0)?;
+    let counted: i64 = bound(&statement)
+        .fetch_one(&mut *connection)
+        .await?
+        .try_get(0)?;
     let counted = u64::try_from(counted).unwrap_or_default();
     if !estimate || counted <= COUNTED as u64 {
         return Ok(counted);
@@ -137,12 +143,22 @@ async fn total(
 
 fn links(query: &Query, base: &str, next: Option<&Position>) -> Vec<(&'static str, String)> {
     let url = |cursor: Option<&str>| {
-        let used = query.used.iter().map(|(name, value)| (name.as_str(), value.as_str()));
-        link::url(base, query.scope, used.chain(cursor.map(|cursor| (CURSOR, cursor))))
+        let used = query
+            .used
+            .iter()
+            .map(|(name, value)| (name.as_str(), value.as_str()));
+        link::url(
+            base,
+            query.scope,
+            used.chain(cursor.map(|cursor| (CURSOR, cursor))),
+        )
     };
     let mut links = vec![("self", url(query.cursor.as_deref())), ("first", url(None))];
     if let Some(position) = next {
-        links.push(("next", url(Some(&cursor::encode(position, &query.identity())))));
+        links.push((
+            "next",
+            url(Some(&cursor::encode(position, &query.identity()))),
+        ));
     }
     links
 }
@@ -181,14 +197,17 @@ pub fn bound(
     statement: &Statement,
 ) -> sqlx::query::Query<'_, sqlx::Postgres, sqlx::postgres::PgArguments> {
     let query = sqlx::query(AssertSqlSafe(statement.sql.clone()));
-    statement.binds.iter().fold(query, |query, bind| match bind {
-        Bind::Small(value) => query.bind(value),
-        Bind::Int(value) => query.bind(value),
-        Bind::Big(value) => query.bind(value),
-        Bind::Text(value) => query.bind(value),
-        Bind::Smalls(values) => query.bind(values),
-        Bind::Ints(values) => query.bind(values),
-        Bind::Bigs(values) => query.bind(values),
-        Bind::Texts(values) => query.bind(values),
-    })
+    statement
+        .binds
+        .iter()
+        .fold(query, |query, bind| match bind {
+            Bind::Small(value) => query.bind(value),
+            Bind::Int(value) => query.bind(value),
+            Bind::Big(value) => query.bind(value),
+            Bind::Text(value) => query.bind(value),
+            Bind::Smalls(values) => query.bind(values),
+            Bind::Ints(values) => query.bind(values),
+            Bind::Bigs(values) => query.bind(values),
+            Bind::Texts(values) => query.bind(values),
+        })
 }

@@ -162,11 +162,19 @@ mod tests {
             ("_cursor", Item::Cursor("v")),
             (
                 "_include:iterate",
-                Item::Include { reverse: false, modifier: Some("iterate"), value: "v" },
+                Item::Include {
+                    reverse: false,
+                    modifier: Some("iterate"),
+                    value: "v",
+                },
             ),
             (
                 "_revinclude",
-                Item::Include { reverse: true, modifier: None, value: "v" },
+                Item::Include {
+                    reverse: true,
+                    modifier: None,
+                    value: "v",
+                },
             ),
             ("", term("", None, None)),
         ] {

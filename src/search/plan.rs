@@ -21,9 +21,15 @@ pub enum Predicate {
     /// Each of these entries is there: what a rewrite makes of single entries in an And.
     EveryEntry(Vec<(Slot, i64)>),
     /// A date row of the slot passes.
-    Date { slot: i32, test: RangeTest<Microseconds> },
+    Date {
+        slot: i32,
+        test: RangeTest<Microseconds>,
+    },
     /// A string row of the slot passes.
-    String { slot: i32, test: StringTest },
+    String {
+        slot: i32,
+        test: StringTest,
+    },
     /// A quantity row of the slot passes.
     Quantity {
         slot: i32,
@@ -92,10 +98,18 @@ pub enum UnitTest {
 pub enum Sort {
     /// By key: unchanging, so that pages neither repeat nor lose what exists throughout.
     Key,
-    LastUpdated { descending: bool },
-    Id { descending: bool },
+    LastUpdated {
+        descending: bool,
+    },
+    Id {
+        descending: bool,
+    },
     /// By the first value in the direction; resources without one come last.
-    Rows { table: RowTable, slots: Vec<i32>, descending: bool },
+    Rows {
+        table: RowTable,
+        slots: Vec<i32>,
+        descending: bool,
+    },
 }
 
 /// A table of rows that a search can be ordered by.

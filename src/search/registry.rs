@@ -10,7 +10,8 @@
 //! A parameter of entries (token, reference, uri) has a branch for each operand of the union
 //! at the top of its expression, so that parameters share the slots that they have in
 //! common. A parameter of rows (date, number, quantity, string) has one branch, so that
-//! sorting by it reads one slot.
+//! sorting by it reads one slot, unless other parameters make it up between them:
+//! `combo-value-quantity` is the slots of `value-quantity` and `component-value-quantity`.
 //!
 //! Composite and special parameters and those without an expression are listed but not
 //! supported yet.
@@ -90,7 +91,6 @@ pub struct LocalReference {
 #[derive(Debug)]
 struct Extraction {
     slot: Slot,
-    overflow: Slot,
     kind: Kind,
     expression: Expression,
 }
@@ -129,7 +129,9 @@ impl Registry {
 
     pub fn parameter(&self, resource_type: ResourceType, code: &str) -> Option<&Parameter> {
         let parameters = self.parameters(resource_type);
-        let at = parameters.binary_search_by(|p| p.code.as_str().cmp(code)).ok()?;
+        let at = parameters
+            .binary_search_by(|p| p.code.as_str().cmp(code))
+            .ok()?;
         parameters.get(at)
     }
 
@@ -160,7 +162,6 @@ impl Registry {
             let mut sink = Sink {
                 tenant,
                 slot: extraction.slot,
-                overflow: extraction.overflow,
                 rows: &mut rows,
             };
             extract(extraction.kind, &items, base, &mut sink, &mut covered);
@@ -200,7 +201,12 @@ impl Registry {
 
     /// The resources of this server that a reference parameter points at, in order, each
     /// once: what `_include` adds.
-    pub fn references(&self, parameter: &Parameter, resource: &Value, base: &str) -> Vec<LocalReference> {
+    pub fn references(
+        &self,
+        parameter: &Parameter,
+        resource: &Value,
+        base: &str,
+    ) -> Vec<LocalReference> {
         let mut found: Vec<LocalReference> = Vec::new();
         let Some(context) = self.context(parameter.resource_type, resource, base) else {
             return found;
@@ -235,7 +241,10 @@ impl Registry {
             slots.dedup();
             slots
         });
-        slots.iter().map(|slot| slot.entry(tenant, target_key)).collect()
+        slots
+            .iter()
+            .map(|slot| slot.entry(tenant, target_key))
+            .collect()
     }
 
     fn context<'a>(
@@ -269,8 +278,12 @@ impl Registry {
             .map(|published| self.compile_parameter(resource_type, published))
             .collect();
         parameters.sort_by(|a, b| a.code.cmp(&b.code));
+        share_rows(&mut parameters);
         let mut extractions: Vec<Extraction> = Vec::new();
-        for parameter in parameters.iter().filter(|p| p.supported && is_indexed(&p.code)) {
+        for parameter in parameters
+            .iter()
+            .filter(|p| p.supported && is_indexed(&p.code))
+        {
             for branch in &parameter.branches {
                 let known = extractions
                     .iter()
@@ -278,7 +291,6 @@ impl Registry {
                 if !known {
                     extractions.push(Extraction {
                         slot: branch.slot,
-                        overflow: branch.overflow(),
                         kind: parameter.kind,
                         expression: branch.expression.clone(),
                     });
@@ -291,7 +303,11 @@ impl Registry {
         }
     }
 
-    fn compile_parameter(&self, resource_type: ResourceType, published: &SearchParameter) -> Parameter {
+    fn compile_parameter(
+        &self,
+        resource_type: ResourceType,
+        published: &SearchParameter,
+    ) -> Parameter {
         let kind = published.kind;
         let mut parameter = Parameter {
             code: published.code.clone(),
@@ -344,11 +360,14 @@ impl Registry {
             }
         };
         if has_rows(kind) {
-            let whole = relevant.into_iter().cloned().reduce(|left, right| Ast::Binary {
-                operator: Operator::Union,
-                left: Box::new(left),
-                right: Box::new(right),
-            });
+            let whole = relevant
+                .into_iter()
+                .cloned()
+                .reduce(|left, right| Ast::Binary {
+                    operator: Operator::Union,
+                    left: Box::new(left),
+                    right: Box::new(right),
+                });
             return Ok(whole.map(|whole| branch(whole, None)).into_iter().collect());
         }
         let split = relevant.into_iter().map(|ast| match narrowed(ast) {
@@ -356,6 +375,35 @@ impl Registry {
             None => branch(ast.clone(), None),
         });
         Ok(split.collect())
+    }
+}
+
+/// Gives a parameter of rows the branches of others that together are all of it, so that no
+/// value stands in two slots.
+fn share_rows(parameters: &mut [Parameter]) {
+    let operands = |parameter: &Parameter| -> Vec<String> {
+        let branches = parameter.branches.iter();
+        let operands = branches.flat_map(|branch| branch.expression.ast().union_branches());
+        operands.map(Ast::to_string).collect()
+    };
+    let all: Vec<(Kind, Vec<String>)> = parameters.iter().map(|p| (p.kind, operands(p))).collect();
+    for at in 0..parameters.len() {
+        let (kind, mut rest) = all[at].clone();
+        if !has_rows(kind) || rest.len() < 2 {
+            continue;
+        }
+        let whole = rest.len();
+        let mut parts = Vec::new();
+        for (index, (part_kind, part)) in all.iter().enumerate() {
+            let fits = !part.is_empty() && part.len() < whole && *part_kind == kind;
+            if fits && part.iter().all(|operand| rest.contains(operand)) {
+                rest.retain(|operand| !part.contains(operand));
+                parts.extend(parameters[index].branches.clone());
+            }
+        }
+        if rest.is_empty() {
+            parameters[at].branches = parts;
+        }
     }
 }
 
@@ -367,17 +415,16 @@ impl Branch {
             let Some(root) = self.model.resource(self.resource_type) else {
                 return leaves;
             };
-            let kinds = infer(&self.model, self.expression.ast(), &infer::Kind::Resource(root));
+            let kinds = infer(
+                &self.model,
+                self.expression.ast(),
+                &infer::Kind::Resource(root),
+            );
             for kind in kinds {
                 leaves.add(&self.model, &kind);
             }
             leaves
         })
-    }
-
-    /// The slot of what does not fit into a row of a string.
-    pub fn overflow(&self) -> Slot {
-        Slot::new(self.resource_type, &format!("{} +", self.expression))
     }
 }
 
@@ -395,7 +442,9 @@ impl Leaves {
                     self.folded = true;
                     return;
                 }
-                "code" => model.definitions().implicit_system(&choice.owner, &choice.json_name),
+                "code" => model
+                    .definitions()
+                    .implicit_system(&choice.owner, &choice.json_name),
                 _ => None,
             },
         };
@@ -423,7 +472,10 @@ fn is_indexed(code: &str) -> bool {
 }
 
 fn has_rows(kind: Kind) -> bool {
-    matches!(kind, Kind::Date | Kind::Number | Kind::Quantity | Kind::String)
+    matches!(
+        kind,
+        Kind::Date | Kind::Number | Kind::Quantity | Kind::String
+    )
 }
 
 /// Published expressions name the type that each branch is of.
@@ -447,10 +499,17 @@ fn narrowed(ast: &Ast) -> Option<(&Ast, ResourceType)> {
     else {
         return None;
     };
-    let [Ast::Is { of: tested, type_name }] = arguments.as_slice() else {
+    let [
+        Ast::Is {
+            of: tested,
+            type_name,
+        },
+    ] = arguments.as_slice()
+    else {
         return None;
     };
-    let resolves = matches!(&**tested, Ast::Call { of: None, function, .. } if function.name == "resolve");
+    let resolves =
+        matches!(&**tested, Ast::Call { of: None, function, .. } if function.name == "resolve");
     let only = ResourceType::parse(type_name)?;
     (function.name == "where" && resolves).then_some((of, only))
 }

@@ -94,7 +94,11 @@ impl Query {
             let item = parse::parse(name, "");
             matches!(item, Item::Filter(_) | Item::Result(ResultName::Sort, _))
         });
-        link::url("", self.scope, selecting.map(|(name, value)| (name.as_str(), value.as_str())))
+        link::url(
+            "",
+            self.scope,
+            selecting.map(|(name, value)| (name.as_str(), value.as_str())),
+        )
     }
 }
 
@@ -132,7 +136,10 @@ pub fn parameter_of_all<'r>(
         .map(|kind| registry.parameter(*kind, code))
         .collect::<Option<_>>()?;
     let kind = found.first()?.kind;
-    found.iter().all(|parameter| parameter.kind == kind).then_some(found)
+    found
+        .iter()
+        .all(|parameter| parameter.kind == kind)
+        .then_some(found)
 }
 
 /// Compiles a request, without I/O. `base` is our own base URL without a trailing slash,
@@ -190,9 +197,18 @@ impl<'a> Draft<'a> {
             Scope::System => Vec::new(),
             Scope::Type(resource_type) => vec![resource_type],
         };
-        let all = if types.is_empty() { ResourceType::all().collect() } else { types.clone() };
+        let all = if types.is_empty() {
+            ResourceType::all().collect()
+        } else {
+            types.clone()
+        };
         Draft {
-            context: Context { registry, base, now, types: all },
+            context: Context {
+                registry,
+                base,
+                now,
+                types: all,
+            },
             limits,
             handling: request.handling,
             filters: Vec::new(),
@@ -226,7 +242,11 @@ impl<'a> Draft<'a> {
             return;
         }
         let mut types: Option<Vec<ResourceType>> = None;
-        for (_, value) in request.pairs.iter().filter(|(name, value)| name == "_type" && !value.is_empty()) {
+        for (_, value) in request
+            .pairs
+            .iter()
+            .filter(|(name, value)| name == "_type" && !value.is_empty())
+        {
             let (mut listed, mut unknown) = (Vec::new(), Vec::new());
             for name in value.split(',').filter(|name| !name.is_empty()) {
                 match ResourceType::parse(name) {
@@ -244,7 +264,10 @@ impl<'a> Draft<'a> {
             }
             // Repeating is AND, as with every parameter.
             types = Some(match types {
-                Some(before) => before.into_iter().filter(|kind| listed.contains(kind)).collect(),
+                Some(before) => before
+                    .into_iter()
+                    .filter(|kind| listed.contains(kind))
+                    .collect(),
                 None => listed,
             });
         }
@@ -293,7 +316,11 @@ impl<'a> Draft<'a> {
                         format!("_type has no modifier {modifier:?}"),
                     ));
                 }
-                Ok(if term.value.is_empty() { Use::NotAtAll } else { Use::AsGiven })
+                Ok(if term.value.is_empty() {
+                    Use::NotAtAll
+                } else {
+                    Use::AsGiven
+                })
             }
             Item::Filter(term) => match filter::resolve(&term, &self.context)? {
                 Some(predicate) => {
@@ -303,7 +330,11 @@ impl<'a> Draft<'a> {
                 None => Ok(Use::NotAtAll),
             },
             Item::Include { value: "", .. } => Ok(Use::NotAtAll),
-            Item::Include { reverse, modifier, value } => {
+            Item::Include {
+                reverse,
+                modifier,
+                value,
+            } => {
                 let include = include::resolve(reverse, modifier, value, &self.context)?;
                 self.query.plan.includes.push(include);
                 Ok(Use::AsGiven)

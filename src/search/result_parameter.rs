@@ -21,7 +21,11 @@ pub fn summary(value: &str) -> Result<Summary, Problem> {
         "data" => Ok(Summary::Data),
         "count" => Ok(Summary::Count),
         "false" => Ok(Summary::False),
-        _ => Err(expected("_summary", "true, text, data, count or false", value)),
+        _ => Err(expected(
+            "_summary",
+            "true, text, data, count or false",
+            value,
+        )),
     }
 }
 
@@ -65,7 +69,10 @@ pub fn contained(value: &str) -> Result<(), Problem> {
 }
 
 fn expected(name: &str, what: &str, found: &str) -> Problem {
-    Problem::refused("value", format!("{name}: expected {what} but found {found:?}"))
+    Problem::refused(
+        "value",
+        format!("{name}: expected {what} but found {found:?}"),
+    )
 }
 
 #[cfg(test)]
@@ -74,7 +81,10 @@ mod tests {
 
     #[test]
     fn counts_are_whole_numbers_up_to_the_limit() {
-        let limits = Limits { max_count: 1000, ..Limits::default() };
+        let limits = Limits {
+            max_count: 1000,
+            ..Limits::default()
+        };
         for (text, expected) in [
             ("0", Some(0)),
             ("20", Some(20)),

@@ -12,11 +12,7 @@ use super::{registry::Registry, suggest};
 use crate::fhir::ResourceType;
 
 /// The order that `value` asks for among resources of `types`.
-pub fn resolve(
-    value: &str,
-    types: &[ResourceType],
-    registry: &Registry,
-) -> Result<Sort, Problem> {
+pub fn resolve(value: &str, types: &[ResourceType], registry: &Registry) -> Result<Sort, Problem> {
     if value.contains(',') {
         return Err(Problem::not_supported(format!(
             "_sort={value}: expected one sort key, since several are not supported yet"
@@ -31,7 +27,8 @@ pub fn resolve(
         "_id" => return Ok(Sort::Id { descending }),
         _ => {}
     }
-    let parameters = parameter_of_all(registry, types, code).ok_or_else(|| unknown(code, types, registry))?;
+    let parameters =
+        parameter_of_all(registry, types, code).ok_or_else(|| unknown(code, types, registry))?;
     let table = parameters
         .first()
         .and_then(|parameter| table_of(parameter.kind))
@@ -41,7 +38,11 @@ pub fn resolve(
         .flat_map(|parameter| &parameter.branches)
         .map(|branch| branch.slot.row())
         .collect();
-    Ok(Sort::Rows { table, slots, descending })
+    Ok(Sort::Rows {
+        table,
+        slots,
+        descending,
+    })
 }
 
 fn table_of(kind: Kind) -> Option<RowTable> {
@@ -54,7 +55,7 @@ fn table_of(kind: Kind) -> Option<RowTable> {
 }
 
 fn unsortable(code: &str, parameter: Option<&Parameter>) -> Problem {
-    let kind = parameter.map(|parameter| format!(" of type {:?}", parameter.kind).to_lowercase());
+    let kind = parameter.map(|parameter| format!(" of type {}", parameter.kind.as_str()));
     Problem::not_supported(format!(
         "_sort={code}: expected a parameter of type date, string, number or quantity, or _id or \
          _lastUpdated, but found one{}",

@@ -8,7 +8,7 @@
 //! which are `d` where they filter and `s` where they sort. This file does no I/O.
 
 use super::cursor::Position;
-use super::index::{Slot, resource_key};
+use super::index::{Slot, resource_key, string_value};
 use super::plan::{Plan, Predicate, RangeTest, RowTable, Sort, StringTest, UnitTest};
 use crate::access::Access;
 use crate::fhir::{Instant, ResourceType};
@@ -58,7 +58,10 @@ impl Statement {
         // Text, because a float of seconds cannot hold every millisecond; years that four
         // digits cannot show lie beyond anything stored.
         let text = instant.to_string();
-        let text = match (text.len() == Instant::TEXT_LENGTH, instant.milliseconds() < 0) {
+        let text = match (
+            text.len() == Instant::TEXT_LENGTH,
+            instant.milliseconds() < 0,
+        ) {
             (true, _) if !text.starts_with("0000") => text,
             (_, true) => "0001-01-01T00:00:00Z".to_owned(),
             (_, false) => "9999-12-31T23:59:59.999Z".to_owned(),
@@ -67,7 +70,8 @@ impl Statement {
     }
 
     fn numeric(&mut self, decimal: &str) -> &mut Statement {
-        self.bind(Bind::Text(decimal.to_owned())).push("::text::numeric")
+        self.bind(Bind::Text(decimal.to_owned()))
+            .push("::text::numeric")
     }
 }
 
@@ -101,18 +105,36 @@ pub fn page(
     let mut statement = Statement::new(access);
     statement.push(COLUMNS);
     match (&plan.sort, part) {
-        (Sort::Rows { table, slots, descending }, Part::Valued) => {
-            page_of_rows(&mut statement, plan, (*table, slots, *descending), position, access);
+        (
+            Sort::Rows {
+                table,
+                slots,
+                descending,
+            },
+            Part::Valued,
+        ) => {
+            page_of_rows(
+                &mut statement,
+                plan,
+                (*table, slots, *descending),
+                position,
+                access,
+            );
         }
         (sort, _) => {
             let order = match part {
                 Part::Valued => Order::of(sort),
                 Part::Missing => Order::of_missing(),
             };
-            statement.push(", ").push(order.text).push(" AS position FROM resource r WHERE ");
+            statement
+                .push(", ")
+                .push(order.text)
+                .push(" AS position FROM resource r WHERE ");
             conditions(&mut statement, plan, access);
             if let (Sort::Rows { table, slots, .. }, Part::Missing) = (sort, part) {
-                statement.push(" AND NOT EXISTS (SELECT 1 FROM ").push(table_name(*table));
+                statement
+                    .push(" AND NOT EXISTS (SELECT 1 FROM ")
+                    .push(table_name(*table));
                 statement.push(" s WHERE s.tenant = $1 AND s.slot");
                 equals_any(&mut statement, slots);
                 statement.push(" AND s.key = r.key)");
@@ -133,7 +155,11 @@ fn page_of_rows(
     access: &Access,
 ) {
     let order = Order::of(&plan.sort);
-    statement.push(", ").push(order.text).push(" AS position FROM ").push(table_name(table));
+    statement
+        .push(", ")
+        .push(order.text)
+        .push(" AS position FROM ")
+        .push(table_name(table));
     statement.push(" s JOIN resource r ON r.tenant = s.tenant AND r.key = s.key");
     statement.push(" WHERE s.tenant = $1 AND s.slot");
     equals_any(statement, slots);
@@ -148,11 +174,16 @@ fn page_of_rows(
             "(s.low, s.high, s.unit, s.code, s.label, s.slot)",
         ),
     };
-    statement.push(" AND NOT EXISTS (SELECT 1 FROM ").push(table_name(table));
+    statement
+        .push(" AND NOT EXISTS (SELECT 1 FROM ")
+        .push(table_name(table));
     statement.push(" o WHERE o.tenant = $1 AND o.slot");
     equals_any(statement, slots);
     statement.push(" AND o.key = s.key AND ").push(other);
-    statement.push(if descending { " > " } else { " < " }).push(own).push(")");
+    statement
+        .push(if descending { " > " } else { " < " })
+        .push(own)
+        .push(")");
     after(statement, plan, &order, position);
     order_by(statement, plan, &order);
 }
@@ -176,17 +207,27 @@ impl Order {
                 *descending,
             ),
             Sort::Id { descending } => ("r.id", "r.id", *descending),
-            Sort::Rows { table: RowTable::String, descending, .. } => {
-                ("s.value", "s.value", *descending)
-            }
+            Sort::Rows {
+                table: RowTable::String,
+                descending,
+                ..
+            } => ("s.value", "s.value", *descending),
             Sort::Rows { descending, .. } => ("s.low", "s.low::text", *descending),
         };
-        Order { column, text, descending }
+        Order {
+            column,
+            text,
+            descending,
+        }
     }
 
     /// Where there is no value, the key decides, upwards.
     fn of_missing() -> Order {
-        Order { column: "", text: "NULL::text", descending: false }
+        Order {
+            column: "",
+            text: "NULL::text",
+            descending: false,
+        }
     }
 }
 
@@ -198,10 +239,18 @@ fn after(statement: &mut Statement, plan: &Plan, order: &Order, position: Option
     if !order.column.is_empty() {
         statement.push(order.column).push(", ");
     }
-    statement.push(if one_type { "r.key) " } else { "r.type, r.key) " });
+    statement.push(if one_type {
+        "r.key) "
+    } else {
+        "r.type, r.key) "
+    });
     statement.push(if order.descending { "< (" } else { "> (" });
     if !order.column.is_empty() {
-        sort_value(statement, &plan.sort, position.value.as_deref().unwrap_or_default());
+        sort_value(
+            statement,
+            &plan.sort,
+            position.value.as_deref().unwrap_or_default(),
+        );
         statement.push(", ");
     }
     if !one_type {
@@ -217,10 +266,14 @@ fn sort_value(statement: &mut Statement, sort: &Sort, text: &str) {
             let milliseconds = text.parse().unwrap_or_default();
             statement.instant(Instant::from_milliseconds(milliseconds))
         }
-        Sort::Rows { table: RowTable::Date, .. } => {
-            statement.bind(Bind::Big(text.parse().unwrap_or_default()))
-        }
-        Sort::Rows { table: RowTable::Quantity, .. } => statement.numeric(text),
+        Sort::Rows {
+            table: RowTable::Date,
+            ..
+        } => statement.bind(Bind::Big(text.parse().unwrap_or_default())),
+        Sort::Rows {
+            table: RowTable::Quantity,
+            ..
+        } => statement.numeric(text),
         Sort::Key | Sort::Id { .. } | Sort::Rows { .. } => {
             statement.bind(Bind::Text(text.to_owned()))
         }
@@ -249,7 +302,10 @@ pub fn count(plan: &Plan, limit: Option<usize>, access: &Access) -> Statement {
     statement.push("resource r WHERE ");
     conditions(&mut statement, plan, access);
     if let Some(limit) = limit {
-        statement.push(" LIMIT ").bind(Bind::Big(at_most(limit))).push(") some");
+        statement
+            .push(" LIMIT ")
+            .bind(Bind::Big(at_most(limit)))
+            .push(") bounded");
     }
     statement
 }
@@ -267,7 +323,9 @@ pub fn keys(plan: &Plan, limit: usize, access: &Access) -> Statement {
     let mut statement = Statement::new(access);
     statement.push("SELECT r.key, r.id FROM resource r WHERE ");
     conditions(&mut statement, plan, access);
-    statement.push(" ORDER BY r.key LIMIT ").bind(Bind::Big(at_most(limit)));
+    statement
+        .push(" ORDER BY r.key LIMIT ")
+        .bind(Bind::Big(at_most(limit)));
     statement
 }
 
@@ -279,18 +337,30 @@ pub fn having_entries(
     access: &Access,
 ) -> Statement {
     let mut statement = Statement::new(access);
-    statement.push(COLUMNS).push(", NULL::text AS position FROM resource r WHERE r.tenant = $1");
-    statement.push(" AND r.type = ").bind(Bind::Small(source.number()));
-    statement.push(" AND r.body IS NOT NULL AND r.entries && ").bind(Bind::Bigs(entries));
-    statement.push(" ORDER BY r.key LIMIT ").bind(Bind::Big(at_most(limit)));
+    statement
+        .push(COLUMNS)
+        .push(", NULL::text AS position FROM resource r WHERE r.tenant = $1");
+    statement
+        .push(" AND r.type = ")
+        .bind(Bind::Small(source.number()));
+    statement
+        .push(" AND r.body IS NOT NULL AND r.entries && ")
+        .bind(Bind::Bigs(entries));
+    statement
+        .push(" ORDER BY r.key LIMIT ")
+        .bind(Bind::Big(at_most(limit)));
     statement
 }
 
 /// The current versions of these resources, where they are not deleted.
 pub fn having_keys(keys: &[(ResourceType, i64)], access: &Access) -> Statement {
     let mut statement = Statement::new(access);
-    statement.push(COLUMNS).push(", NULL::text AS position FROM unnest(");
-    statement.bind(Bind::Smalls(keys.iter().map(|(kind, _)| kind.number()).collect()));
+    statement
+        .push(COLUMNS)
+        .push(", NULL::text AS position FROM unnest(");
+    statement.bind(Bind::Smalls(
+        keys.iter().map(|(kind, _)| kind.number()).collect(),
+    ));
     statement.push("::smallint[], ");
     statement.bind(Bind::Bigs(keys.iter().map(|(_, key)| *key).collect()));
     statement.push("::bigint[]) AS wanted(type, key) JOIN resource r ON r.tenant = $1");
@@ -325,7 +395,10 @@ fn conditions(statement: &mut Statement, plan: &Plan, access: &Access) {
 fn equals_any(statement: &mut Statement, slots: &[i32]) {
     match slots {
         [one] => statement.push(" = ").bind(Bind::Int(*one)),
-        many => statement.push(" = ANY(").bind(Bind::Ints(many.to_vec())).push(")"),
+        many => statement
+            .push(" = ANY(")
+            .bind(Bind::Ints(many.to_vec()))
+            .push(")"),
     };
 }
 
@@ -334,7 +407,9 @@ fn of_types(statement: &mut Statement, types: &[ResourceType]) {
         [one] => statement.push("r.type = ").bind(Bind::Small(one.number())),
         many => statement
             .push("r.type = ANY(")
-            .bind(Bind::Smalls(many.iter().map(|kind| kind.number()).collect()))
+            .bind(Bind::Smalls(
+                many.iter().map(|kind| kind.number()).collect(),
+            ))
             .push(")"),
     };
 }
@@ -355,7 +430,11 @@ fn predicate(statement: &mut Statement, one: &Predicate, plan: &Plan, access: &A
             statement.push(")");
         }
         Predicate::Entries(list) => {
-            let operator = if list.len() == 1 { "r.entries @> " } else { "r.entries && " };
+            let operator = if list.len() == 1 {
+                "r.entries @> "
+            } else {
+                "r.entries && "
+            };
             statement.push(operator).bind(entries(list, access));
         }
         Predicate::EveryEntry(list) => {
@@ -391,8 +470,10 @@ fn alternatives(statement: &mut Statement, parts: &[Predicate], plan: &Plan, acc
     let tables = [RowTable::Date, RowTable::String, RowTable::Quantity];
     let mut separator = "(";
     for table in tables {
-        let rows: Vec<&Predicate> =
-            parts.iter().filter(|part| row_table(part) == Some(table)).collect();
+        let rows: Vec<&Predicate> = parts
+            .iter()
+            .filter(|part| row_table(part) == Some(table))
+            .collect();
         if !rows.is_empty() {
             statement.push(separator);
             rows_exist(statement, &rows);
@@ -430,7 +511,9 @@ fn rows_exist(statement: &mut Statement, tests: &[&Predicate]) {
         statement.push("FALSE");
         return;
     };
-    statement.push("EXISTS (SELECT 1 FROM ").push(table_name(table));
+    statement
+        .push("EXISTS (SELECT 1 FROM ")
+        .push(table_name(table));
     statement.push(" d WHERE d.tenant = $1 AND d.key = r.key AND ");
     statement.push(if tests.len() > 1 { "(" } else { "" });
     for (index, test) in tests.iter().enumerate() {
@@ -443,17 +526,26 @@ fn rows_exist(statement: &mut Statement, tests: &[&Predicate]) {
 fn row_test(statement: &mut Statement, test: &Predicate) {
     match test {
         Predicate::Date { slot, test } => {
-            statement.push("d.slot = ").bind(Bind::Int(*slot)).push(" AND ");
+            statement
+                .push("d.slot = ")
+                .bind(Bind::Int(*slot))
+                .push(" AND ");
             range(statement, test, false, &mut |statement, bound| {
                 statement.bind(Bind::Big(*bound));
             });
         }
         Predicate::String { slot, test } => {
-            statement.push("d.slot = ").bind(Bind::Int(*slot)).push(" AND ");
+            statement
+                .push("d.slot = ")
+                .bind(Bind::Int(*slot))
+                .push(" AND ");
             string(statement, test);
         }
         Predicate::Quantity { slot, test, unit } => {
-            statement.push("d.slot = ").bind(Bind::Int(*slot)).push(" AND ");
+            statement
+                .push("d.slot = ")
+                .bind(Bind::Int(*slot))
+                .push(" AND ");
             range(statement, test, true, &mut |statement, bound| {
                 statement.numeric(bound);
             });
@@ -464,7 +556,10 @@ fn row_test(statement: &mut Statement, test: &Predicate) {
                 }
                 UnitTest::CodeOrText(hash) => {
                     statement.push(" AND (d.code = ").bind(Bind::Big(*hash));
-                    statement.push(" OR d.label = ").bind(Bind::Big(*hash)).push(")");
+                    statement
+                        .push(" OR d.label = ")
+                        .bind(Bind::Big(*hash))
+                        .push(")");
                 }
             }
         }
@@ -490,11 +585,27 @@ fn range<T>(
         RangeTest::Within(low, high) => {
             compare(statement, "d.low >= ", low);
             compare(statement, " AND d.low < ", high);
-            compare(statement, if closed { " AND d.high < " } else { " AND d.high <= " }, high);
+            compare(
+                statement,
+                if closed {
+                    " AND d.high < "
+                } else {
+                    " AND d.high <= "
+                },
+                high,
+            );
         }
         RangeTest::NotWithin(low, high) => {
             compare(statement, "(d.low < ", low);
-            compare(statement, if closed { " OR d.high >= " } else { " OR d.high > " }, high);
+            compare(
+                statement,
+                if closed {
+                    " OR d.high >= "
+                } else {
+                    " OR d.high > "
+                },
+                high,
+            );
             statement.push(")");
         }
         RangeTest::HighAbove(bound) => compare(statement, "d.high > ", bound),
@@ -507,21 +618,42 @@ fn range<T>(
         RangeTest::HighBelow(bound) => compare(statement, "d.high < ", bound),
         RangeTest::Overlaps(low, high) => {
             compare(statement, "d.low < ", high);
-            compare(statement, if closed { " AND d.high >= " } else { " AND d.high > " }, low);
+            compare(
+                statement,
+                if closed {
+                    " AND d.high >= "
+                } else {
+                    " AND d.high > "
+                },
+                low,
+            );
         }
     }
 }
 
 fn string(statement: &mut Statement, test: &StringTest) {
     match test {
+        StringTest::StartsWith(prefix) if string_value(prefix).len() < prefix.len() => {
+            statement
+                .push("d.value = ")
+                .bind(Bind::Text(string_value(prefix).to_owned()))
+                .push(" AND starts_with(d.whole, ")
+                .bind(Bind::Text(prefix.clone()))
+                .push(")");
+        }
         StringTest::StartsWith(prefix) => {
-            statement.push("d.value >= ").bind(Bind::Text(prefix.clone()));
+            statement
+                .push("d.value >= ")
+                .bind(Bind::Text(prefix.clone()));
             if let Some(end) = after_prefix(prefix) {
                 statement.push(" AND d.value < ").bind(Bind::Text(end));
             }
         }
         StringTest::Contains(part) => {
-            statement.push("strpos(d.value, ").bind(Bind::Text(part.clone())).push(") > 0");
+            statement
+                .push("strpos(coalesce(d.whole, d.value), ")
+                .bind(Bind::Text(part.clone()))
+                .push(") > 0");
         }
         StringTest::Exactly(value) => {
             statement.push("d.exact = ").bind(Bind::Text(value.clone()));
@@ -547,7 +679,11 @@ fn after_prefix(prefix: &str) -> Option<String> {
 }
 
 fn entries(list: &[(Slot, i64)], access: &Access) -> Bind {
-    Bind::Bigs(list.iter().map(|(slot, hash)| slot.entry(access.tenant, *hash)).collect())
+    Bind::Bigs(
+        list.iter()
+            .map(|(slot, hash)| slot.entry(access.tenant, *hash))
+            .collect(),
+    )
 }
 
 /// By key, which has an index, and by id, since two ids may share a key.
@@ -559,14 +695,19 @@ fn with_ids(statement: &mut Statement, ids: &[String], plan: &Plan) {
     } else {
         &plan.types
     };
-    let keys =
-        types.iter().flat_map(|kind| ids.iter().map(|id| resource_key(*kind, id))).collect();
+    let keys = types
+        .iter()
+        .flat_map(|kind| ids.iter().map(|id| resource_key(*kind, id)))
+        .collect();
     if plan.types.is_empty() {
         of_types(statement, types);
         statement.push(" AND ");
     }
     statement.push("r.key = ANY(").bind(Bind::Bigs(keys));
-    statement.push(") AND r.id = ANY(").bind(Bind::Texts(ids.to_vec())).push(")");
+    statement
+        .push(") AND r.id = ANY(")
+        .bind(Bind::Texts(ids.to_vec()))
+        .push(")");
 }
 
 /// The value is a point of whole milliseconds, and so are the bounds, so "above the end of
@@ -579,18 +720,17 @@ fn last_updated(statement: &mut Statement, test: &RangeTest<Instant>) {
         }
         RangeTest::NotWithin(low, high) => {
             statement.push("(r.last_updated < ").instant(*low);
-            statement.push(" OR r.last_updated >= ").instant(*high).push(")")
+            statement
+                .push(" OR r.last_updated >= ")
+                .instant(*high)
+                .push(")")
         }
         RangeTest::HighAbove(bound)
         | RangeTest::HighAtLeast(bound)
-        | RangeTest::LowAtLeast(bound) => {
-            statement.push("r.last_updated >= ").instant(*bound)
-        }
+        | RangeTest::LowAtLeast(bound) => statement.push("r.last_updated >= ").instant(*bound),
         RangeTest::LowAbove(bound) => statement.push("r.last_updated > ").instant(*bound),
         RangeTest::LowAtMost(bound) => statement.push("r.last_updated <= ").instant(*bound),
-        RangeTest::LowBelow(bound)
-        | RangeTest::HighAtMost(bound)
-        | RangeTest::HighBelow(bound) => {
+        RangeTest::LowBelow(bound) | RangeTest::HighAtMost(bound) | RangeTest::HighBelow(bound) => {
             statement.push("r.last_updated < ").instant(*bound)
         }
     };

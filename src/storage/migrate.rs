@@ -32,10 +32,7 @@ pub async fn run(options: &PgConnectOptions) -> Result<Report> {
     let mut connection = options.connect().await.map_err(failed)?;
     refuse_old_postgres(&mut connection).await?;
     let before = applied(&mut connection).await?;
-    MIGRATIONS
-        .run(&mut connection)
-        .await
-        .map_err(explain)?;
+    MIGRATIONS.run(&mut connection).await.map_err(explain)?;
     name_types(&mut connection).await?;
     let report = Report {
         applied: MIGRATIONS
@@ -64,13 +61,17 @@ pub async fn pending(options: &PgConnectOptions) -> Result<Vec<String>> {
     if !before.is_empty() {
         const HALF_DONE: &str =
             "SELECT version FROM _sqlx_migrations WHERE NOT success ORDER BY version LIMIT 1";
-        let half_done = sqlx::query_scalar(HALF_DONE).fetch_optional(&mut connection).await?;
+        let half_done = sqlx::query_scalar(HALF_DONE)
+            .fetch_optional(&mut connection)
+            .await?;
         if let Some(version) = half_done {
             return Err(explain(MigrateError::Dirty(version)));
         }
     }
     connection.close().await.map_err(failed)?;
-    let missing = MIGRATIONS.iter().filter(|migration| !before.contains(&migration.version));
+    let missing = MIGRATIONS
+        .iter()
+        .filter(|migration| !before.contains(&migration.version));
     Ok(missing
         .map(|migration| format!("{:04} {}", migration.version, migration.description))
         .collect())
@@ -113,9 +114,11 @@ async fn applied(connection: &mut PgConnection) -> Result<Vec<i64>> {
         }
         return Ok(Vec::new());
     }
-    Ok(sqlx::query_scalar("SELECT version FROM _sqlx_migrations ORDER BY version")
-        .fetch_all(connection)
-        .await?)
+    Ok(
+        sqlx::query_scalar("SELECT version FROM _sqlx_migrations ORDER BY version")
+            .fetch_all(connection)
+            .await?,
+    )
 }
 
 /// Keeps the table of type names as the program knows them.

@@ -11,8 +11,8 @@ use crate::error::Result;
 use crate::fhir::{Draft, Instant, Method, ResourceType, Version};
 use crate::search::index::IndexRows;
 use bytes::Bytes;
-use sqlx::postgres::PgConnection;
 use sqlx::Row;
+use sqlx::postgres::PgConnection;
 use std::collections::HashMap;
 
 /// How many resources one statement carries: enough to spread its cost, little enough to
@@ -26,7 +26,8 @@ const LOCK: &str = "SELECT r.type, r.key, r.id, r.version, r.last_updated, r.xac
     ON r.tenant = $1 AND r.type = asked.type AND r.key = asked.key \
     ORDER BY r.type, r.key FOR UPDATE OF r";
 
-const ADVISORY: &str = "SELECT count(pg_advisory_xact_lock(name)) FROM unnest($1::bigint[]) AS name";
+const ADVISORY: &str =
+    "SELECT count(pg_advisory_xact_lock(name)) FROM unnest($1::bigint[]) AS name";
 
 const CREATE: &str = "WITH created AS ( \
       INSERT INTO resource (tenant, version, key, xact, last_updated, type, method, id, entries, body) \
@@ -39,12 +40,12 @@ const CREATE: &str = "WITH created AS ( \
       INSERT INTO date_entry (tenant, slot, key, low, high) \
       SELECT $1, * FROM unnest($13::int[], $14::bigint[], $15::bigint[], $16::bigint[]) \
     ), strings AS ( \
-      INSERT INTO string_entry (tenant, slot, key, value, exact) \
-      SELECT $1, * FROM unnest($17::int[], $18::bigint[], $19::text[], $20::text[]) \
+      INSERT INTO string_entry (tenant, slot, key, value, whole, exact) \
+      SELECT $1, * FROM unnest($17::int[], $18::bigint[], $19::text[], $20::text[], $21::text[]) \
     ) \
     INSERT INTO quantity_entry (tenant, slot, key, unit, code, label, low, high) \
     SELECT $1, q.slot, q.key, q.unit, q.code, q.label, q.low::numeric, q.high::numeric \
-    FROM unnest($21::int[], $22::bigint[], $23::bigint[], $24::bigint[], $25::bigint[], $26::text[], $27::text[]) \
+    FROM unnest($22::int[], $23::bigint[], $24::bigint[], $25::bigint[], $26::bigint[], $27::text[], $28::text[]) \
          AS q(slot, key, unit, code, label, low, high)";
 
 const REPLACE: &str = "WITH input AS MATERIALIZED ( \
@@ -70,12 +71,12 @@ const ROWS: &str = "WITH dates AS ( \
       INSERT INTO date_entry (tenant, slot, key, low, high) \
       SELECT $1, * FROM unnest($2::int[], $3::bigint[], $4::bigint[], $5::bigint[]) \
     ), strings AS ( \
-      INSERT INTO string_entry (tenant, slot, key, value, exact) \
-      SELECT $1, * FROM unnest($6::int[], $7::bigint[], $8::text[], $9::text[]) \
+      INSERT INTO string_entry (tenant, slot, key, value, whole, exact) \
+      SELECT $1, * FROM unnest($6::int[], $7::bigint[], $8::text[], $9::text[], $10::text[]) \
     ) \
     INSERT INTO quantity_entry (tenant, slot, key, unit, code, label, low, high) \
     SELECT $1, q.slot, q.key, q.unit, q.code, q.label, q.low::numeric, q.high::numeric \
-    FROM unnest($10::int[], $11::bigint[], $12::bigint[], $13::bigint[], $14::bigint[], $15::text[], $16::text[]) \
+    FROM unnest($11::int[], $12::bigint[], $13::bigint[], $14::bigint[], $15::bigint[], $16::text[], $17::text[]) \
          AS q(slot, key, unit, code, label, low, high)";
 
 const RELABEL: &str = "UPDATE resource SET body = $4, entries = $5 \
@@ -297,7 +298,9 @@ struct Columns<'a> {
 
 impl<'a> Columns<'a> {
     fn push(&mut self, change: &'a Change, version: &'a Version, moment: Moment) {
-        let floor = change.previous.map_or(moment.xact, |previous| previous.xact);
+        let floor = change
+            .previous
+            .map_or(moment.xact, |previous| previous.xact);
         self.versions.push(version.version);
         self.keys.push(change.key);
         self.xacts.push(moment.xact.max(floor));
@@ -305,9 +308,12 @@ impl<'a> Columns<'a> {
         self.types.push(change.resource_type.number());
         self.methods.push(change.method.number());
         self.ids.push(&change.id);
-        self.bodies.push(version.body.as_ref().map(|body| {
-            std::str::from_utf8(body).expect("bodies are written from strings")
-        }));
+        self.bodies.push(
+            version
+                .body
+                .as_ref()
+                .map(|body| std::str::from_utf8(body).expect("bodies are written from strings")),
+        );
         self.firsts.push(self.entries.len() as i32 + 1);
         self.entries.extend_from_slice(&change.index.entries);
         self.lasts.push(self.entries.len() as i32);
@@ -324,6 +330,7 @@ struct RowColumns<'a> {
     string_slots: Vec<i32>,
     string_keys: Vec<i64>,
     string_values: Vec<&'a str>,
+    string_wholes: Vec<Option<&'a str>>,
     string_exacts: Vec<&'a str>,
     quantity_slots: Vec<i32>,
     quantity_keys: Vec<i64>,
@@ -346,6 +353,7 @@ impl<'a> RowColumns<'a> {
             self.string_slots.push(row.slot);
             self.string_keys.push(change.key);
             self.string_values.push(&row.value);
+            self.string_wholes.push(row.whole.as_deref());
             self.string_exacts.push(&row.exact);
         }
         for row in &change.index.quantities {
@@ -392,6 +400,7 @@ macro_rules! bind_rows {
             .bind(&$r.string_slots)
             .bind(&$r.string_keys)
             .bind(&$r.string_values)
+            .bind(&$r.string_wholes)
             .bind(&$r.string_exacts)
             .bind(&$r.quantity_slots)
             .bind(&$r.quantity_keys)

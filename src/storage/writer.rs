@@ -407,7 +407,10 @@ async fn lost_pointers(
     for (job, (_, decision)) in jobs.iter().zip(decided) {
         if let Ok(Decision::Write(next)) = decision {
             hold |= next.hold;
-            let others = next.pointers.iter().filter(|pointer| pointer.key != job.key());
+            let others = next
+                .pointers
+                .iter()
+                .filter(|pointer| pointer.key != job.key());
             asked.extend(others.map(|pointer| (pointer.resource_type, pointer.key)));
         }
     }

@@ -5,10 +5,13 @@
 //! <https://hl7.org/fhir/R4/valueset-issue-type.html>. Finding the problems is not done here
 //! (`walk`).
 
+use std::collections::BTreeSet;
+
 use serde_json::Value;
 
 use super::primitive::Primitive;
-use crate::definitions::TypeInfo;
+use super::schema::COMPANION;
+use crate::definitions::{CodeSet, TypeInfo};
 use crate::error::Issue;
 use crate::fhir::ResourceType;
 
@@ -54,16 +57,20 @@ pub(super) fn bad_value(primitive: Primitive, value: &Value) -> Issue {
 }
 
 /// A code that its required binding does not have.
-pub(super) fn bad_code(codes: &[String], found: &str) -> Issue {
-    let list = match nearest(found, codes.iter().map(String::as_str)) {
+pub(super) fn bad_code(codes: &CodeSet, found: &str) -> Issue {
+    let known: BTreeSet<&str> = codes.iter().map(|(_, code)| code).collect();
+    let wanted = match nearest(found, known.iter().copied()) {
         Some(near) => format!("`{near}`, or another code of its value set"),
-        None if codes.len() <= MOST_CODES => format!("one of {}", codes.join(", ")),
-        None => format!("one of the {} codes of its value set", codes.len()),
+        None if known.len() <= MOST_CODES => {
+            format!(
+                "one of {}",
+                known.into_iter().collect::<Vec<_>>().join(", ")
+            )
+        }
+        None => format!("one of the {} codes of its value set", known.len()),
     };
-    Issue::error(
-        "code-invalid",
-        format!("expected {list} but found {}", shown(found)),
-    )
+    let text = format!("expected {wanted} but found {}", shown(found));
+    Issue::error("code-invalid", text)
 }
 
 /// A member that the type does not have.
@@ -71,6 +78,9 @@ pub(super) fn unknown_member(info: &TypeInfo, name: &str) -> Issue {
     let of = &info.key;
     let bare = name.strip_prefix('_').unwrap_or(name);
     let found = shown(name);
+    if of == COMPANION {
+        return expected("only id and extension beside a value", &found);
+    }
     let choices: Vec<&str> = info
         .fields_of(bare)
         .map(|(json_name, _)| json_name)
@@ -143,7 +153,8 @@ pub(super) fn nearest<'a>(name: &str, known: impl Iterator<Item = &'a str>) -> O
     if name.chars().count() > LONGEST_SHOWN {
         return None;
     }
-    let allowed = if name.chars().count() < 5 { 1 } else { 2 };
+    // A third of the letters, so that a code of one letter is not near all others.
+    let allowed = (name.chars().count() / 3).min(2);
     known
         .map(|candidate| match candidate.eq_ignore_ascii_case(name) {
             true => (0, candidate),

@@ -7,6 +7,7 @@
 
 use serde_json::Value;
 
+use super::calendar::{is_date, is_instant, is_time};
 use crate::fhir::id::Id;
 
 /// The longest string, in bytes: <https://hl7.org/fhir/R4/datatypes.html#string>.
@@ -134,10 +135,19 @@ impl Primitive {
             Primitive::Date => is_date(text.as_bytes()),
             Primitive::DateTime => is_date(text.as_bytes()) || is_instant(text.as_bytes()),
             Primitive::Instant => is_instant(text.as_bytes()),
-            Primitive::Time => time(text.as_bytes()).is_some_and(<[u8]>::is_empty),
+            Primitive::Time => is_time(text.as_bytes()),
             Primitive::Base64Binary => is_base64(text.as_bytes()),
             Primitive::Xhtml => is_div(text),
             _ => false,
+        }
+    }
+
+    /// The JSON kind of the type, for a person.
+    pub(super) fn kind(self) -> &'static str {
+        match self {
+            Primitive::Boolean => "true or false",
+            _ if self.is_number() => "a number",
+            _ => "a text",
         }
     }
 
@@ -218,105 +228,6 @@ fn is_uuid(text: &str) -> bool {
             8 | 13 | 18 | 23 => byte == b'-',
             _ => matches!(byte, b'0'..=b'9' | b'a'..=b'f'),
         })
-}
-
-/// `YYYY(-MM(-DD)?)?`, on the calendar.
-fn is_date(text: &[u8]) -> bool {
-    match text.len() {
-        4 => year(text).is_some(),
-        7 => month(text).is_some(),
-        10 => is_day(text),
-        _ => false,
-    }
-}
-
-/// The year of `YYYY...`; there is no year 0000.
-fn year(text: &[u8]) -> Option<u32> {
-    let digits = text.get(..4)?;
-    let year = digits
-        .iter()
-        .try_fold(0, |sum, &byte| Some(sum * 10 + digit(byte)?))?;
-    (year > 0).then_some(year)
-}
-
-/// Year and month of `YYYY-MM...`.
-fn month(text: &[u8]) -> Option<(u32, u32)> {
-    let year = year(text)?;
-    let month = after(text.get(4..)?, b'-', 1, 12)?.0;
-    Some((year, month))
-}
-
-/// `YYYY-MM-DD` and nothing behind it.
-fn is_day(text: &[u8]) -> bool {
-    let day = || {
-        let (year, month) = month(text)?;
-        let (_, rest) = after(text.get(7..)?, b'-', 1, days_of(year, month))?;
-        Some(rest.is_empty())
-    };
-    day().unwrap_or(false)
-}
-
-fn days_of(year: u32, month: u32) -> u32 {
-    let is_leap = year % 4 == 0 && (year % 100 != 0 || year % 400 == 0);
-    match month {
-        2 if is_leap => 29,
-        2 => 28,
-        4 | 6 | 9 | 11 => 30,
-        _ => 31,
-    }
-}
-
-/// `YYYY-MM-DDThh:mm:ss(.s+)?(Z|[+-]hh:mm)`
-fn is_instant(text: &[u8]) -> bool {
-    let zoned = || {
-        let (date, rest) = text.split_at_checked(10)?;
-        let zone = time(rest.strip_prefix(b"T")?)?;
-        Some(is_day(date) && is_zone(zone))
-    };
-    zoned().unwrap_or(false)
-}
-
-/// What follows a time `hh:mm:ss(.s+)?`. A leap second is allowed, hour 24 is not.
-fn time(text: &[u8]) -> Option<&[u8]> {
-    let (_, rest) = two_digits(text).filter(|(hour, _)| *hour < 24)?;
-    let (_, rest) = after(rest, b':', 0, 59)?;
-    let (_, rest) = after(rest, b':', 0, 60)?;
-    let Some(fraction) = rest.strip_prefix(b".") else {
-        return Some(rest);
-    };
-    let digits = fraction
-        .iter()
-        .take_while(|byte| byte.is_ascii_digit())
-        .count();
-    (digits > 0).then(|| &fraction[digits..])
-}
-
-/// `Z`, or an offset of at most 14 hours.
-fn is_zone(text: &[u8]) -> bool {
-    let offset = || {
-        let (sign, digits) = text.split_first()?;
-        let (hour, rest) = two_digits(digits)?;
-        let (minute, rest) = after(rest, b':', 0, 59)?;
-        let is_in_range = hour < 14 || hour == 14 && minute == 0;
-        Some(matches!(sign, b'+' | b'-') && is_in_range && rest.is_empty())
-    };
-    text == b"Z" || offset().unwrap_or(false)
-}
-
-/// Two digits behind a separator, in a range, and what follows them.
-fn after(text: &[u8], separator: u8, least: u32, most: u32) -> Option<(u32, &[u8])> {
-    let (first, rest) = text.split_first()?;
-    let (number, rest) = two_digits(rest)?;
-    (*first == separator && (least..=most).contains(&number)).then_some((number, rest))
-}
-
-fn two_digits(text: &[u8]) -> Option<(u32, &[u8])> {
-    let (digits, rest) = text.split_at_checked(2)?;
-    Some((digit(digits[0])? * 10 + digit(digits[1])?, rest))
-}
-
-fn digit(byte: u8) -> Option<u32> {
-    byte.is_ascii_digit().then(|| u32::from(byte - b'0'))
 }
 
 /// Groups of four of the base64 alphabet, padded at the end; white space is passed over, as

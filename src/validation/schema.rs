@@ -6,10 +6,13 @@
 //! resource uses is never compiled. <https://json-schema.org/draft/2020-12>,
 //! <https://hl7.org/fhir/R4/json.html>. Not done here: the wording of problems (`issues`).
 
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
 use serde_json::{Map, Value, json};
 
 use super::primitive::Primitive;
-use crate::definitions::{Definitions, Field, Max, Strength, TypeInfo, TypeKind};
+use crate::definitions::{CodeSet, Definitions, Field, Max, Strength, TypeInfo, TypeKind};
 
 /// The key of what stands beside a primitive value, under the name with an underscore.
 pub(super) const COMPANION: &str = "Element";
@@ -53,16 +56,13 @@ pub(super) fn has_companion(info: &TypeInfo, name: &str, field: &Field) -> bool 
     field.is_primitive && !is_attribute && field.type_code != "xhtml"
 }
 
-/// All codes that a `code` may have, where its binding is required and they can be listed.
-pub(super) fn codes(definitions: &Definitions, field: &Field) -> Option<Vec<String>> {
+/// The codes that a `code` may have, where its binding is required and they can be listed.
+pub(super) fn codes(definitions: &Definitions, field: &Field) -> Option<Arc<CodeSet>> {
     let binding = field
         .binding
         .as_ref()
         .filter(|binding| binding.strength == Strength::Required && field.type_code == "code")?;
-    let set = definitions.value_set_codes(&binding.value_set)?;
-    let mut codes: Vec<String> = set.iter().map(|(_, code)| code.to_owned()).collect();
-    codes.sort();
-    codes.dedup();
+    let codes = definitions.value_set_codes(&binding.value_set)?;
     (!codes.is_empty()).then_some(codes)
 }
 
@@ -110,7 +110,8 @@ fn primitive(definitions: &Definitions, field: &Field) -> Value {
     };
     match codes(definitions, field) {
         Some(codes) => {
-            let mut allowed: Vec<Value> = codes.into_iter().map(Value::String).collect();
+            let distinct: BTreeSet<&str> = codes.iter().map(|(_, code)| code).collect();
+            let mut allowed: Vec<Value> = distinct.into_iter().map(Value::from).collect();
             if field.is_array {
                 allowed.push(Value::Null);
             }

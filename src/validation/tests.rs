@@ -1,6 +1,9 @@
 //! What the gate and the walk say together: a row of bad input per rule, and that both readers
 //! of the definitions give the same verdict. The official examples, the Synthea set and seeded
-//! mutants are in `tests/validation`.
+//! mutants are below.
+
+mod mutants;
+mod suites;
 
 use std::sync::{Arc, LazyLock};
 

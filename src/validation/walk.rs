@@ -6,6 +6,7 @@
 //! `valueQuantity` is `value` in a path, and what stands in `_birthDate` is of `birthDate`.
 //! Not done here: the words (`issues`), the rules of primitives (`primitive`).
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write;
 
 use serde_json::{Map, Value};
@@ -175,6 +176,9 @@ impl Walk<'_> {
 
     fn members(&mut self, info: &TypeInfo, members: &Map<String, Value>) {
         for (name, value) in members {
+            if self.issues.len() >= MOST_ISSUES {
+                return;
+            }
             if name == "resourceType" && info.kind == TypeKind::Resource {
                 continue;
             }
@@ -228,29 +232,24 @@ impl Walk<'_> {
 
     /// One value of a choice, and at least one where it is required.
     fn choices(&mut self, info: &TypeInfo, members: &Map<String, Value>) {
-        let mut seen: Vec<&str> = Vec::new();
-        for field in info.fields.values().filter(|field| field.is_choice) {
-            if seen.contains(&field.name.as_str()) {
-                continue;
+        let mut found: BTreeMap<&str, BTreeSet<&str>> = BTreeMap::new();
+        for name in members.keys() {
+            let bare = name.strip_prefix('_').unwrap_or(name);
+            if let Some(field) = info.field(bare).filter(|field| field.is_choice) {
+                found.entry(&field.name).or_default().insert(bare);
             }
-            seen.push(&field.name);
-            let is_there = |name: &str| {
-                members.contains_key(name) || members.contains_key(&format!("_{name}"))
-            };
-            let found: Vec<&str> = info
-                .fields_of(&field.name)
-                .map(|(name, _)| name)
-                .filter(|name| is_there(name))
-                .collect();
-            let name = &field.name;
-            let issue = match found.as_slice() {
-                [] if field.min > 0 => required(name),
-                [] | [_] => continue,
-                [first, others @ ..] => expected(
-                    &format!("one value for {name}[x]"),
-                    &format!("`{first}` and `{}`", others.join("` and `")),
-                ),
-            };
+        }
+        let is_missing = |field: &&Field| {
+            field.is_choice && field.min > 0 && !found.contains_key(field.name.as_str())
+        };
+        if let Some(missing) = info.fields.values().find(is_missing) {
+            let name = &missing.name;
+            self.below(format_args!(".{name}"), |walk| walk.report(required(name)));
+        }
+        for (name, values) in found.into_iter().filter(|(_, values)| values.len() > 1) {
+            let values: Vec<&str> = values.into_iter().collect();
+            let values = format!("`{}`", values.join("` and `"));
+            let issue = expected(&format!("one value for {name}[x]"), &values);
             self.below(format_args!(".{name}"), |walk| walk.report(issue));
         }
     }
@@ -385,16 +384,14 @@ impl Walk<'_> {
         }
         let primitive = Primitive::of(&field.type_code);
         if !primitive.has_kind(value) {
-            return self.report(expected(primitive.expectation(), kind(value)));
+            return self.report(expected(primitive.kind(), kind(value)));
         }
         if !primitive.holds(value) {
             return self.report(bad_value(primitive, value));
         }
         if let Some(found) = value.as_str()
             && let Some(codes) = codes(self.definitions, field)
-            && codes
-                .binary_search_by(|code| code.as_str().cmp(found))
-                .is_err()
+            && !codes.contains_code(found)
         {
             self.report(bad_code(&codes, found));
         }

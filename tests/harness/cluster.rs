@@ -21,7 +21,11 @@ pub async fn database() -> PgConnectOptions {
     let options = CLUSTER.get_or_init(start).await;
     let name = format!("test_{}", COUNT.fetch_add(1, Ordering::Relaxed));
     let _one = COPYING.lock().await;
-    execute(options, &format!("CREATE DATABASE {name} TEMPLATE {TEMPLATE}")).await;
+    execute(
+        options,
+        &format!("CREATE DATABASE {name} TEMPLATE {TEMPLATE}"),
+    )
+    .await;
     options.clone().database(&name)
 }
 
@@ -63,7 +67,7 @@ fn stop_with_us(cluster: &Cluster, folder: &std::path::Path) {
         .arg("-c")
         .arg("cat >/dev/null; kill -QUIT \"$1\"; while kill -0 \"$1\" 2>/dev/null; do sleep 0.1; done; rm -rf \"$2\"")
         .arg("sh")
-        .arg(cluster.pid().to_string())
+        .arg(cluster.pid().expect("it runs").to_string())
         .arg(folder)
         .stdin(Stdio::piped())
         .stdout(Stdio::null())

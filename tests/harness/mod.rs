@@ -29,7 +29,7 @@ static SHARED: LazyLock<(Arc<Definitions>, Arc<Registry>, Arc<Validator>)> = Laz
     let definitions = Definitions::r4();
     let registry = Registry::new(definitions.clone()).expect("the registry of R4 compiles");
     let validator = Validator::new(definitions.clone());
-    (definitions, Arc::new(registry), Arc::new(validator))
+    (definitions, Arc::new(registry), validator)
 });
 
 /// A server of one test.
@@ -68,7 +68,9 @@ impl Server {
             connections: 8,
             statement_time: settings.limits.statement_time,
         };
-        let store = Store::connect(connect, &options).await.expect("the database is there");
+        let store = Store::connect(connect, &options)
+            .await
+            .expect("the database is there");
         let (definitions, registry, validator) = SHARED.clone();
         let hub = Arc::new(Hub {
             store,
@@ -84,23 +86,36 @@ impl Server {
     }
 
     /// Sends a request; `headers` as `Name: value`.
-    pub async fn send(&self, method: &str, path: &str, headers: &[&str], body: impl Into<Body>) -> Reply {
+    pub async fn send(
+        &self,
+        method: &str,
+        path: &str,
+        headers: &[&str],
+        body: impl Into<Body>,
+    ) -> Reply {
         let mut request = Request::builder().method(method).uri(path);
         for header in headers {
             let (name, value) = header.split_once(": ").expect("a header is `Name: value`");
             request = request.header(name, value);
         }
         let request = request.body(body.into()).expect("a well-formed request");
-        let response = self.router.clone().oneshot(request).await.expect("the router never fails");
+        let response = self
+            .router
+            .clone()
+            .oneshot(request)
+            .await
+            .expect("the router never fails");
         Reply::read(response).await
     }
 
     pub async fn get(&self, path: &str) -> Reply {
-        self.send("GET", &format!("/fhir{path}"), &[], Body::empty()).await
+        self.send("GET", &format!("/fhir{path}"), &[], Body::empty())
+            .await
     }
 
     pub async fn delete(&self, path: &str) -> Reply {
-        self.send("DELETE", &format!("/fhir{path}"), &[], Body::empty()).await
+        self.send("DELETE", &format!("/fhir{path}"), &[], Body::empty())
+            .await
     }
 
     pub async fn post(&self, path: &str, body: &Value) -> Reply {
@@ -122,13 +137,15 @@ impl Server {
     pub async fn json_patch(&self, path: &str, headers: &[&str], body: &Value) -> Reply {
         let mut all = vec!["Content-Type: application/json-patch+json"];
         all.extend(headers);
-        self.send("PATCH", &format!("/fhir{path}"), &all, body.to_string()).await
+        self.send("PATCH", &format!("/fhir{path}"), &all, body.to_string())
+            .await
     }
 
     async fn fhir(&self, method: &str, path: &str, headers: &[&str], body: &Value) -> Reply {
         let mut all = vec!["Content-Type: application/fhir+json"];
         all.extend(headers);
-        self.send(method, &format!("/fhir{path}"), &all, body.to_string()).await
+        self.send(method, &format!("/fhir{path}"), &all, body.to_string())
+            .await
     }
 
     /// Creates a resource and returns its id.

@@ -54,7 +54,12 @@ impl Reply {
         self.entries()
             .iter()
             .filter(|entry| entry["search"]["mode"] == "match")
-            .map(|entry| entry["resource"]["id"].as_str().unwrap_or_default().to_owned())
+            .map(|entry| {
+                entry["resource"]["id"]
+                    .as_str()
+                    .unwrap_or_default()
+                    .to_owned()
+            })
             .collect()
     }
 
@@ -70,6 +75,10 @@ impl Reply {
             .iter()
             .find(|link| link["relation"] == relation)?;
         let url = link["url"].as_str()?;
-        Some(url.strip_prefix(super::BASE).expect("links begin with the base").to_owned())
+        Some(
+            url.strip_prefix(super::BASE)
+                .expect("links begin with the base")
+                .to_owned(),
+        )
     }
 }

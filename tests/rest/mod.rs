@@ -8,8 +8,8 @@ mod instance;
 mod integrity;
 mod limits;
 mod meta;
-mod patch;
 mod paging;
+mod patch;
 mod races;
 mod serialization;
 

@@ -104,8 +104,14 @@ async fn perform(
             resource_type,
             if_none_exist,
         } => {
-            let written =
-                create::create(hub, access, *resource_type, body(), if_none_exist.as_deref()).await?;
+            let written = create::create(
+                hub,
+                access,
+                *resource_type,
+                body(),
+                if_none_exist.as_deref(),
+            )
+            .await?;
             Ok(answer(hub, &written, preference))
         }
         Action::Update {
@@ -146,7 +152,9 @@ fn refuse_links(text: &str, own: Option<&str>, names: &HashSet<&str>) -> Result<
         Some(name) => Err(Error::coded(
             Category::Invalid,
             "processing",
-            format!("expected entries of a batch to be independent but this one refers to {name}; use a transaction"),
+            format!(
+                "expected entries of a batch to be independent but this one refers to {name}; use a transaction"
+            ),
         )),
         None => Ok(()),
     }

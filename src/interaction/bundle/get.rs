@@ -17,7 +17,12 @@ pub async fn answer(
     access: &Access,
     action: &Action,
 ) -> Result<Entry> {
-    let Action::Get { url, conditions, head } = action else {
+    let Action::Get {
+        url,
+        conditions,
+        head,
+    } = action
+    else {
         return Err(Error::fault("not a read"));
     };
     let mut entry = find(hub, connection, access, url, conditions).await?;
@@ -37,12 +42,12 @@ async fn find(
     let (path, query) = url.split_once('?').unwrap_or((url, ""));
     let pairs = search::pairs(query)?;
     let parts: Vec<&str> = path.split('/').filter(|part| !part.is_empty()).collect();
-    let known = |name: &str| {
-        ResourceType::parse(name).ok_or_else(|| unknown(url))
-    };
+    let known = |name: &str| ResourceType::parse(name).ok_or_else(|| unknown(url));
     let bundle = match parts.as_slice() {
         [] => search::search_in(hub, connection, access, search::system(pairs)).await?,
-        ["_history"] => history::history_in(hub, connection, access, &history::Scope::System, &pairs).await?,
+        ["_history"] => {
+            history::history_in(hub, connection, access, &history::Scope::System, &pairs).await?
+        }
         [name] => {
             let scope = search::of_type(known(name)?, pairs);
             search::search_in(hub, connection, access, scope).await?
@@ -66,13 +71,13 @@ async fn find(
         [name, id, "_history", number] => {
             let found = match number.parse() {
                 Ok(number) => {
-                    storage::read::find_version(connection, access, known(name)?, id, number).await?
+                    storage::read::find_version(connection, access, known(name)?, id, number)
+                        .await?
                 }
                 Err(_) => None,
             };
-            let version = found.ok_or_else(|| {
-                Error::new(Category::NotFound, format!("there is no {path}"))
-            })?;
+            let version = found
+                .ok_or_else(|| Error::new(Category::NotFound, format!("there is no {path}")))?;
             if version.is_deleted() {
                 return Err(read::gone(&version));
             }

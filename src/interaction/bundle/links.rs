@@ -128,7 +128,9 @@ impl Links {
             None if text.starts_with("urn:uuid:") || text.starts_with("urn:oid:") => problems.push(
                 Issue::error(
                     "not-found",
-                    format!("expected an entry of the Bundle with the fullUrl {text} but there is none"),
+                    format!(
+                        "expected an entry of the Bundle with the fullUrl {text} but there is none"
+                    ),
                 )
                 .at(path()),
             ),
@@ -211,7 +213,8 @@ pub fn conditional_references(text: &str) -> Vec<String> {
         let literal = &value[..end];
         if literal.contains('?')
             && let Ok(Value::String(reference)) = json::parse(literal.as_bytes(), 1)
-            && !reference.contains("://")
+            // An absolute URL is another server's; a `://` in the criteria is part of a value.
+            && reference.split('?').next().is_some_and(|target| !target.contains("://"))
         {
             found.push(reference);
         }
@@ -243,10 +246,15 @@ mod tests {
     #[test]
     fn conditional_references_are_found_in_text() {
         let text = r#"{"subject":{"reference" : "Patient?identifier=a|b"},"x":{"reference":"Patient/1"},
-            "note":"\"reference\":\"Fake?x=1\"","y":{"reference":"Org?name=\"q\""}}"#;
+            "note":"\"reference\":\"Fake?x=1\"","y":{"reference":"Org?name=\"q\""},
+            "z":{"reference":"Org?identifier=http://s|v"},"o":{"reference":"http://o/Org?x=y"}}"#;
         assert_eq!(
             conditional_references(text),
-            ["Patient?identifier=a|b", "Org?name=\"q\""]
+            [
+                "Patient?identifier=a|b",
+                "Org?name=\"q\"",
+                "Org?identifier=http://s|v"
+            ]
         );
     }
 
@@ -256,7 +264,10 @@ mod tests {
         let links = Links {
             urls: HashMap::from([
                 ("urn:uuid:1".to_owned(), "Patient/new".to_owned()),
-                ("http://o/fhir/Patient/7".to_owned(), "Patient/seven".to_owned()),
+                (
+                    "http://o/fhir/Patient/7".to_owned(),
+                    "Patient/seven".to_owned(),
+                ),
             ]),
             criteria: HashMap::from([("Patient?a=b".to_owned(), "Patient/c".to_owned())]),
         };
@@ -290,6 +301,10 @@ mod tests {
             r#"{"resourceType":"Observation","subject":{"reference":"urn:uuid:2"}}"#,
             None,
         );
-        assert!(lost.expect_err("a lost link").to_string().contains("Observation.subject"));
+        assert!(
+            lost.expect_err("a lost link")
+                .to_string()
+                .contains("Observation.subject")
+        );
     }
 }

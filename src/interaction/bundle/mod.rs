@@ -75,7 +75,11 @@ fn answer(hub: &Hub, written: &Written, preference: Return) -> Entry {
         },
         response: Some(Response {
             status: status.to_owned(),
-            location: Some(format!("{}/{}", hub.settings.base, version.versioned_reference())),
+            location: Some(format!(
+                "{}/{}",
+                hub.settings.base,
+                version.versioned_reference()
+            )),
             etag: Some(version.etag()),
             last_modified: Some(version.last_updated),
             outcome: outcome(preference, "stored"),

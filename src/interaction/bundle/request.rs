@@ -90,7 +90,11 @@ fn parse_entry<'a>(hub: &Hub, entry: &'a FrameEntry<'_>, index: usize) -> Result
         .unwrap_or(url)
         .trim_start_matches('/');
     let resource = entry.resource.map(|raw| raw.get());
-    let with_resource = || resource.map(|_| ()).ok_or_else(|| required("resource").at(place("resource")));
+    let with_resource = || {
+        resource
+            .map(|_| ())
+            .ok_or_else(|| required("resource").at(place("resource")))
+    };
     let conditions = || WriteConditions {
         if_match: request.if_match.clone(),
         if_none_match: request.if_none_match.clone(),
@@ -99,7 +103,8 @@ fn parse_entry<'a>(hub: &Hub, entry: &'a FrameEntry<'_>, index: usize) -> Result
     let action = match method {
         "POST" => {
             with_resource()?;
-            let (resource_type, rest) = split_type(relative).map_err(|e| e.at(place("request.url")))?;
+            let (resource_type, rest) =
+                split_type(relative).map_err(|e| e.at(place("request.url")))?;
             if !rest.is_empty() {
                 return Err(bad_url(url).at(place("request.url")));
             }

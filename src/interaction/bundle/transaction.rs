@@ -141,7 +141,11 @@ impl<'a> Transaction<'a> {
         storage::commit(transaction).await?;
         Ok(Outgoing {
             bundle_type: "transaction-response",
-            entries: self.answers.into_iter().map(Option::unwrap_or_default).collect(),
+            entries: self
+                .answers
+                .into_iter()
+                .map(Option::unwrap_or_default)
+                .collect(),
             ..Outgoing::default()
         })
     }
@@ -154,7 +158,9 @@ impl<'a> Transaction<'a> {
             Some(other) => Err(Error::coded(
                 Category::Invalid,
                 "duplicate",
-                format!("expected each resource once but {kind}/{id} is meant by entry {other} too"),
+                format!(
+                    "expected each resource once but {kind}/{id} is meant by entry {other} too"
+                ),
             )
             .in_entry(index)),
         }
@@ -163,16 +169,20 @@ impl<'a> Transaction<'a> {
     async fn delete(&mut self, connection: &mut PgConnection, moment: Moment) -> Result<()> {
         let mut wanted = Vec::new();
         for request in self.requests {
-            let Action::Delete { resource_type, subject, conditions } = &request.action else {
+            let Action::Delete {
+                resource_type,
+                subject,
+                conditions,
+            } = &request.action
+            else {
                 continue;
             };
             let ids = match subject {
                 Subject::Id(id) => vec![id.clone()],
-                Subject::Criteria(criteria) => {
-                    self.matches_to_delete(connection, *resource_type, criteria)
-                        .await
-                        .map_err(|error| error.in_entry(request.index))?
-                }
+                Subject::Criteria(criteria) => self
+                    .matches_to_delete(connection, *resource_type, criteria)
+                    .await
+                    .map_err(|error| error.in_entry(request.index))?,
             };
             self.answers[request.index] = Some(deletion_answer(None, self.preference));
             for id in ids {
@@ -183,7 +193,10 @@ impl<'a> Transaction<'a> {
         if wanted.is_empty() {
             return Ok(());
         }
-        let asked: Vec<_> = wanted.iter().map(|(_, kind, _, key, _)| (*kind, *key)).collect();
+        let asked: Vec<_> = wanted
+            .iter()
+            .map(|(_, kind, _, key, _)| (*kind, *key))
+            .collect();
         let rows = write::lock(connection, self.access, &asked).await?;
         let mut changes = Vec::new();
         let mut places = Vec::new();
@@ -240,7 +253,8 @@ impl<'a> Transaction<'a> {
             let matched = match request.action.criteria() {
                 Some((kind, criteria)) if !matches!(request.action, Action::Delete { .. }) => {
                     let found =
-                        criteria::matches(self.hub, connection, self.access, kind, criteria, 2).await;
+                        criteria::matches(self.hub, connection, self.access, kind, criteria, 2)
+                            .await;
                     found
                         .and_then(|ids| criteria::at_most_one(kind, ids))
                         .map_err(|error| error.in_entry(request.index))?
@@ -275,20 +289,38 @@ impl<'a> Transaction<'a> {
                 None => {
                     self.refuse_equal_creates(request)?;
                     let id = Id::random().to_string();
-                    (*resource_type, id, Method::Post, WriteConditions::default(), true)
+                    (
+                        *resource_type,
+                        id,
+                        Method::Post,
+                        WriteConditions::default(),
+                        true,
+                    )
                 }
             },
-            Action::Update { resource_type, subject, conditions } => {
+            Action::Update {
+                resource_type,
+                subject,
+                conditions,
+            } => {
                 let Aim { id, must_be_new } = match subject {
-                    Subject::Id(id) => Aim { id: id.clone(), must_be_new: false },
+                    Subject::Id(id) => Aim {
+                        id: id.clone(),
+                        must_be_new: false,
+                    },
                     Subject::Criteria(_) => {
                         let text = request.resource.unwrap_or_default();
-                        let resource =
-                            prepare::parse(self.hub, *resource_type, text.as_bytes())?;
+                        let resource = prepare::parse(self.hub, *resource_type, text.as_bytes())?;
                         aim(matched, prepare::id_of(&resource))?
                     }
                 };
-                (*resource_type, id, Method::Put, conditions.clone(), must_be_new)
+                (
+                    *resource_type,
+                    id,
+                    Method::Put,
+                    conditions.clone(),
+                    must_be_new,
+                )
             }
             _ => return Ok(()),
         };
@@ -322,14 +354,19 @@ impl<'a> Transaction<'a> {
             Some(other) => Err(Error::coded(
                 Category::Invalid,
                 "duplicate",
-                format!("expected different criteria but entry {} has the same ifNoneExist", other.index),
+                format!(
+                    "expected different criteria but entry {} has the same ifNoneExist",
+                    other.index
+                ),
             )),
         }
     }
 
     fn link(&mut self, request: &Request<'_>, kind: ResourceType, id: &str) {
         if let Some(url) = request.full_url {
-            self.links.urls.insert(url.to_owned(), format!("{kind}/{id}"));
+            self.links
+                .urls
+                .insert(url.to_owned(), format!("{kind}/{id}"));
         }
     }
 
@@ -391,8 +428,10 @@ impl<'a> Transaction<'a> {
         if self.links.criteria.contains_key(text) {
             return Ok(());
         }
-        let Target::Conditional { resource_type, query } =
-            Target::parse(text, &self.hub.settings.base)
+        let Target::Conditional {
+            resource_type,
+            query,
+        } = Target::parse(text, &self.hub.settings.base)
         else {
             return Ok(());
         };
@@ -408,7 +447,9 @@ impl<'a> Transaction<'a> {
                 return Err(Error::coded(
                     Category::PreconditionFailed,
                     code,
-                    format!("expected the conditional reference {text} to match one {resource_type} but it matches {many}"),
+                    format!(
+                        "expected the conditional reference {text} to match one {resource_type} but it matches {many}"
+                    ),
                 ));
             }
         };
@@ -429,10 +470,12 @@ impl<'a> Transaction<'a> {
         for chunk in indexes.chunks(write::CHUNK) {
             let mut changes = Vec::with_capacity(chunk.len());
             let mut places = Vec::with_capacity(chunk.len());
-            let prepared: Result<Vec<_>> =
-                tokio::task::block_in_place(|| chunk.iter().map(|index| self.prepare(*index)).collect());
+            let prepared: Result<Vec<_>> = tokio::task::block_in_place(|| {
+                chunk.iter().map(|index| self.prepare(*index)).collect()
+            });
             for (index, (prepared, pointers)) in chunk.iter().zip(prepared?) {
-                self.pointers.extend(pointers.into_iter().map(|pointer| (*index, pointer)));
+                self.pointers
+                    .extend(pointers.into_iter().map(|pointer| (*index, pointer)));
                 match prepared {
                     Prepared::Change(change) => {
                         changes.push(change);
@@ -464,7 +507,8 @@ impl<'a> Transaction<'a> {
     }
 
     fn prepare(&self, index: usize) -> Result<(Prepared, Vec<Pointer>)> {
-        self.prepare_entry(index).map_err(|error| error.in_entry(index))
+        self.prepare_entry(index)
+            .map_err(|error| error.in_entry(index))
     }
 
     fn prepare_entry(&self, index: usize) -> Result<(Prepared, Vec<Pointer>)> {
@@ -472,7 +516,12 @@ impl<'a> Transaction<'a> {
         let aimed = self.aimed[index]
             .as_ref()
             .ok_or_else(|| Error::fault("an entry without an aim is written"))?;
-        let Aimed { resource_type, id, key, .. } = aimed;
+        let Aimed {
+            resource_type,
+            id,
+            key,
+            ..
+        } = aimed;
         let text = request.resource.unwrap_or_default();
         let mut resource = prepare::parse(self.hub, *resource_type, text.as_bytes())?;
         let current = self.rows.get(key);
@@ -486,7 +535,11 @@ impl<'a> Transaction<'a> {
                 return Err(taken(*resource_type, id));
             }
         }
-        if let Action::Update { subject: Subject::Id(id), .. } = &request.action {
+        if let Action::Update {
+            subject: Subject::Id(id),
+            ..
+        } = &request.action
+        {
             crate::interaction::update::same_id(&resource, id)?;
         }
         self.links

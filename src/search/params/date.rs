@@ -55,7 +55,9 @@ fn span(node: &Node<'_>) -> Option<Span> {
             let low = parse(Some(value))?.low;
             Some(Span { low, high: low + 1 })
         }
-        _ => parse(Some(value)),
+        "date" | "dateTime" => parse(Some(value)),
+        // Procedure.performed may be a string, an Age or a Range: no date is read from those.
+        _ => None,
     }
 }
 
@@ -76,12 +78,19 @@ fn period(value: &Value) -> Option<Span> {
 /// From the first to the last event, or the bounds of the repetition.
 fn timing(value: &Value) -> Option<Span> {
     let events = value.get("event").and_then(Value::as_array);
-    let spans = events.into_iter().flatten().filter_map(|event| parse(Some(event)));
-    let bounds = value.get("repeat").and_then(|repeat| repeat.get("boundsPeriod"));
-    spans.chain(bounds.and_then(period)).reduce(|all, one| Span {
-        low: all.low.min(one.low),
-        high: all.high.max(one.high),
-    })
+    let spans = events
+        .into_iter()
+        .flatten()
+        .filter_map(|event| parse(Some(event)));
+    let bounds = value
+        .get("repeat")
+        .and_then(|repeat| repeat.get("boundsPeriod"));
+    spans
+        .chain(bounds.and_then(period))
+        .reduce(|all, one| Span {
+            low: all.low.min(one.low),
+            high: all.high.max(one.high),
+        })
 }
 
 /// The predicate of one value.
@@ -143,7 +152,11 @@ fn compile_test(prefix: Prefix, Span { low, high }: Span, now: Instant) -> Range
 
 fn widened(Span { low, high }: Span, now: Instant) -> Span {
     let now = now.microseconds();
-    let gap = if now < low { low - now } else { (now - high).max(0) };
+    let gap = if now < low {
+        low - now
+    } else {
+        (now - high).max(0)
+    };
     Span {
         low: low - gap / 10,
         high: high + gap / 10,

@@ -4,7 +4,7 @@
 //!
 //! ```text
 //! resource --Expression--> items --extract--> entries, rows      registry::Registry::index
-//! "ge2024-01,lt2024" --escape::split--> values --compile--> Predicate
+//! "ge2024-01,lt2024" --escape::split--> values --compile, each--> Predicate
 //! ```
 //!
 //! Composite and special parameters, `_text`, `_content` and `_query` are not done here yet:
@@ -51,12 +51,10 @@ pub enum Modifier {
 }
 
 impl Modifier {
-    /// Reads a modifier of a parameter of that kind.
-    ///
-    /// # Errors
-    /// `not-supported`, naming what is supported: a modifier must never be ignored.
-    pub fn parse(kind: Kind, text: &str) -> Result<Modifier, Issue> {
-        let modifier = match (kind, text) {
+    /// The modifier of that name, if it is supported on a parameter of that kind. A modifier
+    /// that is not must be refused, never ignored: [`Modifier::refusal`].
+    pub fn parse(kind: Kind, text: &str) -> Option<Modifier> {
+        match (kind, text) {
             (Kind::Composite | Kind::Special, _) => None,
             (_, "missing") => Some(Modifier::Missing),
             (Kind::String, "exact") => Some(Modifier::Exact),
@@ -65,15 +63,19 @@ impl Modifier {
             (Kind::Reference, "identifier") => Some(Modifier::Identifier),
             (Kind::Reference, name) => ResourceType::parse(name).map(Modifier::Type),
             _ => None,
+        }
+    }
+
+    /// What to say of a modifier that is not supported.
+    pub fn refusal(kind: Kind, text: &str) -> Issue {
+        let known = match Modifier::supported(kind) {
+            [] => "none".to_owned(),
+            known => known.join(", "),
         };
-        modifier.ok_or_else(|| {
-            let known = Modifier::supported(kind).join(", ");
-            let known = if known.is_empty() { "none".to_owned() } else { known };
-            Issue::error(
-                "not-supported",
-                format!("expected a supported modifier ({known}) but found :{text}"),
-            )
-        })
+        Issue::error(
+            "not-supported",
+            format!("expected a supported modifier ({known}) but found :{text}"),
+        )
     }
 
     /// The modifiers of a kind, as the CapabilityStatement's documentation tells them.
@@ -88,35 +90,12 @@ impl Modifier {
     }
 }
 
-/// The predicate of all alternatives of a parameter: `a,b\,c`. With `:not` it is "none of
-/// these".
+/// The predicate of one alternative, still escaped. Alternatives are joined by the caller:
+/// "or", and "and" after `:not`, since `:not=a,b` means "none of these".
 ///
 /// # Errors
-/// Of the first bad alternative; an empty alternative is bad, for it would match everything
-/// or nothing and no client means either.
-pub fn compile_all(
-    parameter: &Parameter,
-    modifier: Option<&Modifier>,
-    values: &str,
-    base: &str,
-    now: Instant,
-) -> Result<Predicate, Issue> {
-    let (one, negated) = match modifier {
-        Some(Modifier::Not) => (None, true),
-        other => (other, false),
-    };
-    let alternatives = escape::split(values, ',')
-        .into_iter()
-        .map(|value| compile(parameter, one, value, base, now))
-        .collect::<Result<Vec<_>, _>>()?;
-    let any = either(alternatives);
-    Ok(if negated { negate(any) } else { any })
-}
-
-/// The predicate of one alternative, still escaped.
-///
-/// # Errors
-/// `invalid`, `value` or `not-supported`, saying what was expected.
+/// `invalid`, `value` or `not-supported`, saying what was expected. An empty alternative is
+/// an error, for it would match everything or nothing and no client means either.
 pub fn compile(
     parameter: &Parameter,
     modifier: Option<&Modifier>,
@@ -155,7 +134,10 @@ fn check_value(parameter: &Parameter, value: &str) -> Result<(), Issue> {
     // R4's strings hold no code points below 32 but these three, so that neither can a value.
     let is_forbidden = |c: char| c < ' ' && !matches!(c, '\t' | '\n' | '\r');
     if let Some(c) = value.chars().find(|c| is_forbidden(*c)) {
-        let text = format!("expected text but found the control character U+{:04X}", c as u32);
+        let text = format!(
+            "expected text but found the control character U+{:04X}",
+            c as u32
+        );
         return Err(Issue::error("invalid", text));
     }
     Ok(())
@@ -198,7 +180,13 @@ fn present(parameter: &Parameter) -> Predicate {
     if let "_id" | "_lastUpdated" = parameter.code.as_str() {
         return Predicate::Everything;
     }
-    either(parameter.branches.iter().map(|branch| present_in(parameter.kind, branch)).collect())
+    either(
+        parameter
+            .branches
+            .iter()
+            .map(|branch| present_in(parameter.kind, branch))
+            .collect(),
+    )
 }
 
 fn present_in(kind: Kind, branch: &Branch) -> Predicate {
@@ -259,8 +247,6 @@ fn negate(predicate: Predicate) -> Predicate {
 pub struct Sink<'r> {
     pub tenant: Tenant,
     pub slot: Slot,
-    /// The slot of the continuations of long texts: see [`string`].
-    pub overflow: Slot,
     pub rows: &'r mut IndexRows,
 }
 
@@ -296,7 +282,9 @@ impl Prefix {
     /// # Errors
     /// `value`: letters that are no prefix.
     pub fn split(text: &str) -> Result<(Prefix, &str), Issue> {
-        let end = text.find(|c: char| !c.is_ascii_alphabetic()).unwrap_or(text.len());
+        let end = text
+            .find(|c: char| !c.is_ascii_alphabetic())
+            .unwrap_or(text.len());
         let prefix = match &text[..end] {
             "" | "eq" => Prefix::Eq,
             "ne" => Prefix::Ne,

@@ -100,12 +100,16 @@ pub fn compile(parameter: &Parameter, value: &str) -> Result<Predicate, Issue> {
 /// An unknown prefix, no number.
 pub fn compile_test(text: &str) -> Result<RangeTest<String>, Issue> {
     let (prefix, literal) = Prefix::split(text)?;
-    let number = Decimal::parse(literal).ok_or_else(|| {
-        Issue::error("value", format!("expected a number but found `{literal}`"))
-    })?;
+    let number = Decimal::parse(literal)
+        .ok_or_else(|| Issue::error("value", format!("expected a number but found `{literal}`")))?;
     let half = number.half_unit();
     let point = number.to_string();
-    let between = |margin: &Decimal| (number.minus(margin).to_string(), number.plus(margin).to_string());
+    let between = |margin: &Decimal| {
+        (
+            number.minus(margin).to_string(),
+            number.plus(margin).to_string(),
+        )
+    };
     Ok(match prefix {
         Prefix::Eq => {
             let (low, high) = between(&half);

@@ -105,7 +105,9 @@ pub fn compile(parameter: &Parameter, value: &str) -> Result<Predicate, Issue> {
     let (number, unit) = match parts.as_slice() {
         [number] | [number, "", ""] => (*number, UnitTest::Any),
         [number, "", code] => (*number, UnitTest::CodeOrText(hash(code))),
-        [number, system, code] if !code.is_empty() => (*number, UnitTest::Coded(coded(system, code))),
+        [number, system, code] if !code.is_empty() => {
+            (*number, UnitTest::Coded(coded(system, code)))
+        }
         _ => {
             return Err(Issue::error(
                 "value",

@@ -54,7 +54,13 @@ pub fn extract(items: &[Item<'_>], base: &str, sink: &mut Sink<'_>, keys: &mut V
     }
 }
 
-fn extract_literal(text: &str, canonical: bool, base: &str, sink: &mut Sink<'_>, keys: &mut Vec<i64>) {
+fn extract_literal(
+    text: &str,
+    canonical: bool,
+    base: &str,
+    sink: &mut Sink<'_>,
+    keys: &mut Vec<i64>,
+) {
     match Target::parse(text, base) {
         Target::Local {
             resource_type, id, ..
@@ -146,7 +152,9 @@ pub fn compile(
         either(vec![Predicate::Entries(slots.collect())])
     };
     if modifier == Some(&Modifier::Identifier) {
-        return Ok(entries(hash(&token::Asked::parse(value)?.entry(IDENTIFIER))));
+        return Ok(entries(hash(
+            &token::Asked::parse(value)?.entry(IDENTIFIER),
+        )));
     }
     let text = escape::unescape(value)?;
     if let Some(Modifier::Type(resource_type)) = modifier {
@@ -162,7 +170,10 @@ pub fn compile(
         Target::Malformed(id) if Id::is_valid(id) => Ok(bare(parameter, id)),
         Target::Malformed(_) | Target::Conditional { .. } => Err(Issue::error(
             "value",
-            format!("expected an id, `Type/id` or a URL as {} but found something else", parameter.code),
+            format!(
+                "expected an id, `Type/id` or a URL as {} but found something else",
+                parameter.code
+            ),
         )),
     }
 }
@@ -174,7 +185,11 @@ fn compile_typed(
     base: &str,
 ) -> Result<Predicate, Issue> {
     if !parameter.targets.is_empty() && !parameter.targets.contains(&resource_type) {
-        let known: Vec<&str> = parameter.targets.iter().map(|target| target.name()).collect();
+        let known: Vec<&str> = parameter
+            .targets
+            .iter()
+            .map(|target| target.name())
+            .collect();
         let text = format!(
             "expected a type that {} refers to ({}) but found {resource_type}",
             parameter.code,
@@ -200,7 +215,9 @@ fn compile_typed(
 fn local(parameter: &Parameter, resource_type: ResourceType, id: &str) -> Predicate {
     gather(parameter, |branch| {
         let fits = branch.only.is_none_or(|only| only == resource_type);
-        fits.then(|| resource_key(resource_type, id)).into_iter().collect()
+        fits.then(|| resource_key(resource_type, id))
+            .into_iter()
+            .collect()
     })
 }
 
@@ -208,9 +225,9 @@ fn local(parameter: &Parameter, resource_type: ResourceType, id: &str) -> Predic
 fn bare(parameter: &Parameter, id: &str) -> Predicate {
     gather(parameter, |branch| match branch.only {
         Some(only) => vec![resource_key(only, id)],
-        None if parameter.targets.is_empty() => {
-            ResourceType::all().map(|any| resource_key(any, id)).collect()
-        }
+        None if parameter.targets.is_empty() => ResourceType::all()
+            .map(|any| resource_key(any, id))
+            .collect(),
         None => {
             let targets = parameter.targets.iter();
             targets.map(|target| resource_key(*target, id)).collect()

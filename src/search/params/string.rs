@@ -9,27 +9,20 @@
 //! each later word also begins a row, so that `Quinones` finds `Carreno Quinones`; other
 //! strings are found from their beginning only.
 //!
-//! The `value` of a row has at most [`LONGEST`] characters, since a B-tree holds no long
-//! keys. The rest of a longer text stands in windows of that length, one every
-//! [`STRIDE`] characters, in a slot of their own ([`Sink::overflow`]): what is no longer than
-//! the stride stands whole in one of them, and a longer query asks for its pieces.
-//! `exact` is always the whole text, except in windows, where it is empty.
+//! A text of any length is found by any length of query: the row of a long one holds its
+//! beginning for the index and all of it beside. Rows that begin at a later word hold their
+//! beginning only.
 //! `phonetic` parameters are answered like names.
 
 use super::{Modifier, Sink, either, escape};
 use crate::error::Issue;
 use crate::fhirpath::{Item, Node};
-use crate::search::index::StringRow;
+use crate::search::index::{StringRow, string_value};
 use crate::search::plan::{Predicate, StringTest};
-use crate::search::registry::{Branch, Parameter};
+use crate::search::registry::Parameter;
 use serde_json::Value;
 use unicode_normalization::UnicodeNormalization;
 use unicode_normalization::char::is_combining_mark;
-
-/// Characters of a row's value.
-pub const LONGEST: usize = 200;
-/// Characters from the start of one window of a long text to the next.
-pub const STRIDE: usize = 100;
 
 const NAME_PARTS: [&str; 5] = ["family", "given", "prefix", "suffix", "text"];
 const ADDRESS_PARTS: [&str; 7] = [
@@ -58,8 +51,12 @@ fn extract_node(node: &Node<'_>, sink: &mut Sink<'_>) {
         return;
     };
     match node.node_type.key.as_str() {
-        "HumanName" => NAME_PARTS.iter().for_each(|part| push_part(value.get(part), sink)),
-        "Address" => ADDRESS_PARTS.iter().for_each(|part| push_part(value.get(part), sink)),
+        "HumanName" => NAME_PARTS
+            .iter()
+            .for_each(|part| push_part(value.get(part), sink)),
+        "Address" => ADDRESS_PARTS
+            .iter()
+            .for_each(|part| push_part(value.get(part), sink)),
         "CodeableConcept" => {
             push_part(value.get("text"), sink);
             let codings = value.get("coding").and_then(Value::as_array);
@@ -68,7 +65,9 @@ fn extract_node(node: &Node<'_>, sink: &mut Sink<'_>) {
             }
         }
         _ => {
-            let of_name = node.choice.is_some_and(|choice| choice.owner == "HumanName");
+            let of_name = node
+                .choice
+                .is_some_and(|choice| choice.owner == "HumanName");
             if let Value::String(text) = value {
                 push(text, of_name, sink);
             }
@@ -89,44 +88,23 @@ fn push_part(part: Option<&Value>, sink: &mut Sink<'_>) {
 }
 
 fn push(text: &str, by_word: bool, sink: &mut Sink<'_>) {
-    let value = normalise(text);
-    let row = |slot, value: &str, exact: &str| StringRow {
-        slot,
-        value: value.to_owned(),
-        exact: exact.to_owned(),
-    };
-    let slot = sink.slot.row();
-    if by_word {
-        for (at, _) in value.match_indices(' ') {
-            let rest = cut(&value[at + 1..], LONGEST);
-            sink.rows.strings.push(row(slot, rest, text));
+    let normal = normalise(text);
+    let row = |from: &str, whole: bool| {
+        let value = string_value(from);
+        StringRow {
+            slot: sink.slot.row(),
+            value: value.to_owned(),
+            whole: (whole && value.len() < from.len()).then(|| from.to_owned()),
+            exact: text.to_owned(),
         }
+    };
+    if by_word {
+        let words = normal.match_indices(' ');
+        let later: Vec<StringRow> = words.map(|(at, _)| row(&normal[at + 1..], false)).collect();
+        sink.rows.strings.extend(later);
     }
-    for window in windows(&value) {
-        sink.rows.strings.push(row(sink.overflow.row(), window, ""));
-    }
-    sink.rows.strings.push(row(slot, cut(&value, LONGEST), text));
-}
-
-/// The first `length` characters.
-fn cut(text: &str, length: usize) -> &str {
-    text.char_indices().nth(length).map_or(text, |(end, _)| &text[..end])
-}
-
-/// The text from its character `start` on.
-fn skip(text: &str, start: usize) -> &str {
-    text.char_indices().nth(start).map_or("", |(start, _)| &text[start..])
-}
-
-/// The windows of a text that is longer than a row; none of a shorter one.
-fn windows(text: &str) -> Vec<&str> {
-    let mut windows = Vec::new();
-    let mut rest = text;
-    while rest.len() > LONGEST && rest.chars().nth(LONGEST).is_some() {
-        rest = skip(rest, STRIDE);
-        windows.push(cut(rest, LONGEST));
-    }
-    windows
+    let first = row(&normal, true);
+    sink.rows.strings.push(first);
 }
 
 /// The form in which texts are compared.
@@ -147,7 +125,9 @@ pub fn normalise(text: &str) -> String {
     if text.is_ascii() {
         text.chars().for_each(&mut push);
     } else {
-        text.nfkd().filter(|c| !is_combining_mark(*c)).for_each(&mut push);
+        text.nfkd()
+            .filter(|c| !is_combining_mark(*c))
+            .for_each(&mut push);
     }
     plain
 }
@@ -202,49 +182,16 @@ pub fn compile(
     }
     let branches = parameter.branches.iter().map(|branch| match modifier {
         Some(Modifier::Exact) => in_slot(branch.slot.row(), StringTest::Exactly(text.clone())),
-        Some(Modifier::Contains) => contains(branch, &normal),
-        _ => starts_with(branch, &normal),
+        Some(Modifier::Contains) => {
+            in_slot(branch.slot.row(), StringTest::Contains(normal.clone()))
+        }
+        _ => in_slot(branch.slot.row(), StringTest::StartsWith(normal.clone())),
     });
     Ok(either(branches.collect()))
 }
 
 fn in_slot(slot: i32, test: StringTest) -> Predicate {
     Predicate::String { slot, test }
-}
-
-fn starts_with(branch: &Branch, normal: &str) -> Predicate {
-    let first = in_slot(
-        branch.slot.row(),
-        StringTest::StartsWith(cut(normal, LONGEST).to_owned()),
-    );
-    let pieces = windows(normal).into_iter().map(|window| {
-        in_slot(branch.overflow().row(), StringTest::StartsWith(window.to_owned()))
-    });
-    let mut all: Vec<Predicate> = std::iter::once(first).chain(pieces).collect();
-    match all.len() {
-        1 => all.swap_remove(0),
-        _ => Predicate::And(all),
-    }
-}
-
-fn contains(branch: &Branch, normal: &str) -> Predicate {
-    let anywhere = |piece: &str| {
-        let test = StringTest::Contains(piece.to_owned());
-        Predicate::Or(vec![
-            in_slot(branch.slot.row(), test.clone()),
-            in_slot(branch.overflow().row(), test),
-        ])
-    };
-    let mut pieces = Vec::new();
-    let mut rest = normal;
-    while !rest.is_empty() {
-        pieces.push(anywhere(cut(rest, STRIDE)));
-        rest = skip(rest, STRIDE);
-    }
-    match pieces.len() {
-        1 => pieces.swap_remove(0),
-        _ => Predicate::And(pieces),
-    }
 }
 
 #[cfg(test)]
@@ -271,18 +218,5 @@ mod tests {
         ] {
             assert_eq!(normalise(text), normal, "{text}");
         }
-    }
-
-    #[test]
-    fn long_texts_stand_in_windows() {
-        let text: String = ('a'..='z').cycle().take(450).collect();
-        let windows = windows(&text);
-        assert_eq!(windows.len(), 3);
-        for piece in 0..=text.len() - STRIDE {
-            let piece = &text[piece..piece + STRIDE];
-            let whole = cut(&text, LONGEST).contains(piece);
-            assert!(whole || windows.iter().any(|window| window.contains(piece)));
-        }
-        assert!(super::windows(&text[..LONGEST]).is_empty());
     }
 }

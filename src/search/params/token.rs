@@ -57,11 +57,15 @@ fn extract_node(node: &Node<'_>, sink: &mut Sink<'_>) -> bool {
         }
         "Coding" => {
             system_and_code(coded("code"), "", sink);
-            ["system", "code", "display"].iter().any(|name| value.get(name).is_some())
+            ["system", "code", "display"]
+                .iter()
+                .any(|name| value.get(name).is_some())
         }
         "Identifier" => {
             system_and_code(coded("value"), "", sink);
-            value.as_object().is_some_and(|object| object.keys().any(|key| key != "extension"))
+            value
+                .as_object()
+                .is_some_and(|object| object.keys().any(|key| key != "extension"))
         }
         "ContactPoint" => match value.get("value").and_then(Value::as_str) {
             Some(text) => folded(text, sink),
@@ -77,7 +81,10 @@ fn extract_node(node: &Node<'_>, sink: &mut Sink<'_>) -> bool {
     }
 }
 
-fn pair<'v>(system: Option<&'v Value>, code: Option<&'v Value>) -> (Option<&'v str>, Option<&'v str>) {
+fn pair<'v>(
+    system: Option<&'v Value>,
+    code: Option<&'v Value>,
+) -> (Option<&'v str>, Option<&'v str>) {
     (system.and_then(Value::as_str), code.and_then(Value::as_str))
 }
 
@@ -190,7 +197,10 @@ impl Asked {
 /// Those of [`Asked::parse`].
 pub fn compile(parameter: &Parameter, value: &str) -> Result<Predicate, Issue> {
     let asked = Asked::parse(value)?;
-    let entries = parameter.branches.iter().map(|branch| compile_in(branch, &asked));
+    let entries = parameter
+        .branches
+        .iter()
+        .map(|branch| compile_in(branch, &asked));
     Ok(either(entries.collect()))
 }
 

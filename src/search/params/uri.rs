@@ -54,6 +54,9 @@ pub fn entry(text: &str) -> String {
 /// A bad escape.
 pub fn compile(parameter: &Parameter, value: &str) -> Result<Predicate, Issue> {
     let wanted = hash(&entry(&escape::unescape(value)?));
-    let entries = parameter.branches.iter().map(|branch| (branch.slot, wanted));
+    let entries = parameter
+        .branches
+        .iter()
+        .map(|branch| (branch.slot, wanted));
     Ok(either(vec![Predicate::Entries(entries.collect())]))
 }

@@ -1,6 +1,8 @@
 //! What is known without looking.
 
-use crate::search::plan::Predicate::{self, And, Entries, EveryEntry, Everything, Not, Nothing, Or};
+use crate::search::plan::Predicate::{
+    self, And, Entries, EveryEntry, Everything, Not, Nothing, Or,
+};
 
 /// Drops what changes nothing, and answers what one part decides.
 pub fn constants(predicate: Predicate) -> Predicate {
@@ -9,7 +11,11 @@ pub fn constants(predicate: Predicate) -> Predicate {
         Or(parts) if parts.contains(&Everything) => Everything,
         And(mut parts) => {
             parts.retain(|part| *part != Everything);
-            if parts.is_empty() { Everything } else { And(parts) }
+            if parts.is_empty() {
+                Everything
+            } else {
+                And(parts)
+            }
         }
         Or(mut parts) => {
             parts.retain(|part| *part != Nothing);

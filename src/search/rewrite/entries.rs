@@ -1,6 +1,6 @@
 //! Fewer, longer lists of entries: one `&&` or `@>` is one scan of the GIN index.
 
-use crate::search::plan::Predicate::{self, And, Entries, EveryEntry, Not, Or};
+use crate::search::plan::Predicate::{self, And, Entries, EveryEntry, Id, Not, Or};
 
 /// `a=1 or a=2 or b=3` is one list of which any may be there. The merged list comes first.
 pub fn merge_alternatives(predicate: Predicate) -> Predicate {
@@ -18,6 +18,24 @@ pub fn merge_alternatives(predicate: Predicate) -> Predicate {
         return Or(rest);
     }
     rest.insert(0, Entries(any));
+    Or(rest)
+}
+
+/// `_id=1 or _id=2` is one list of keys.
+pub fn merge_ids(predicate: Predicate) -> Predicate {
+    let Or(parts) = predicate else {
+        return predicate;
+    };
+    let (mut ids, mut rest) = (Vec::new(), Vec::new());
+    for part in parts {
+        match part {
+            Id(list) => ids.extend(list),
+            other => rest.push(other),
+        }
+    }
+    if !ids.is_empty() {
+        rest.insert(0, Id(ids));
+    }
     Or(rest)
 }
 

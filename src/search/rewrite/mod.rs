@@ -14,12 +14,19 @@ use super::plan::{Plan, Predicate};
 type Rewrite = fn(Predicate) -> Predicate;
 
 /// In this order at every node, from the leaves up.
-const REWRITES: [(&str, Rewrite); 6] = [
+const REWRITES: [(&str, Rewrite); 7] = [
     ("flatten And and Or", flatten::flatten),
     ("take Not apart", flatten::double_negation),
     ("drop Everything, propagate Nothing", constants::constants),
-    ("merge the alternatives of an Or", entries::merge_alternatives),
-    ("merge the single entries of an And", entries::merge_required),
+    (
+        "merge the alternatives of an Or",
+        entries::merge_alternatives,
+    ),
+    ("merge the ids of an Or", entries::merge_ids),
+    (
+        "merge the single entries of an And",
+        entries::merge_required,
+    ),
     ("unwrap lists of one", flatten::unwrap),
 ];
 
@@ -31,9 +38,7 @@ pub fn rewrite(mut plan: Plan) -> Plan {
 
 fn rewrite_predicate(predicate: Predicate) -> Predicate {
     let inner = match predicate {
-        Predicate::And(parts) => {
-            Predicate::And(parts.into_iter().map(rewrite_predicate).collect())
-        }
+        Predicate::And(parts) => Predicate::And(parts.into_iter().map(rewrite_predicate).collect()),
         Predicate::Or(parts) => Predicate::Or(parts.into_iter().map(rewrite_predicate).collect()),
         Predicate::Not(part) => Predicate::Not(Box::new(rewrite_predicate(*part))),
         leaf => leaf,
@@ -80,11 +85,18 @@ mod tests {
             (Not(Box::new(Everything)), Nothing),
             (Not(Box::new(Nothing)), Everything),
             (
-                And(vec![entry("a", 1), And(vec![entry("b", 2), Or(vec![entry("c", 3)])])]),
+                And(vec![
+                    entry("a", 1),
+                    And(vec![entry("b", 2), Or(vec![entry("c", 3)])]),
+                ]),
                 EveryEntry(vec![(a, 1), (b, 2), (c, 3)]),
             ),
             (
-                Or(vec![entry("a", 1), Or(vec![entry("a", 2), name("x")]), entry("b", 1)]),
+                Or(vec![
+                    entry("a", 1),
+                    Or(vec![entry("a", 2), name("x")]),
+                    entry("b", 1),
+                ]),
                 Or(vec![Entries(vec![(a, 1), (a, 2), (b, 1)]), name("x")]),
             ),
             (
@@ -101,10 +113,20 @@ mod tests {
                 ]),
             ),
             (
-                And(vec![Not(Box::new(entry("a", 1))), Not(Box::new(entry("a", 2)))]),
+                And(vec![
+                    Not(Box::new(entry("a", 1))),
+                    Not(Box::new(entry("a", 2))),
+                ]),
                 Not(Box::new(Entries(vec![(a, 1), (a, 2)]))),
             ),
             (Entries(vec![]), Nothing),
+            (
+                Or(vec![
+                    Predicate::Id(vec!["a".into()]),
+                    Predicate::Id(vec!["b".into()]),
+                ]),
+                Predicate::Id(vec!["a".into(), "b".into()]),
+            ),
         ] {
             assert_eq!(rewrite_predicate(given.clone()), expected, "{given}");
         }

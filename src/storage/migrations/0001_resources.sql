@@ -65,7 +65,9 @@ CREATE TABLE string_entry (
     tenant integer NOT NULL,
     slot integer NOT NULL,
     key bigint NOT NULL,
+    -- Normalised, its first 200 characters; all of it in `whole` where it is longer.
     value text COLLATE "C" NOT NULL,
+    whole text COLLATE "C",
     exact text COLLATE "C" NOT NULL
 );
 CREATE INDEX string_entry_value ON string_entry (tenant, slot, value, key);

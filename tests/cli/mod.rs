@@ -1,0 +1,7 @@
+//! The program as its user meets it: started as a process, with a data directory of its own.
+
+mod crash;
+mod load;
+mod options;
+mod program;
+mod serve;

@@ -1,0 +1,224 @@
+//! The search engine on a real PostgreSQL: paging, sorting, includes, handling.
+//!
+//! Resources are put there with plain SQL and the registry's own index rows, so that these
+//! tests are about searching alone; the way over HTTP is tested in `rest`.
+
+mod handling;
+mod includes;
+mod paging;
+mod sorting;
+
+use crate::harness::database;
+use andiron::access::Access;
+use andiron::definitions::Definitions;
+use andiron::error::Error;
+use andiron::fhir::{Instant, ResourceType};
+use andiron::search::index::resource_key;
+use andiron::search::registry::Registry;
+use andiron::search::{self, Handling, Limits, Page, Request, Scope};
+use serde_json::Value;
+use sqlx::{ConnectOptions, PgConnection, query};
+use std::collections::HashMap;
+use std::sync::LazyLock;
+
+const BASE: &str = "http://andiron.test/fhir";
+
+static REGISTRY: LazyLock<Registry> = LazyLock::new(registry);
+
+fn registry() -> Registry {
+    Registry::new(Definitions::r4()).expect("the registry of R4 compiles")
+}
+
+fn kind(name: &str) -> ResourceType {
+    ResourceType::parse(name).expect("a resource type")
+}
+
+/// A database of one test.
+struct World {
+    connection: PgConnection,
+    clock: i64,
+    limits: Limits,
+}
+
+impl World {
+    async fn new() -> World {
+        World {
+            connection: database()
+                .await
+                .connect()
+                .await
+                .expect("the database answers"),
+            clock: 1_700_000_000_000,
+            limits: Limits::default(),
+        }
+    }
+
+    /// Stores a resource as its next version; a millisecond passes.
+    async fn put(&mut self, resource: Value) {
+        let resource_type = kind(resource["resourceType"].as_str().expect("a type"));
+        let id = resource["id"].as_str().expect("an id");
+        let key = resource_key(resource_type, id);
+        let access = Access::unrestricted();
+        let rows = REGISTRY.index(access.tenant, resource_type, &resource, BASE);
+        self.clock += 1;
+        self.forget_rows(key).await;
+        query(
+            "INSERT INTO resource (tenant, version, key, xact, last_updated, type, method, id, entries, body) \
+             VALUES (1, 1, $1, 1, to_timestamp($2::bigint / 1000.0), $3, 2, $4, $5, $6) \
+             ON CONFLICT (tenant, type, key) DO UPDATE SET version = resource.version + 1, \
+             last_updated = excluded.last_updated, entries = excluded.entries, body = excluded.body",
+        )
+        .bind(key)
+        .bind(self.clock)
+        .bind(resource_type.number())
+        .bind(id)
+        .bind(&rows.entries)
+        .bind(resource.to_string())
+        .execute(&mut self.connection)
+        .await
+        .expect("the resource is stored");
+        for row in &rows.dates {
+            query(
+                "INSERT INTO date_entry (tenant, slot, key, low, high) VALUES (1, $1, $2, $3, $4)",
+            )
+            .bind(row.slot)
+            .bind(key)
+            .bind(row.low)
+            .bind(row.high)
+            .execute(&mut self.connection)
+            .await
+            .expect("the date is stored");
+        }
+        for row in &rows.strings {
+            query("INSERT INTO string_entry (tenant, slot, key, value, exact) VALUES (1, $1, $2, $3, $4)")
+                .bind(row.slot)
+                .bind(key)
+                .bind(&row.value)
+                .bind(&row.exact)
+                .execute(&mut self.connection)
+                .await
+                .expect("the string is stored");
+        }
+        for row in &rows.quantities {
+            query(
+                "INSERT INTO quantity_entry (tenant, slot, key, low, high, unit, code, label) \
+                 VALUES (1, $1, $2, $3::text::numeric, $4::text::numeric, $5, $6, $7)",
+            )
+            .bind(row.slot)
+            .bind(key)
+            .bind(&row.low)
+            .bind(&row.high)
+            .bind(row.unit)
+            .bind(row.code)
+            .bind(row.text)
+            .execute(&mut self.connection)
+            .await
+            .expect("the quantity is stored");
+        }
+    }
+
+    async fn forget_rows(&mut self, key: i64) {
+        for statement in [
+            "DELETE FROM date_entry WHERE tenant = 1 AND key = $1",
+            "DELETE FROM string_entry WHERE tenant = 1 AND key = $1",
+            "DELETE FROM quantity_entry WHERE tenant = 1 AND key = $1",
+        ] {
+            query(statement)
+                .bind(key)
+                .execute(&mut self.connection)
+                .await
+                .expect("rows go");
+        }
+    }
+
+    /// Deletes `Patient/1`.
+    async fn delete(&mut self, reference: &str) {
+        let (name, id) = reference.split_once('/').expect("a reference");
+        let key = resource_key(kind(name), id);
+        self.forget_rows(key).await;
+        query("UPDATE resource SET body = NULL, entries = '{}' WHERE tenant = 1 AND key = $1")
+            .bind(key)
+            .execute(&mut self.connection)
+            .await
+            .expect("the resource is deleted");
+    }
+
+    /// Answers `Patient?name=a` or the URL of a link.
+    async fn try_search(&mut self, url: &str, handling: Handling) -> Result<Page, Error> {
+        let relative = url
+            .strip_prefix(BASE)
+            .unwrap_or(url)
+            .trim_start_matches('/');
+        let (path, text) = relative.split_once('?').unwrap_or((relative, ""));
+        let scope = if path.is_empty() {
+            Scope::System
+        } else {
+            Scope::Type(kind(path))
+        };
+        let pairs = search::decode(text)?;
+        let request = Request {
+            scope,
+            pairs,
+            handling,
+        };
+        let query = search::compile(&REGISTRY, &request, BASE, &self.limits, Instant::now())?;
+        let access = Access::unrestricted();
+        Ok(
+            search::run(&mut self.connection, &access, &REGISTRY, &query, BASE)
+                .await
+                .expect("the statement runs"),
+        )
+    }
+
+    async fn search(&mut self, url: &str) -> Page {
+        self.try_search(url, Handling::Strict)
+            .await
+            .unwrap_or_else(|error| panic!("{url}: {error}"))
+    }
+
+    /// The matches of all pages, following `next`.
+    async fn walk(&mut self, url: &str) -> Vec<String> {
+        let (mut found, mut next) = (Vec::new(), Some(url.to_owned()));
+        while let Some(url) = next {
+            let page = self.search(&url).await;
+            found.extend(matches(&page));
+            next = link(&page, "next");
+        }
+        found
+    }
+}
+
+/// `Patient/1` of each match, in order.
+fn matches(page: &Page) -> Vec<String> {
+    page.matches
+        .iter()
+        .map(|version| version.reference())
+        .collect()
+}
+
+fn sorted(mut list: Vec<String>) -> Vec<String> {
+    list.sort();
+    list
+}
+
+fn includes(page: &Page) -> Vec<String> {
+    sorted(
+        page.includes
+            .iter()
+            .map(|version| version.reference())
+            .collect(),
+    )
+}
+
+fn link(page: &Page, relation: &str) -> Option<String> {
+    let links: HashMap<_, _> = page.links.iter().cloned().collect();
+    links.get(relation).cloned()
+}
+
+fn messages(error: &Error) -> Vec<&str> {
+    error
+        .issues
+        .iter()
+        .map(|issue| issue.text.as_str())
+        .collect()
+}

@@ -1,0 +1,113 @@
+//! `_sort`: directions, missing values, several values.
+
+use super::*;
+use serde_json::json;
+
+async fn people() -> World {
+    let mut world = World::new().await;
+    for resource in [
+        json!({"resourceType": "Patient", "id": "none"}),
+        json!({"resourceType": "Patient", "id": "old", "birthDate": "1950-01-01",
+            "name": [{"family": "Zimmer"}, {"family": "Abel"}]}),
+        json!({"resourceType": "Patient", "id": "young", "birthDate": "2010-01-01",
+            "name": [{"family": "Meier"}]}),
+        json!({"resourceType": "Patient", "id": "none2"}),
+    ] {
+        world.put(resource).await;
+    }
+    world
+}
+
+#[tokio::test]
+async fn missing_values_come_last_in_both_directions() {
+    let mut world = people().await;
+    for count in ["1", "2", "3", "20"] {
+        for (sort, expected) in [
+            ("birthdate", ["Patient/old", "Patient/young"]),
+            ("-birthdate", ["Patient/young", "Patient/old"]),
+            // Of two family names the first in the direction counts, and only once.
+            ("family", ["Patient/old", "Patient/young"]),
+            ("-family", ["Patient/old", "Patient/young"]),
+        ] {
+            let found = world
+                .walk(&format!("Patient?_sort={sort}&_count={count}"))
+                .await;
+            assert_eq!(found[..2], expected, "{sort} {count}");
+            let rest = sorted(found[2..].to_vec());
+            assert_eq!(rest, ["Patient/none", "Patient/none2"], "{sort} {count}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn quantities_sort_as_numbers_and_filters_apply_to_both_parts() {
+    let mut world = World::new().await;
+    for (id, value) in [("a", "9.5"), ("b", "10"), ("c", "-1"), ("d", "")] {
+        let mut resource = json!({"resourceType": "Observation", "id": id, "status": "final",
+            "code": {"coding": [{"code": "weight"}]}});
+        if !value.is_empty() {
+            let number: serde_json::Number = value.parse().expect("a number");
+            resource["valueQuantity"] = json!({"value": number});
+        }
+        world.put(resource).await;
+    }
+    world
+        .put(json!({"resourceType": "Observation", "id": "other", "code": {"coding": [{"code": "height"}]},
+            "valueQuantity": {"value": 1}}))
+        .await;
+    for (sort, expected) in [
+        ("value-quantity", ["c", "a", "b", "d"]),
+        ("-value-quantity", ["b", "a", "c", "d"]),
+    ] {
+        let found = world
+            .walk(&format!("Observation?code=weight&_sort={sort}&_count=1"))
+            .await;
+        assert_eq!(
+            found,
+            expected.map(|id| format!("Observation/{id}")),
+            "{sort}"
+        );
+    }
+}
+
+#[tokio::test]
+async fn columns_sort_too() {
+    let mut world = people().await;
+    let stored = ["none", "old", "young", "none2"].map(|id| format!("Patient/{id}"));
+    assert_eq!(
+        world.walk("Patient?_sort=_lastUpdated&_count=1").await,
+        stored
+    );
+    let mut reversed = stored.clone();
+    reversed.reverse();
+    assert_eq!(
+        world.walk("Patient?_sort=-_lastUpdated&_count=1").await,
+        reversed
+    );
+    let ids = ["none", "none2", "old", "young"].map(|id| format!("Patient/{id}"));
+    assert_eq!(world.walk("Patient?_sort=_id&_count=3").await, ids);
+}
+
+#[tokio::test]
+async fn what_cannot_be_sorted_by_is_refused() {
+    let mut world = World::new().await;
+    for sort in ["birthdate,family", "organization"] {
+        for handling in [Handling::Strict, Handling::Lenient] {
+            let url = format!("Patient?_sort={sort}");
+            world.try_search(&url, handling).await.expect_err(sort);
+        }
+    }
+    let error = world
+        .try_search("Patient?_sort=birthdat", Handling::Strict)
+        .await;
+    let error = error.expect_err("unknown");
+    assert!(
+        messages(&error)[0].contains("Did you mean birthdate?"),
+        "{error}"
+    );
+    let page = world
+        .try_search("Patient?_sort=nope", Handling::Lenient)
+        .await
+        .expect("ignored");
+    assert_eq!(link(&page, "self"), Some(format!("{BASE}/Patient")));
+}
