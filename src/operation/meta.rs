@@ -162,7 +162,7 @@ async fn relabel(
         access,
         (resource_type, key),
         &text,
-        &next.index.entries,
+        &next.index,
     )
     .await?;
     storage::commit(transaction).await?;

@@ -18,6 +18,8 @@ pub struct Branch {
     /// `.where(resolve() is Patient)` at the end of the expression as published; the slot
     /// holds references to other types too.
     pub only: Option<ResourceType>,
+    /// The bit that a resource has where this branch has a value; 0 for what has rows.
+    pub presence: i64,
     resource_type: ResourceType,
     model: Arc<Model>,
     leaves: OnceLock<Leaves>,
@@ -57,6 +59,7 @@ pub fn compile(
             slot: Slot::new(resource_type, &expression.to_string()),
             expression,
             only,
+            presence: 0,
             resource_type,
             model: model.clone(),
             leaves: OnceLock::new(),
@@ -107,6 +110,32 @@ pub fn share_rows(parameters: &mut [Parameter]) {
             parameters[at].branches = parts;
         }
     }
+}
+
+/// Gives every branch of entries its bit, the first parameter and branch the lowest; branches
+/// of one slot and one `only` have one. The answer is how many bits there are.
+pub fn number_presence(parameters: &mut [Parameter]) -> usize {
+    let mut known: Vec<(Slot, Kind, Option<ResourceType>)> = Vec::new();
+    for parameter in parameters {
+        if !has_presence(parameter) {
+            continue;
+        }
+        for branch in &mut parameter.branches {
+            let one = (branch.slot, parameter.kind, branch.only);
+            let at = known.iter().position(|other| *other == one);
+            let at = at.unwrap_or_else(|| {
+                known.push(one);
+                known.len() - 1
+            });
+            let bit = u32::try_from(at).ok().and_then(|at| 1_i64.checked_shl(at));
+            branch.presence = bit.unwrap_or_default();
+        }
+    }
+    known.len()
+}
+
+fn has_presence(parameter: &Parameter) -> bool {
+    !has_rows(parameter.kind) && !matches!(parameter.code.as_str(), "_id" | "_lastUpdated")
 }
 
 impl Branch {

@@ -99,8 +99,9 @@ fn refused(term: &Term<'_>, issue: Issue) -> Problem {
 }
 
 /// One predicate of what each type has to fulfil. An entry names its type already, so a
-/// positive one needs no other guard, and a negative one can be asked of all types.
-fn over_types(mut typed: Vec<(ResourceType, Predicate)>) -> Predicate {
+/// positive one needs no other guard, and a negative one can be asked of all types. A
+/// presence bit means something else on every type: types that ask the same share a guard.
+fn over_types(typed: Vec<(ResourceType, Predicate)>) -> Predicate {
     let first = typed.first().map(|(_, predicate)| predicate.clone());
     match first {
         None => Predicate::Nothing,
@@ -120,8 +121,15 @@ fn over_types(mut typed: Vec<(ResourceType, Predicate)>) -> Predicate {
             }) {
                 Predicate::And(predicates())
             } else {
-                let guarded = typed.drain(..).map(|(resource_type, predicate)| {
-                    Predicate::And(vec![Predicate::Type(vec![resource_type]), predicate])
+                let mut groups: Vec<(Vec<ResourceType>, Predicate)> = Vec::new();
+                for (resource_type, predicate) in typed {
+                    match groups.iter_mut().find(|(_, other)| *other == predicate) {
+                        Some((types, _)) => types.push(resource_type),
+                        None => groups.push((vec![resource_type], predicate)),
+                    }
+                }
+                let guarded = groups.into_iter().map(|(types, predicate)| {
+                    Predicate::And(vec![Predicate::Type(types), predicate])
                 });
                 Predicate::Or(guarded.collect())
             }

@@ -1,7 +1,7 @@
 //! What the database holds of a resource so that searches find it.
 //!
-//! **Entries** answer every question of equality (token, reference, uri, presence): one
-//! `bigint[]` per resource with a GIN index. An entry is the hash of a value XOR the seed of
+//! **Entries** answer every question of equality (token, reference, uri): one `bigint[]` per
+//! resource with a GIN index. An entry is the hash of a value XOR the seed of
 //! a *slot*. A slot is one branch of a parameter's FHIRPath expression on one type: the
 //! parameters `subject` and `patient` of Observation share the slot `Observation.subject`,
 //! and `combo-code` is the two slots of `code` and `component-code`.
@@ -12,6 +12,10 @@
 //!
 //! **Rows** answer questions of order (date, number, quantity, string): narrow tables with a
 //! B-tree, one row per value.
+//!
+//! **Presence** answers `:missing` of what has entries: a bitmap per resource, one bit per
+//! branch of a parameter of its type, see [`registry`](super::registry). What has rows is
+//! there when it has a row.
 //!
 //! The hash is XXH3 of 64 bits: of ten million values in one slot, the chance that a query
 //! meets a false friend is 5e-13.
@@ -121,6 +125,8 @@ pub struct QuantityRow {
 pub struct IndexRows {
     /// Sorted, without repetitions.
     pub entries: Vec<i64>,
+    /// The [`presence`](super::registry::Branch::presence) bits of the branches with a value.
+    pub present: i64,
     pub dates: Vec<DateRow>,
     pub strings: Vec<StringRow>,
     pub quantities: Vec<QuantityRow>,

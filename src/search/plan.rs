@@ -20,6 +20,8 @@ pub enum Predicate {
     Entries(Vec<(Slot, i64)>),
     /// Each of these entries is there: what a rewrite makes of single entries in an And.
     EveryEntry(Vec<(Slot, i64)>),
+    /// At least one of these presence bits is set.
+    Present(i64),
     /// A date row of the slot passes.
     Date {
         slot: i32,

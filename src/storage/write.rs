@@ -30,28 +30,28 @@ const ADVISORY: &str =
     "SELECT count(pg_advisory_xact_lock(name)) FROM unnest($1::bigint[]) AS name";
 
 const CREATE: &str = "WITH created AS ( \
-      INSERT INTO resource (tenant, version, key, xact, last_updated, type, method, id, entries, body) \
-      SELECT $1, i.version, i.key, i.xact, i.last_updated, i.type, i.method, i.id, \
-             ($12::bigint[])[i.first:i.last], i.body \
+      INSERT INTO resource (tenant, version, key, xact, last_updated, present, type, method, id, entries, body) \
+      SELECT $1, i.version, i.key, i.xact, i.last_updated, i.present, i.type, i.method, i.id, \
+             ($13::bigint[])[i.first:i.last], i.body \
       FROM unnest($2::int[], $3::bigint[], $4::bigint[], $5::timestamptz[], $6::smallint[], \
-                  $7::smallint[], $8::text[], $9::text[], $10::int[], $11::int[]) \
-           AS i(version, key, xact, last_updated, type, method, id, body, first, last) \
+                  $7::smallint[], $8::text[], $9::text[], $10::bigint[], $11::int[], $12::int[]) \
+           AS i(version, key, xact, last_updated, type, method, id, body, present, first, last) \
     ), dates AS ( \
       INSERT INTO date_entry (tenant, slot, key, low, high) \
-      SELECT $1, * FROM unnest($13::int[], $14::bigint[], $15::bigint[], $16::bigint[]) \
+      SELECT $1, * FROM unnest($14::int[], $15::bigint[], $16::bigint[], $17::bigint[]) \
     ), strings AS ( \
       INSERT INTO string_entry (tenant, slot, key, value, whole, exact) \
-      SELECT $1, * FROM unnest($17::int[], $18::bigint[], $19::text[], $20::text[], $21::text[]) \
+      SELECT $1, * FROM unnest($18::int[], $19::bigint[], $20::text[], $21::text[], $22::text[]) \
     ) \
     INSERT INTO quantity_entry (tenant, slot, key, unit, code, label, low, high) \
     SELECT $1, q.slot, q.key, q.unit, q.code, q.label, q.low::numeric, q.high::numeric \
-    FROM unnest($22::int[], $23::bigint[], $24::bigint[], $25::bigint[], $26::bigint[], $27::text[], $28::text[]) \
+    FROM unnest($23::int[], $24::bigint[], $25::bigint[], $26::bigint[], $27::bigint[], $28::text[], $29::text[]) \
          AS q(slot, key, unit, code, label, low, high)";
 
 const REPLACE: &str = "WITH input AS MATERIALIZED ( \
       SELECT * FROM unnest($2::int[], $3::bigint[], $4::bigint[], $5::timestamptz[], $6::smallint[], \
-                  $7::smallint[], $8::text[], $9::text[], $10::int[], $11::int[]) \
-           AS i(version, key, xact, last_updated, type, method, id, body, first, last) \
+                  $7::smallint[], $8::text[], $9::text[], $10::bigint[], $11::int[], $12::int[]) \
+           AS i(version, key, xact, last_updated, type, method, id, body, present, first, last) \
     ), superseded AS ( \
       INSERT INTO history (tenant, version, key, xact, last_updated, type, method, id, body) \
       SELECT r.tenant, r.version, r.key, r.xact, r.last_updated, r.type, r.method, r.id, r.body \
@@ -64,7 +64,8 @@ const REPLACE: &str = "WITH input AS MATERIALIZED ( \
       DELETE FROM quantity_entry e USING input i WHERE e.tenant = $1 AND e.key = i.key \
     ) \
     UPDATE resource r SET version = i.version, xact = i.xact, last_updated = i.last_updated, \
-           method = i.method, body = i.body, entries = ($12::bigint[])[i.first:i.last] \
+           method = i.method, body = i.body, present = i.present, \
+           entries = ($13::bigint[])[i.first:i.last] \
     FROM input i WHERE r.tenant = $1 AND r.type = i.type AND r.key = i.key";
 
 const ROWS: &str = "WITH dates AS ( \
@@ -79,7 +80,7 @@ const ROWS: &str = "WITH dates AS ( \
     FROM unnest($11::int[], $12::bigint[], $13::bigint[], $14::bigint[], $15::bigint[], $16::text[], $17::text[]) \
          AS q(slot, key, unit, code, label, low, high)";
 
-const RELABEL: &str = "UPDATE resource SET body = $4, entries = $5 \
+const RELABEL: &str = "UPDATE resource SET body = $4, entries = $5, present = $6 \
     WHERE tenant = $1 AND type = $2 AND key = $3";
 
 /// Every fixed statement of this file, for the test that prepares them.
@@ -236,13 +237,13 @@ pub async fn apply(
 }
 
 /// Changes the labels of a current version in place: `$meta-add`, `$meta-delete`. The row
-/// must be locked; labels have entries only, so that no other index row changes.
+/// must be locked; labels have entries and presence only, so that no index row changes.
 pub async fn relabel(
     connection: &mut PgConnection,
     access: &Access,
     (resource_type, key): (ResourceType, i64),
     body: &Bytes,
-    entries: &[i64],
+    index: &IndexRows,
 ) -> Result<()> {
     let text = std::str::from_utf8(body).expect("bodies are written from strings");
     sqlx::query(RELABEL)
@@ -250,7 +251,8 @@ pub async fn relabel(
         .bind(resource_type.number())
         .bind(key)
         .bind(text)
-        .bind(entries)
+        .bind(&index.entries)
+        .bind(index.present)
         .execute(connection)
         .await?;
     Ok(())
@@ -290,6 +292,7 @@ struct Columns<'a> {
     methods: Vec<i16>,
     ids: Vec<&'a str>,
     bodies: Vec<Option<&'a str>>,
+    presents: Vec<i64>,
     /// The slice of `entries` of each row, from 1 and inclusive as SQL counts.
     firsts: Vec<i32>,
     lasts: Vec<i32>,
@@ -314,6 +317,7 @@ impl<'a> Columns<'a> {
                 .as_ref()
                 .map(|body| std::str::from_utf8(body).expect("bodies are written from strings")),
         );
+        self.presents.push(change.index.present);
         self.firsts.push(self.entries.len() as i32 + 1);
         self.entries.extend_from_slice(&change.index.entries);
         self.lasts.push(self.entries.len() as i32);
@@ -372,7 +376,7 @@ impl<'a> RowColumns<'a> {
     }
 }
 
-/// Binds the columns of [`Columns`] as $2 to $12, of [`RowColumns`] behind.
+/// Binds the columns of [`Columns`] as $2 to $13, of [`RowColumns`] behind.
 macro_rules! bind_columns {
     ($query:expr, $c:expr) => {
         $query
@@ -384,6 +388,7 @@ macro_rules! bind_columns {
             .bind(&$c.methods)
             .bind(&$c.ids)
             .bind(&$c.bodies)
+            .bind(&$c.presents)
             .bind(&$c.firsts)
             .bind(&$c.lasts)
             .bind(&$c.entries)

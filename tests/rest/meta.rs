@@ -68,3 +68,30 @@ async fn labels_change_without_a_new_version_and_are_found() {
     server.delete(&url).await.expect(204);
     server.get(&format!("{url}/$meta")).await.expect(410);
 }
+
+/// What `:missing` asks for follows labels and versions.
+#[tokio::test(flavor = "multi_thread")]
+async fn presence_follows_labels_and_versions() {
+    let server = Server::start().await;
+    let url = "/Patient/p";
+    let missing = async |code: &str, value: bool| {
+        let found = server.get(&format!("/Patient?{code}:missing={value}"));
+        found.await.ids().len()
+    };
+    let male = json!({"resourceType": "Patient", "id": "p", "gender": "male"});
+    server.put(url, &male).await.expect(201);
+    assert_eq!(missing("gender", false).await, 1);
+    assert_eq!(missing("_tag", true).await, 1);
+    let add = format!("{url}/$meta-add");
+    server.post(&add, &labels(&["a"])).await.expect(200);
+    assert_eq!(missing("_tag", true).await, 0);
+    assert_eq!(missing("_tag", false).await, 1);
+    assert_eq!(missing("gender", false).await, 1, "as it was");
+    let delete = format!("{url}/$meta-delete");
+    server.post(&delete, &labels(&["a"])).await.expect(200);
+    assert_eq!(missing("_tag", true).await, 1);
+    let plain = json!({"resourceType": "Patient", "id": "p", "active": true});
+    server.put(url, &plain).await.expect(200);
+    assert_eq!(missing("gender", true).await, 1);
+    assert_eq!(missing("active", false).await, 1);
+}

@@ -17,9 +17,9 @@ async fn fill(connection: &mut PgConnection) {
     let seed = slot("subject").seed(access.tenant);
     for (statement, number) in [
         (
-            "INSERT INTO resource (tenant, version, key, xact, last_updated, type, method, id, entries, body) \
+            "INSERT INTO resource (tenant, version, key, xact, last_updated, type, method, id, entries, body, present) \
              SELECT 1, 1, hashint8extended(i, 1), 1, timestamptz '2024-01-01' + i * interval '1 minute', \
-             $2, 2, i::text, ARRAY[hashint8extended(i, 2) # $3, hashint8extended(i % 2, 3)], '{}' \
+             $2, 2, i::text, ARRAY[hashint8extended(i, 2) # $3, hashint8extended(i % 2, 3)], '{}', 0 \
              FROM generate_series(1, $1) i",
             seed,
         ),

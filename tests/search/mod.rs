@@ -6,6 +6,7 @@
 mod handling;
 mod includes;
 mod indexes;
+mod missing;
 mod paging;
 mod sorting;
 
@@ -64,10 +65,11 @@ impl World {
         self.clock += 1;
         self.forget_rows(key).await;
         query(
-            "INSERT INTO resource (tenant, version, key, xact, last_updated, type, method, id, entries, body) \
-             VALUES (1, 1, $1, 1, to_timestamp($2::bigint / 1000.0), $3, 2, $4, $5, $6) \
+            "INSERT INTO resource (tenant, version, key, xact, last_updated, type, method, id, entries, body, present) \
+             VALUES (1, 1, $1, 1, to_timestamp($2::bigint / 1000.0), $3, 2, $4, $5, $6, $7) \
              ON CONFLICT (tenant, type, key) DO UPDATE SET version = resource.version + 1, \
-             last_updated = excluded.last_updated, entries = excluded.entries, body = excluded.body",
+             last_updated = excluded.last_updated, entries = excluded.entries, body = excluded.body, \
+             present = excluded.present",
         )
         .bind(key)
         .bind(self.clock)
@@ -75,6 +77,7 @@ impl World {
         .bind(id)
         .bind(&rows.entries)
         .bind(resource.to_string())
+        .bind(rows.present)
         .execute(&mut self.connection)
         .await
         .expect("the resource is stored");

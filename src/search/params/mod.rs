@@ -10,9 +10,8 @@
 //! Composite and special parameters, `_text`, `_content` and `_query` are not done here yet:
 //! the registry marks them and [`compile`] refuses them.
 //!
-//! Presence: a slot of entries also has an entry [`PRESENT`] (references have one for each
-//! type referred to), so that `:missing` is a question of equality; a slot of rows is
-//! present when it has a row.
+//! Presence, which `:missing` asks for: a branch of entries has a bit, which its extraction
+//! sets with [`Sink::present`]; a slot of rows is present when it has a row.
 
 pub mod date;
 pub mod escape;
@@ -29,9 +28,6 @@ use super::registry::{Branch, Kind, Parameter};
 use crate::access::Tenant;
 use crate::error::Issue;
 use crate::fhir::{Id, Instant, ResourceType};
-
-/// What is hashed to say that an element is there. Values begin with a letter of their own.
-pub const PRESENT: &str = "!";
 
 /// What follows the colon of a parameter's name.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -192,7 +188,6 @@ fn present(parameter: &Parameter) -> Predicate {
 fn present_in(kind: Kind, branch: &Branch) -> Predicate {
     let slot = branch.slot.row();
     match kind {
-        Kind::Reference => reference::present(branch),
         Kind::Date => Predicate::Date {
             slot,
             test: RangeTest::Overlaps(OPEN_LOW, OPEN_HIGH),
@@ -206,18 +201,21 @@ fn present_in(kind: Kind, branch: &Branch) -> Predicate {
             test: RangeTest::Overlaps("-Infinity".to_owned(), "Infinity".to_owned()),
             unit: UnitTest::Any,
         },
-        Kind::Token | Kind::Uri | Kind::Composite | Kind::Special => {
-            Predicate::Entries(vec![(branch.slot, super::index::hash(PRESENT))])
+        Kind::Token | Kind::Reference | Kind::Uri | Kind::Composite | Kind::Special => {
+            Predicate::Present(branch.presence)
         }
     }
 }
 
-/// The simplest predicate that is the union of `parts`: entries are gathered into one list.
+/// The simplest predicate that is the union of `parts`: entries are gathered into one list,
+/// presence bits into one mask.
 fn either(parts: Vec<Predicate>) -> Predicate {
     let (mut entries, mut others) = (Vec::new(), Vec::new());
+    let mut bits = 0;
     for part in parts {
         match part {
             Predicate::Entries(more) => entries.extend(more),
+            Predicate::Present(more) => bits |= more,
             Predicate::Nothing => {}
             Predicate::Everything => return Predicate::Everything,
             Predicate::Or(more) => others.extend(more),
@@ -226,6 +224,9 @@ fn either(parts: Vec<Predicate>) -> Predicate {
     }
     if !entries.is_empty() {
         others.push(Predicate::Entries(entries));
+    }
+    if bits != 0 {
+        others.push(Predicate::Present(bits));
     }
     match others.len() {
         0 => Predicate::Nothing,
@@ -247,6 +248,8 @@ fn negate(predicate: Predicate) -> Predicate {
 pub struct Sink<'r> {
     pub tenant: Tenant,
     pub slot: Slot,
+    /// The presence bits of the branches that read the slot; those of one type only with it.
+    pub marks: &'r [(Option<ResourceType>, i64)],
     pub rows: &'r mut IndexRows,
 }
 
@@ -259,6 +262,22 @@ impl Sink<'_> {
     /// Adds the entry of what is already hashed.
     pub fn key(&mut self, hash: i64) {
         self.rows.entries.push(self.slot.entry(self.tenant, hash));
+    }
+
+    /// Says that there is a value.
+    pub fn present(&mut self) {
+        self.present_as(|| None);
+    }
+
+    /// Says that there is a reference; its type is asked for only where it matters.
+    pub fn present_as(&mut self, referred_type: impl FnOnce() -> Option<ResourceType>) {
+        let is_narrow = self.marks.iter().any(|(only, _)| only.is_some());
+        let referred = is_narrow.then(referred_type).flatten();
+        for (only, bit) in self.marks {
+            if only.is_none() || *only == referred {
+                self.rows.present |= bit;
+            }
+        }
     }
 }
 

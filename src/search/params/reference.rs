@@ -6,15 +6,14 @@
 //! | URL of another server, its `/_history/…` cut off | `u`url |
 //! | canonical | `u`url and, with `\|version`, `u`url`\|`version |
 //! | `Reference.identifier` | those of a token after `i` |
-//! | present | `!`Type for each type referred to, `!` where it is unknown |
 //!
 //! `#contained`, `urn:` and references that only display a text point at nothing that a
 //! search could name. The key of a resource is an entry as it is, so that chains join.
 //!
 //! `patient` and `subject` share a slot: that `patient` means Patients only is the query's
-//! matter, and the reason why presence is told by type.
+//! matter. Each has a presence bit of its own, that of `patient` for Patients only.
 
-use super::{Modifier, PRESENT, Sink, either, escape, token, uri};
+use super::{Modifier, Sink, either, escape, token, uri};
 use crate::error::Issue;
 use crate::fhir::reference::Target;
 use crate::fhir::{Id, ResourceType};
@@ -49,7 +48,7 @@ pub fn extract(items: &[Item<'_>], base: &str, sink: &mut Sink<'_>, keys: &mut V
             token::system_and_code((part("system"), part("value")), IDENTIFIER, sink);
         }
         if has_content(node) {
-            sink.entry(&present_as(referred_type(node, base)));
+            sink.present_as(|| referred_type(node, base));
         }
     }
 }
@@ -113,28 +112,8 @@ pub fn referred_type(node: &Node<'_>, base: &str) -> Option<ResourceType> {
         .or_else(|| ResourceType::parse(&node.node_type.key))
 }
 
-fn present_as(resource_type: Option<ResourceType>) -> String {
-    match resource_type {
-        Some(resource_type) => format!("{PRESENT}{resource_type}"),
-        None => PRESENT.to_owned(),
-    }
-}
-
 fn unversioned(url: &str) -> &str {
     url.split_once("/_history/").map_or(url, |(url, _)| url)
-}
-
-/// Holds of the resources that have a reference in the branch; where the branch is of one
-/// type only, a reference to that type.
-pub fn present(branch: &Branch) -> Predicate {
-    let entry = |resource_type| (branch.slot, hash(&present_as(resource_type)));
-    Predicate::Entries(match branch.only {
-        Some(only) => vec![entry(Some(only))],
-        None => {
-            let types = ResourceType::all().map(Some);
-            types.chain([None]).map(entry).collect()
-        }
-    })
 }
 
 /// The predicate of one value, with `:identifier` or `:[type]` where given.

@@ -10,14 +10,14 @@
 //! | CodeableConcept | those of each coding |
 //! | code, boolean, id, uri, integer | `c`value |
 //! | string, ContactPoint | `t`value in lower case |
-//! | any of them, once per slot | `!` (present) |
 //!
 //! A `code` has the system of its required binding, which is known when the query is
-//! compiled: `sys|code` asks for `c`code when that is the system, and for nothing when not.
+//! compiled: `sys|code` asks for `c`code when that is the system, and for nothing when not;
+//! `sys|` asks whether there is a value.
 //! Cases and accents count, except in strings and ContactPoints, whose case does not.
 //! `:text`, `:in`, `:not-in`, `:above`, `:below` and `:of-type` are not done here yet.
 
-use super::{PRESENT, Sink, either, escape};
+use super::{Sink, either, escape};
 use crate::error::Issue;
 use crate::fhirpath::{Item, Node};
 use crate::search::index::{Slot, hash};
@@ -37,7 +37,7 @@ pub fn extract(items: &[Item<'_>], sink: &mut Sink<'_>) {
         };
     }
     if present {
-        sink.entry(PRESENT);
+        sink.present();
     }
 }
 
@@ -207,6 +207,7 @@ pub fn compile(parameter: &Parameter, value: &str) -> Result<Predicate, Issue> {
 fn compile_in(branch: &Branch, asked: &Asked) -> Predicate {
     let leaves = branch.leaves();
     let mut entries: Vec<(Slot, i64)> = Vec::new();
+    let mut all_of_system = Predicate::Nothing;
     let mut add = |text: &str| {
         let entry = (branch.slot, hash(text));
         if !entries.contains(&entry) {
@@ -227,14 +228,13 @@ fn compile_in(branch: &Branch, asked: &Asked) -> Predicate {
             (Asked::Pair(system, code), Some(implied)) if system == implied => {
                 add(&any_system("", code));
             }
-            (Asked::System(system), Some(implied)) if system == implied => add(PRESENT),
+            (Asked::System(system), Some(implied)) if system == implied => {
+                all_of_system = Predicate::Present(branch.presence);
+            }
             _ => {}
         }
     }
-    match entries.is_empty() {
-        true => Predicate::Nothing,
-        false => Predicate::Entries(entries),
-    }
+    either(vec![Predicate::Entries(entries), all_of_system])
 }
 
 #[cfg(test)]

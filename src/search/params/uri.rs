@@ -5,11 +5,10 @@
 //! | uri, url, canonical, oid, uuid | `u`value |
 //! | canonical with `\|version` | also `u`url |
 //! | `Meta.source` with a fragment | also `u`uri without it |
-//! | any of them, once per slot | `!` (present) |
 //!
 //! `:above` and `:below` are not done here yet.
 
-use super::{PRESENT, Sink, either, escape};
+use super::{Sink, either, escape};
 use crate::error::Issue;
 use crate::fhirpath::Item;
 use crate::search::index::hash;
@@ -39,7 +38,7 @@ pub fn extract(items: &[Item<'_>], sink: &mut Sink<'_>) {
         }
     }
     if present {
-        sink.entry(PRESENT);
+        sink.present();
     }
 }
 

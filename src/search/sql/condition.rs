@@ -67,11 +67,15 @@ fn predicate(statement: &mut Statement, one: &Predicate, plan: &Plan, access: &A
         }
         Predicate::And(parts) => list(statement, parts, " AND ", plan, access),
         Predicate::Or(parts) => alternatives(statement, parts, plan, access),
-        Predicate::Not(part) => {
-            statement.push("NOT (");
-            predicate(statement, part, plan, access);
-            statement.push(")");
-        }
+        Predicate::Not(part) => match **part {
+            Predicate::Present(bits) => present(statement, bits, " = 0"),
+            ref part => {
+                statement.push("NOT (");
+                predicate(statement, part, plan, access);
+                statement.push(")");
+            }
+        },
+        Predicate::Present(bits) => present(statement, *bits, " <> 0"),
         Predicate::Entries(list) => {
             let operator = if list.len() == 1 {
                 "r.entries @> "
@@ -90,6 +94,11 @@ fn predicate(statement: &mut Statement, one: &Predicate, plan: &Plan, access: &A
         Predicate::Type(types) => of_types(statement, types),
         Predicate::LastUpdated(test) => last_updated(statement, test),
     }
+}
+
+fn present(statement: &mut Statement, bits: i64, test: &'static str) {
+    statement.push("(r.present & ").bind(Bind::Big(bits));
+    statement.push(")").push(test);
 }
 
 fn list(

@@ -53,7 +53,7 @@ fn searches_become_these_statements() {
     assert_eq!(shown, include_str!("golden.txt"));
 }
 
-const SEARCHES: [&str; 17] = [
+const SEARCHES: [&str; 21] = [
     "Patient?",
     "Patient?_id=a",
     "Patient?_id=a,b",
@@ -61,6 +61,10 @@ const SEARCHES: [&str; 17] = [
     "Observation?code=a,b",
     "Observation?code=a&status=final&patient=Patient/1",
     "Observation?code=a&status:not=final",
+    "Observation?code:missing=false",
+    "Observation?code=a&combo-code:missing=true",
+    "?_tag:missing=true",
+    "?_type=Patient,Practitioner,Person&gender:missing=false",
     "Patient?family=a",
     "Patient?family=a,b&gender=male",
     "Patient?family:exact=A",

@@ -18,6 +18,8 @@ CREATE TABLE resource (
     -- The feed position: the writing transaction (never below that of the version before).
     xact bigint NOT NULL,
     last_updated timestamptz NOT NULL,
+    -- Which parameters of entries have a value, a bit each: see src/search/registry.rs.
+    present bigint NOT NULL,
     type smallint NOT NULL,
     -- 1 POST, 2 PUT, 3 DELETE, 4 PATCH
     method smallint NOT NULL,

@@ -63,6 +63,7 @@ fn tokens_of_every_datatype() {
                 true,
             ),
             ("gender=http://hl7.org/fhir/administrative-gender|", true),
+            ("gender=http://other|", false),
             ("gender=http://other|male", false),
             ("gender=|male", false),
             ("gender=female,male", true),
@@ -121,7 +122,28 @@ fn tokens_of_every_datatype() {
             ("category:not=vital-signs", false),
             ("category:not=laboratory", true),
             ("code:missing=false", true),
+            ("combo-code:missing=false", true),
+            ("component-code:missing=true", true),
             ("code=free", false),
+        ],
+    );
+    check(
+        &observation(json!({"component": [{"code": {"coding": [{"code": "c"}]}}]})),
+        &[
+            ("combo-code:missing=false", true),
+            ("code:missing=true", true),
+            ("component-code:missing=false", true),
+            ("status=http://hl7.org/fhir/observation-status|", true),
+        ],
+    );
+    check(
+        &patient(json!({})),
+        &[
+            ("gender=http://hl7.org/fhir/administrative-gender|", false),
+            (
+                "gender:not=http://hl7.org/fhir/administrative-gender|",
+                true,
+            ),
         ],
     );
 }

@@ -93,6 +93,7 @@ fn holds(predicate: &Predicate, resource: &Value, rows: &IndexRows) -> bool {
         Predicate::Entries(entries) => entries
             .iter()
             .any(|(slot, hash)| rows.entries.contains(&slot.entry(TENANT, *hash))),
+        Predicate::Present(bits) => rows.present & bits != 0,
         Predicate::Date { slot, test } => rows
             .dates
             .iter()

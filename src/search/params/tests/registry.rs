@@ -124,6 +124,69 @@ fn what_expressions_give_is_read() {
     );
 }
 
+/// One `bigint` holds the presence of every type, and what is of all types has the same bits.
+#[test]
+fn presence_fits_into_one_number() {
+    let mut most = (0, resource_type("Patient"));
+    for of in ResourceType::all() {
+        let parameters = REGISTRY.parameters(of);
+        let mut all = 0;
+        for parameter in parameters.iter().filter(|p| p.supported) {
+            let has_bits = matches!(parameter.kind, Kind::Token | Kind::Reference | Kind::Uri)
+                && !matches!(parameter.code.as_str(), "_id" | "_lastUpdated");
+            for branch in &parameter.branches {
+                let bits = branch.presence.count_ones();
+                assert_eq!(bits, u32::from(has_bits), "{of}.{}", parameter.code);
+                all |= branch.presence;
+            }
+        }
+        assert!(all >= 0, "{of} leaves the sign alone");
+        most = most.max((all.count_ones(), of));
+        for (bit, code) in ["_profile", "_security", "_source", "_tag"]
+            .iter()
+            .enumerate()
+        {
+            let parameter = REGISTRY.parameter(of, code).expect("of all types");
+            assert_eq!(parameter.branches[0].presence, 1 << bit, "{of}.{code}");
+        }
+    }
+    println!("{} has the most presence bits: {}", most.1, most.0);
+    let of = resource_type("Observation");
+    let bits = |code: &str| -> i64 {
+        let branches = &REGISTRY.parameter(of, code).expect("a parameter").branches;
+        branches
+            .iter()
+            .fold(0, |bits, branch| bits | branch.presence)
+    };
+    assert_ne!(
+        bits("subject"),
+        bits("patient"),
+        "one slot, but Patients only"
+    );
+    assert_eq!(bits("combo-code"), bits("code") | bits("component-code"));
+}
+
+/// `system|` is answered by presence where a branch is of one code alone: were there other
+/// values beside it, it would find them too.
+#[test]
+fn a_code_with_a_system_stands_alone_in_its_branch() {
+    for of in ResourceType::all() {
+        let parameters = REGISTRY.parameters(of).iter();
+        for parameter in parameters.filter(|p| p.kind == Kind::Token) {
+            for branch in &parameter.branches {
+                let leaves = branch.leaves();
+                let is_alone = !leaves.coded && !leaves.folded && leaves.plain.len() == 1;
+                let has_system = leaves.plain.iter().any(Option::is_some);
+                assert!(
+                    !has_system || is_alone,
+                    "{of}.{}: {leaves:?}",
+                    parameter.code
+                );
+            }
+        }
+    }
+}
+
 #[test]
 fn parameters_that_narrow_share_their_slot() {
     let of = resource_type("Observation");
