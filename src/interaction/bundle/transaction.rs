@@ -127,7 +127,7 @@ impl<'a> Transaction<'a> {
     async fn run(mut self) -> Result<Outgoing> {
         let mut transaction = self.hub.store.begin(self.access).await?;
         let connection = &mut *transaction;
-        let moment = write::moment(connection).await?;
+        let moment = write::moment(connection, self.access).await?;
         let mut names = self
             .requests
             .iter()
