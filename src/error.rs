@@ -131,7 +131,7 @@ impl Category {
 /// The status of the category, as responses and the entries of Bundles carry it.
 pub fn status_line(category: Category) -> &'static str {
     match category {
-        Category::Invalid | Category::NotSupported => "400 Bad Request",
+        Category::Invalid | Category::NotSupported | Category::TooCostly => "400 Bad Request",
         Category::Unauthenticated => "401 Unauthorized",
         Category::Forbidden => "403 Forbidden",
         Category::NotFound => "404 Not Found",
@@ -143,7 +143,7 @@ pub fn status_line(category: Category) -> &'static str {
         Category::TooLarge => "413 Content Too Large",
         Category::UrlTooLong => "414 URI Too Long",
         Category::UnsupportedMediaType => "415 Unsupported Media Type",
-        Category::Unprocessable | Category::TooCostly => "422 Unprocessable Content",
+        Category::Unprocessable => "422 Unprocessable Content",
         Category::Throttled => "429 Too Many Requests",
         Category::Fault => "500 Internal Server Error",
         Category::Unavailable => "503 Service Unavailable",

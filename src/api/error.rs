@@ -2,7 +2,7 @@
 //! <https://hl7.org/fhir/R4/http.html#Status-Codes>
 
 use super::negotiate::Format;
-use crate::error::{Category, Error};
+use crate::error::{Category, Error, status_line};
 use crate::fhir::outcome::operation_outcome;
 use axum::body::Body;
 use axum::http::{HeaderValue, StatusCode, header};
@@ -11,28 +11,13 @@ use axum::response::Response;
 /// Seconds after which a client that was turned away may try again.
 const RETRY_AFTER: HeaderValue = HeaderValue::from_static("1");
 
-/// The HTTP status of each category.
+/// The HTTP status of a category: the number of its [`status_line`], which the entries of
+/// Bundles carry too, so that there is one table.
 pub fn status(category: Category) -> StatusCode {
-    match category {
-        Category::Invalid => StatusCode::BAD_REQUEST,
-        Category::Unprocessable => StatusCode::UNPROCESSABLE_ENTITY,
-        Category::NotFound => StatusCode::NOT_FOUND,
-        Category::Gone => StatusCode::GONE,
-        Category::Conflict => StatusCode::CONFLICT,
-        Category::PreconditionFailed => StatusCode::PRECONDITION_FAILED,
-        Category::NotSupported => StatusCode::BAD_REQUEST,
-        Category::NotAllowed => StatusCode::METHOD_NOT_ALLOWED,
-        Category::NotAcceptable => StatusCode::NOT_ACCEPTABLE,
-        Category::UnsupportedMediaType => StatusCode::UNSUPPORTED_MEDIA_TYPE,
-        Category::TooLarge => StatusCode::PAYLOAD_TOO_LARGE,
-        Category::UrlTooLong => StatusCode::URI_TOO_LONG,
-        Category::Unauthenticated => StatusCode::UNAUTHORIZED,
-        Category::Forbidden => StatusCode::FORBIDDEN,
-        Category::TooCostly => StatusCode::BAD_REQUEST,
-        Category::Throttled => StatusCode::TOO_MANY_REQUESTS,
-        Category::Unavailable => StatusCode::SERVICE_UNAVAILABLE,
-        Category::Fault => StatusCode::INTERNAL_SERVER_ERROR,
-    }
+    let number = status_line(category).as_bytes().get(..3);
+    number
+        .and_then(|number| StatusCode::from_bytes(number).ok())
+        .unwrap_or(StatusCode::INTERNAL_SERVER_ERROR)
 }
 
 /// The response to a failed request. What must not be shown is logged here, once.

@@ -35,13 +35,18 @@ pub async fn load(hub: &Arc<Hub>) -> Result<()> {
         info!("the store is not empty: the demo is left as it is");
         return Ok(());
     }
+    let mut failed = 0;
     for (name, story) in STORIES {
         let body = Bytes::from_static(story.as_bytes());
         if let Err(problem) = bundle::process(hub, &access, body, Return::Minimal).await {
             error!(demo.file = name, error = %problem, "a demo record could not be loaded");
+            failed += 1;
         }
     }
-    info!("the demo patients are loaded");
+    match failed {
+        0 => info!("the demo patients are loaded"),
+        _ => error!("the demo is incomplete: {failed} of its files could not be loaded"),
+    }
     Ok(())
 }
 

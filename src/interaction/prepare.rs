@@ -85,6 +85,11 @@ pub fn prepare(
     resource: Map<String, Value>,
     method: Method,
 ) -> Result<Next> {
+    let mut resource = resource;
+    if method == Method::Post {
+        // The server gives the id: what the body says of it is ignored, however malformed.
+        resource.shift_remove("id");
+    }
     let resource = Value::Object(resource);
     if hub.settings.validation != Validation::Off {
         let issues = hub.validator.validate(resource_type, &resource);

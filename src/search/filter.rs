@@ -152,6 +152,7 @@ fn unknown(code: &str, context: &Context<'_>) -> Problem {
     let mut known: Vec<&str> = first
         .into_iter()
         .flat_map(|kind| context.registry.parameters(kind))
+        .filter(|parameter| parameter.supported)
         .map(|parameter| parameter.code.as_str())
         .filter(|code| {
             context.types.len() < 2

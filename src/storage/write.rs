@@ -19,7 +19,11 @@ use std::collections::HashMap;
 /// bound its memory.
 pub const CHUNK: usize = 400;
 
-const MOMENT: &str = "SELECT pg_current_xact_id()::text::bigint, clock_timestamp()";
+/// The moment, and which of the resources asked for are not there: one round trip for both.
+const MOMENT: &str = "SELECT pg_current_xact_id()::text::bigint, clock_timestamp(), \
+    ARRAY(SELECT a.key FROM unnest($2::smallint[], $3::bigint[]) AS a(type, key) \
+      WHERE NOT EXISTS (SELECT 1 FROM resource r \
+        WHERE r.tenant = $1 AND r.type = a.type AND r.key = a.key AND r.body IS NOT NULL))";
 
 const LOCK: &str = "SELECT r.type, r.key, r.id, r.version, r.last_updated, r.xact, r.method, r.body \
     FROM resource r JOIN unnest($2::smallint[], $3::bigint[]) AS asked(type, key) \
@@ -135,12 +139,36 @@ impl From<&Current> for Previous {
 }
 
 /// The moment of the open transaction; assigns its number.
-pub async fn moment(connection: &mut PgConnection) -> Result<Moment> {
-    let row = sqlx::query(MOMENT).fetch_one(connection).await?;
-    Ok(Moment {
+pub async fn moment(connection: &mut PgConnection, access: &Access) -> Result<Moment> {
+    Ok(moment_and_missing(connection, access, &[]).await?.0)
+}
+
+/// The moment of the open transaction, and the keys of those resources that are not there.
+pub async fn moment_and_missing(
+    connection: &mut PgConnection,
+    access: &Access,
+    asked: &[(ResourceType, i64)],
+) -> Result<(Moment, Vec<i64>)> {
+    let (types, keys) = columns(asked);
+    let row = sqlx::query(MOMENT)
+        .bind(access.tenant.0)
+        .bind(types)
+        .bind(keys)
+        .fetch_one(connection)
+        .await?;
+    let moment = Moment {
         xact: row.try_get(0)?,
         now: row.try_get(1)?,
-    })
+    };
+    Ok((moment, row.try_get(2)?))
+}
+
+/// Types and keys as the two arrays that statements take.
+fn columns(asked: &[(ResourceType, i64)]) -> (Vec<i16>, Vec<i64>) {
+    asked
+        .iter()
+        .map(|(kind, key)| (kind.number(), *key))
+        .unzip()
 }
 
 /// Takes locks by name, in one order, until the transaction ends: what two conditional
@@ -167,8 +195,7 @@ pub async fn lock(
     if asked.is_empty() {
         return Ok(HashMap::new());
     }
-    let types: Vec<i16> = asked.iter().map(|(kind, _)| kind.number()).collect();
-    let keys: Vec<i64> = asked.iter().map(|(_, key)| *key).collect();
+    let (types, keys) = columns(asked);
     let rows = sqlx::query(LOCK)
         .bind(access.tenant.0)
         .bind(types)

@@ -12,7 +12,7 @@
 //! acknowledged before its commit, so durability is that of one transaction per write.
 
 use super::read::existing;
-use super::write::{self, Change, Current};
+use super::write::{self, Change, Current, Moment};
 use super::{commit, failed, is_retryable};
 use crate::access::Access;
 use crate::error::{Category, Error, Issue, Result};
@@ -265,7 +265,6 @@ pub async fn perform(
     access: &Access,
     jobs: &[&Job],
 ) -> Result<Vec<Result<Outcome>>> {
-    let moment = write::moment(connection).await?;
     let asked: Vec<_> = jobs
         .iter()
         .filter(|job| !job.fresh)
@@ -276,7 +275,7 @@ pub async fn perform(
         .iter()
         .map(|job| decide(job, rows.remove(&job.key())))
         .collect();
-    let lost = lost_pointers(connection, access, jobs, &decided).await?;
+    let (moment, lost) = moment_and_lost(connection, access, jobs, &decided).await?;
 
     let mut changes = Vec::new();
     let mut written = Vec::new();
@@ -395,13 +394,14 @@ fn decide(job: &Job, before: Option<Current>) -> (Option<Current>, Result<Decisi
     (before, decision)
 }
 
-/// The keys that pointers of the batch lead to and that are not there.
-async fn lost_pointers(
+/// The moment, after all locks are held, and the keys that pointers of the batch lead to
+/// and that are not there.
+async fn moment_and_lost(
     connection: &mut PgConnection,
     access: &Access,
     jobs: &[&Job],
     decided: &[(Option<Current>, Result<Decision>)],
-) -> Result<HashSet<i64>> {
+) -> Result<(Moment, HashSet<i64>)> {
     let mut asked = Vec::new();
     let mut hold = false;
     for (job, (_, decision)) in jobs.iter().zip(decided) {
@@ -414,7 +414,14 @@ async fn lost_pointers(
             asked.extend(others.map(|pointer| (pointer.resource_type, pointer.key)));
         }
     }
-    missing(connection, access, asked, hold).await
+    if hold {
+        let lost = missing(connection, access, asked, hold).await?;
+        return Ok((write::moment(connection, access).await?, lost));
+    }
+    asked.sort_unstable();
+    asked.dedup();
+    let (moment, lost) = write::moment_and_missing(connection, access, &asked).await?;
+    Ok((moment, lost.into_iter().collect()))
 }
 
 /// Which of these resources are not there.

@@ -20,7 +20,9 @@ pub fn same(sent: &Value, stored: &Value) -> bool {
         }
         value
     };
-    strip(sent).to_string() == strip(stored).to_string()
+    // Texts, since equal objects may have their properties in another order.
+    let (sent, stored) = (strip(sent).to_string(), strip(stored).to_string());
+    sent == stored
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -138,9 +140,12 @@ async fn official_examples_read_back_equal() {
     let server =
         Server::with(|settings| settings.integrity = andiron::config::Integrity::Off).await;
     let ledger = include_str!("../../conformance/r4-examples-invalid.tsv");
+    // A create ignores the id of the body, so that a bad one is no reason to refuse it.
     let invalid: Vec<&str> = ledger
         .lines()
-        .filter_map(|line| line.split('\t').next())
+        .filter_map(|line| line.split_once('\t'))
+        .filter(|(_, reason)| !reason.contains("expected an id:"))
+        .map(|(name, _)| name)
         .collect();
     let mut seen = 0;
     for path in files(folder.path()).into_iter().step_by(step) {

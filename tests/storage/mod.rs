@@ -117,7 +117,7 @@ async fn the_feed_waits_for_a_late_commit_and_loses_nothing() {
         .begin(&access)
         .await
         .expect("a transaction");
-    let moment = write::moment(&mut early).await.expect("a moment");
+    let moment = write::moment(&mut early, &access).await.expect("a moment");
     server
         .put("/Patient/a", &patient_with_id("a", "2"))
         .await

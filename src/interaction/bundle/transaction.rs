@@ -33,6 +33,9 @@ use sqlx::PgConnection;
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
+/// Entries that are prepared before others are let in: about two milliseconds.
+const AT_A_TIME: usize = 32;
+
 /// Does all entries in one transaction; tried again where it loses a race.
 pub async fn process(
     hub: &Arc<Hub>,
@@ -98,7 +101,10 @@ struct Transaction<'a> {
     creates: HashMap<i64, usize>,
     rows: HashMap<i64, Current>,
     deleted: Vec<(ResourceType, String, i64)>,
-    pointers: Vec<(usize, Pointer)>,
+    /// The keys of what is written.
+    written: HashSet<i64>,
+    /// What is pointed at besides, by key, with the first entry that does.
+    pointers: HashMap<i64, (usize, Pointer)>,
 }
 
 impl<'a> Transaction<'a> {
@@ -120,14 +126,15 @@ impl<'a> Transaction<'a> {
             creates: HashMap::new(),
             rows: HashMap::new(),
             deleted: Vec::new(),
-            pointers: Vec::new(),
+            written: HashSet::new(),
+            pointers: HashMap::new(),
         }
     }
 
     async fn run(mut self) -> Result<Outgoing> {
         let mut transaction = self.hub.store.begin(self.access).await?;
         let connection = &mut *transaction;
-        let moment = write::moment(connection).await?;
+        let moment = write::moment(connection, self.access).await?;
         let mut names = self
             .requests
             .iter()
@@ -366,6 +373,7 @@ impl<'a> Transaction<'a> {
 
     /// Locks what is updated, all at once and in order.
     async fn lock(&mut self, connection: &mut PgConnection) -> Result<()> {
+        self.written = self.aimed.iter().flatten().map(|aimed| aimed.key).collect();
         let asked: Vec<_> = self
             .aimed
             .iter()
@@ -453,8 +461,8 @@ impl<'a> Transaction<'a> {
         Ok(())
     }
 
-    /// Writes these entries a chunk at a time; while the database works on one chunk, the
-    /// next is prepared.
+    /// Writes these entries a chunk at a time. Preparing is work for the processor alone, so
+    /// that now and then others are let in.
     async fn write_all(
         &mut self,
         connection: &mut PgConnection,
@@ -464,12 +472,18 @@ impl<'a> Transaction<'a> {
         for chunk in indexes.chunks(write::CHUNK) {
             let mut changes = Vec::with_capacity(chunk.len());
             let mut places = Vec::with_capacity(chunk.len());
-            let prepared: Result<Vec<_>> = tokio::task::block_in_place(|| {
-                chunk.iter().map(|index| self.prepare(*index)).collect()
-            });
-            for (index, (prepared, pointers)) in chunk.iter().zip(prepared?) {
-                self.pointers
-                    .extend(pointers.into_iter().map(|pointer| (*index, pointer)));
+            for (count, index) in chunk.iter().enumerate() {
+                if count % AT_A_TIME == 0 {
+                    tokio::task::yield_now().await;
+                }
+                let (prepared, pointers) = self.prepare(*index)?;
+                for pointer in pointers {
+                    if !self.written.contains(&pointer.key) {
+                        self.pointers
+                            .entry(pointer.key)
+                            .or_insert((*index, pointer));
+                    }
+                }
                 match prepared {
                     Prepared::Change(change) => {
                         changes.push(change);
@@ -568,15 +582,17 @@ impl<'a> Transaction<'a> {
     /// deleted must not be pointed at where integrity is full.
     async fn check_references(&mut self, connection: &mut PgConnection) -> Result<()> {
         let full = self.hub.settings.integrity == Integrity::Full;
-        let written: HashSet<i64> = self.aimed.iter().flatten().map(|aimed| aimed.key).collect();
         let asked = self
             .pointers
-            .iter()
-            .filter(|(_, pointer)| !written.contains(&pointer.key))
+            .values()
             .map(|(_, pointer)| (pointer.resource_type, pointer.key))
             .collect();
         let lost = missing(connection, self.access, asked, full).await?;
-        if let Some((index, pointer)) = self.pointers.iter().find(|(_, p)| lost.contains(&p.key)) {
+        let first = lost
+            .iter()
+            .filter_map(|key| self.pointers.get(key))
+            .min_by_key(|(i, _)| *i);
+        if let Some((index, pointer)) = first {
             let pointers = std::slice::from_ref(pointer);
             if let Some(error) = storage::writer::dangling(pointers, 0, &lost) {
                 return Err(error.in_entry(*index));
