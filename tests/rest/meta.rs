@@ -75,8 +75,8 @@ async fn presence_follows_labels_and_versions() {
     let server = Server::start().await;
     let url = "/Patient/p";
     let missing = async |code: &str, value: bool| {
-        let found = server.get(&format!("/Patient?{code}:missing={value}"));
-        found.await.ids().len()
+        let asked = format!("/Patient?{code}:missing={value}");
+        server.get(&asked).await.ids().len()
     };
     let male = json!({"resourceType": "Patient", "id": "p", "gender": "male"});
     server.put(url, &male).await.expect(201);
