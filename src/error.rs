@@ -208,18 +208,30 @@ impl Error {
 
     /// The same failure inside an entry of a Bundle: `Patient.name` becomes
     /// `Bundle.entry[3].resource.name`, and an issue without a place is put at the entry.
+    ///
+    /// Every place is taken as one inside the entry's resource, which may be a Bundle too:
+    /// what is wrong with the entry itself is placed by [`Error::at`], and not passed here.
     pub fn in_entry(mut self, index: usize) -> Error {
         for issue in &mut self.issues {
-            issue.expression = Some(match issue.expression.take() {
-                Some(inner) if inner.starts_with("Bundle.entry") => inner,
-                Some(inner) => match inner.split_once('.') {
-                    Some((_, rest)) => format!("Bundle.entry[{index}].resource.{rest}"),
-                    None => format!("Bundle.entry[{index}].resource"),
-                },
-                None => format!("Bundle.entry[{index}]"),
-            });
+            let inner = issue.expression.take();
+            issue.expression = Some(placed_in_entry(inner.as_deref(), index));
         }
         self
+    }
+}
+
+/// The place in the outer Bundle of `inner`, a place in the resource of an entry. The first
+/// step of a path is the type; a lone name is an element if it begins as elements do.
+fn placed_in_entry(inner: Option<&str>, index: usize) -> String {
+    let entry = format!("Bundle.entry[{index}]");
+    let Some(inner) = inner else {
+        return entry;
+    };
+    let is_element = || inner.starts_with(|first: char| first.is_ascii_lowercase());
+    match inner.split_once('.') {
+        Some((_, rest)) => format!("{entry}.resource.{rest}"),
+        None if is_element() => format!("{entry}.resource.{inner}"),
+        None => format!("{entry}.resource"),
     }
 }
 
@@ -241,5 +253,41 @@ impl fmt::Display for Error {
 impl std::error::Error for Error {
     fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
         self.source.as_deref().map(|source| source as _)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn places_are_put_inside_the_entry() {
+        for (inner, placed) in [
+            (None, "Bundle.entry[3]"),
+            (Some("Patient"), "Bundle.entry[3].resource"),
+            (
+                Some("Patient.name[0].given"),
+                "Bundle.entry[3].resource.name[0].given",
+            ),
+            (Some("id"), "Bundle.entry[3].resource.id"),
+            (
+                Some("resourceType"),
+                "Bundle.entry[3].resource.resourceType",
+            ),
+            (
+                Some("Bundle.entry[2].fullUrl"),
+                "Bundle.entry[3].resource.entry[2].fullUrl",
+            ),
+            (Some("Bundle.type"), "Bundle.entry[3].resource.type"),
+        ] {
+            let mut error = Error::invalid("x");
+            error.issues[0].expression = inner.map(str::to_owned);
+            let error = error.in_entry(3);
+            assert_eq!(
+                error.issues[0].expression.as_deref(),
+                Some(placed),
+                "{inner:?}"
+            );
+        }
     }
 }

@@ -9,7 +9,7 @@ use super::prefer::Preferences;
 use super::query::first;
 use crate::error::{Category, Error, Result};
 use crate::fhir::Instant;
-use crate::interaction::{ReadConditions, WriteConditions};
+use crate::interaction::{ReadConditions, WriteConditions, prepare};
 use axum::http::{HeaderMap, header};
 use std::borrow::Cow;
 
@@ -93,11 +93,11 @@ pub fn write_conditions(headers: &HeaderMap) -> Result<WriteConditions> {
     })
 }
 
-/// The criteria of a conditional create: `If-None-Exist`, where some clients leave the `?` on.
+/// The criteria of a conditional create: `If-None-Exist`.
 pub fn if_none_exist(headers: &HeaderMap) -> Result<Option<String>> {
     let name = header::HeaderName::from_static("if-none-exist");
     let value = joined(headers, &name)?;
-    Ok(value.map(|criteria| criteria.strip_prefix('?').unwrap_or(&criteria).to_owned()))
+    Ok(value.map(|criteria| prepare::bare_criteria(&criteria).to_owned()))
 }
 
 /// Refuses X-Provenance: dropping it would leave a write without the record that the client

@@ -30,13 +30,13 @@ pub fn parse(hub: &Hub, resource_type: ResourceType, text: &[u8]) -> Result<Map<
             "structure",
             format!("expected a {resource_type} but found a {other}"),
         )
-        .at("resourceType")),
+        .at(format!("{resource_type}.resourceType"))),
         None => Err(Error::coded(
             Category::Invalid,
             "structure",
             format!("expected resourceType {resource_type} but found none"),
         )
-        .at("resourceType")),
+        .at(format!("{resource_type}.resourceType"))),
     }
 }
 
@@ -70,6 +70,15 @@ pub fn checked_id(id: &str) -> Result<&str> {
         "value",
         format!("expected an id of 1 to 64 letters, digits, `-` and `.` but found {id:?}"),
     ))
+}
+
+/// The criteria of a conditional create as sent, without what clients leave in front of
+/// them: `?` or `Patient?`. A question mark further on is part of a value.
+pub fn bare_criteria(text: &str) -> &str {
+    match text.split_once('?') {
+        Some((name, rest)) if name.is_empty() || ResourceType::parse(name).is_some() => rest,
+        _ => text,
+    }
 }
 
 /// Checks a resource and makes of it what is stored under `id`.
@@ -150,7 +159,10 @@ fn refuse_subsetted(resource_type: ResourceType, resource: &Value) -> Result<()>
 }
 
 /// The references that must lead to a resource here, and an error for those that cannot be
-/// stored as they are: a conditional one outside a transaction, or an unresolved `urn:`.
+/// stored as they are: a conditional one outside a transaction, or one that is malformed.
+///
+/// A `urn:` is stored as it is: it is a legal literal, which names something wherever it may
+/// be. That it leads to an entry is a rule of transactions, which see to it themselves.
 fn pointers(hub: &Hub, resource_type: ResourceType, resource: &Value) -> Result<Vec<Pointer>> {
     let base = &hub.settings.base;
     // What an audit or a provenance points at may be gone already.
@@ -190,5 +202,30 @@ fn pointers(hub: &Hub, resource_type: ResourceType, resource: &Value) -> Result<
         Ok(pointers)
     } else {
         Err(Error::of(Category::Invalid, issues))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn criteria_lose_only_what_stands_in_front() {
+        for (text, bare) in [
+            ("identifier=a|b", "identifier=a|b"),
+            ("?identifier=a|b", "identifier=a|b"),
+            ("Patient?identifier=a|b", "identifier=a|b"),
+            (
+                "identifier=http://x/id?sys=1|abc",
+                "identifier=http://x/id?sys=1|abc",
+            ),
+            (
+                "?identifier=http://x/id?sys=1|abc",
+                "identifier=http://x/id?sys=1|abc",
+            ),
+            ("Nobody?identifier=a", "Nobody?identifier=a"),
+        ] {
+            assert_eq!(bare_criteria(text), bare, "{text}");
+        }
     }
 }

@@ -16,15 +16,33 @@ pub async fn vread(
     id: &str,
     version: &str,
 ) -> Result<Version> {
-    let found = match version.parse::<i32>() {
-        // `01` is not how version 1 is called.
-        Ok(number) if number.to_string() == version => {
+    let found = match number(version) {
+        Some(number) => {
             hub.store
                 .find_version(access, resource_type, id, number)
                 .await?
         }
-        _ => None,
+        None => None,
     };
+    judge(found, resource_type, id, version)
+}
+
+/// The number of the version that is called so; `01` is not how version 1 is called.
+pub fn number(version: &str) -> Option<i32> {
+    let number: i32 = version.parse().ok()?;
+    (number.to_string() == version).then_some(number)
+}
+
+/// What a vread answers in view of what is there.
+///
+/// # Errors
+/// As [`vread`].
+pub fn judge(
+    found: Option<Version>,
+    resource_type: ResourceType,
+    id: &str,
+    version: &str,
+) -> Result<Version> {
     let found = found.ok_or_else(|| {
         Error::new(
             Category::NotFound,

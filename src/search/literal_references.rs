@@ -107,7 +107,7 @@ fn walk<'a>(
 }
 
 /// Whether the member is the content of a Bundle.
-fn is_inner(name: &str, object: &serde_json::Map<String, Value>) -> bool {
+pub fn is_inner(name: &str, object: &serde_json::Map<String, Value>) -> bool {
     let is_bundle = || {
         object
             .get("resourceType")

@@ -27,6 +27,12 @@ pub fn failed(error: sqlx::Error) -> Error {
                 "transient",
                 "the database is not available for the moment; try again",
             ),
+            // Data exceptions: a value of the client's that no check stopped, such as U+0000.
+            Some(state) if state.starts_with("22") => (
+                Category::Invalid,
+                "value",
+                "a value of the request is not one that the database can hold or compare",
+            ),
             _ => return Error::fault(error),
         },
         sqlx::Error::Io(_)
@@ -52,14 +58,52 @@ impl From<sqlx::Error> for Error {
     }
 }
 
+/// The source of a failure that is no failing statement: what was just found is gone.
+#[derive(Debug)]
+struct LostRace;
+
+impl std::fmt::Display for LostRace {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("another transaction changed what this one had found")
+    }
+}
+
+impl std::error::Error for LostRace {}
+
+impl Error {
+    /// The failure of work that another request overtook, worth trying again: see
+    /// [`is_retryable`].
+    pub fn lost_race(text: impl Into<String>) -> Error {
+        let mut error = Error::new(Category::Conflict, text);
+        error.source = Some(Box::new(LostRace));
+        error
+    }
+}
+
 /// Whether the same work on fresh state may succeed: serialization failure, deadlock,
-/// or a row that another transaction inserted first.
+/// a row that another transaction inserted first, or a match that it deleted.
 pub fn is_retryable(error: &Error) -> bool {
-    error
-        .source
-        .as_ref()
-        .and_then(|source| source.downcast_ref::<sqlx::Error>())
+    let Some(source) = error.source.as_ref() else {
+        return false;
+    };
+    if source.is::<LostRace>() {
+        return true;
+    }
+    source
+        .downcast_ref::<sqlx::Error>()
         .and_then(|error| error.as_database_error())
         .and_then(|database| database.code())
         .is_some_and(|code| matches!(code.as_ref(), "40001" | "40P01" | "23505"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_lost_race_is_retried_inside_an_entry_too() {
+        assert!(is_retryable(&Error::lost_race("x")));
+        assert!(is_retryable(&Error::lost_race("x").in_entry(1)));
+        assert!(!is_retryable(&Error::invalid("x")));
+    }
 }

@@ -490,3 +490,206 @@ async fn a_batch_reads_what_it_wrote_before() {
     assert_eq!(answers[5]["resource"]["meta"]["versionId"], "1");
     assert_eq!(answers[6]["response"]["status"], "404 Not Found");
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn reads_in_a_batch_are_checked_and_cut_as_over_http() {
+    let server = Server::start().await;
+    let mut resource = patient_with_id("a", "1");
+    resource["gender"] = json!("other");
+    server.put("/Patient/a", &resource).await.expect(201);
+    let get = |url: &str| json!({"request": {"method": "GET", "url": url}});
+    for (url, status) in [
+        ("Patient/%61", "200 OK"),
+        ("Patient/a/_history/1", "200 OK"),
+        ("Patient/a/_history/01", "404 Not Found"),
+        ("Patient/a/_history/%00", "404 Not Found"),
+        ("Patient/%00", "400 Bad Request"),
+        ("Patient/a\u{0}", "400 Bad Request"),
+        ("Patient/a\u{0}/_history", "400 Bad Request"),
+        ("Patient/a%2Fb/_history/1", "400 Bad Request"),
+        ("Patient/%FF", "400 Bad Request"),
+        ("Patient/a?_summary=count", "400 Bad Request"),
+        ("Patient?identifier=%00", "400 Bad Request"),
+        ("Patient?name=a%00", "400 Bad Request"),
+        ("Patient?_id=%00", "400 Bad Request"),
+        ("metadata", "404 Not Found"),
+    ] {
+        let reply = server.post("", &bundle("batch", vec![get(url)])).await;
+        let response = reply.expect(200).entries()[0]["response"].clone();
+        let status_is = response["status"].as_str().expect("a status");
+        // A search for what cannot be there may as well find nothing.
+        let is_search = url.starts_with("Patient?") && status_is == "200 OK";
+        assert!(status_is == status || is_search, "{url}: {response}");
+    }
+    for url in [
+        "Patient/a?_elements=gender",
+        "Patient/a/_history/1?_elements=gender",
+    ] {
+        let reply = server.post("", &bundle("batch", vec![get(url)])).await;
+        let found = reply.expect(200).entries()[0]["resource"].clone();
+        assert_eq!(found["gender"], "other", "{url}");
+        assert_eq!(found["identifier"], Value::Null, "{url}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn criteria_may_contain_question_marks() {
+    let server = Server::start().await;
+    let mut resource = patient("1");
+    resource["identifier"][0]["system"] = json!("http://x/id?sys=1");
+    server.create(&resource).await;
+    let criteria = "identifier=http://x/id?sys=1|1";
+    for criteria in [
+        criteria.to_owned(),
+        format!("?{criteria}"),
+        format!("Patient?{criteria}"),
+    ] {
+        let entry = json!({"resource": resource, "request": {"method": "POST", "url": "Patient", "ifNoneExist": criteria}});
+        let reply = transaction(&server, vec![entry]).await;
+        reply.expect(200);
+        assert_eq!(
+            reply.entries()[0]["response"]["status"],
+            "200 OK",
+            "{criteria}"
+        );
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_malformed_entry_joins_no_neighbours() {
+    let server = Server::start().await;
+    let reply = server
+        .post(
+            "",
+            &bundle(
+                "batch",
+                vec![
+                    put(patient_with_id("a", "1")),
+                    json!({"request": {"method": "BREW", "url": "Patient"}}),
+                    json!({"request": {"method": "GET", "url": "Patient/a"}}),
+                ],
+            ),
+        )
+        .await;
+    reply.expect(200);
+    let statuses: Vec<Value> = reply
+        .entries()
+        .iter()
+        .map(|entry| entry["response"]["status"].clone())
+        .collect();
+    assert_eq!(statuses, ["201 Created", "400 Bad Request", "200 OK"]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_stored_bundle_keeps_its_own_links() {
+    let server = Server::start().await;
+    let inner = bundle(
+        "collection",
+        vec![
+            json!({"fullUrl": "urn:uuid:p", "resource": patient("1")}),
+            json!({"fullUrl": "urn:uuid:inner", "resource": observation("urn:uuid:nobody")}),
+            json!({"resource": observation("Patient?identifier=urn:t|none")}),
+        ],
+    );
+    for kind in ["batch", "transaction"] {
+        let entries = vec![
+            post("urn:uuid:p", patient("1")),
+            post("urn:uuid:b", inner.clone()),
+        ];
+        let reply = server.post("", &bundle(kind, entries)).await;
+        reply.expect(200);
+        let response = &reply.entries()[1]["response"];
+        assert_eq!(response["status"], "201 Created", "{kind}: {response}");
+        let location = response["location"].as_str().expect("a location");
+        let path = location
+            .strip_prefix(crate::harness::BASE)
+            .expect("our base");
+        let stored = server.get(path).await.json();
+        assert_eq!(stored["entry"], inner["entry"], "{kind}");
+    }
+    // What is wrong in it is placed in it.
+    let mut wrong = inner;
+    wrong["entry"][2]["resource"]["status"] = json!(1);
+    let reply = transaction(&server, vec![post("urn:uuid:b", wrong)]).await;
+    reply.expect(400);
+    assert!(
+        reply
+            .issues()
+            .contains("Bundle.entry[0].resource.entry[2].resource.status"),
+        "{}",
+        reply.text()
+    );
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_conditional_reference_may_be_absolute_under_our_base() {
+    let server = Server::start().await;
+    let reference = format!("{}/Patient?identifier=urn:t|1", crate::harness::BASE);
+    let reply = transaction(
+        &server,
+        vec![
+            post("urn:uuid:o", observation(&reference)),
+            post("urn:uuid:p", patient("1")),
+        ],
+    )
+    .await;
+    reply.expect(200);
+    let patient = server.get("/Patient").await.ids().remove(0);
+    let found = server
+        .get(&format!("/Observation?subject=Patient/{patient}"))
+        .await;
+    assert_eq!(found.ids().len(), 1);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_bundle_that_contradicts_itself_is_refused() {
+    let server = Server::start().await;
+    let mut entry = put(patient_with_id("a", "1"));
+    entry["fullUrl"] = json!("http://other/fhir/Patient/b");
+    let reply = transaction(&server, vec![entry.clone()]).await;
+    reply.expect(400);
+    assert!(
+        reply.issues().contains("Bundle.entry[0].fullUrl"),
+        "{}",
+        reply.text()
+    );
+    let reply = server.post("", &bundle("batch", vec![entry])).await;
+    assert_eq!(reply.entries()[0]["response"]["status"], "400 Bad Request");
+    for kind in ["batch", "transaction"] {
+        let mut whole = bundle(kind, vec![]);
+        whole["implicitRules"] = json!("http://rules");
+        server.post("", &whole).await.expect(400);
+    }
+    assert_eq!(versions(&server).await, 0);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn bundles_that_create_the_same_ids_the_other_way_round_both_end_well() {
+    let server = Server::start().await;
+    let entries = |mark: &str| -> Vec<Value> {
+        (0..30)
+            .map(|n| put(patient_with_id(&format!("p{n}"), mark)))
+            .collect()
+    };
+    let (there, mut back) = (entries("1"), entries("2"));
+    back.reverse();
+    let (first, second) = tokio::join!(transaction(&server, there), transaction(&server, back));
+    for reply in [first, second] {
+        reply.expect(200);
+    }
+    assert_eq!(versions(&server).await, 60);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn answers_stand_in_the_order_of_the_entries() {
+    let server = Server::start().await;
+    let entries: Vec<Value> = (0..30)
+        .map(|n| put(patient_with_id(&format!("p{n}"), "1")))
+        .collect();
+    let reply = transaction(&server, entries).await;
+    reply.expect(200);
+    for (n, entry) in reply.entries().iter().enumerate() {
+        let location = entry["response"]["location"].as_str().expect("a location");
+        assert!(location.contains(&format!("/Patient/p{n}/")), "{location}");
+    }
+}

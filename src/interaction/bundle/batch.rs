@@ -6,7 +6,7 @@
 //! client that reads what it wrote just before finds it.
 
 use super::request::{self, Action, Request};
-use super::{answer, deletion_answer, get};
+use super::{answer, deletion_answer, get, links};
 use crate::access::Access;
 use crate::error::{Category, Error, Result};
 use crate::fhir::bundle::{Entry, Frame, Outgoing, Response};
@@ -39,7 +39,8 @@ pub async fn process(
         .collect();
     let same_kind = |a: &Result<Request>, b: &Result<Request>| match (a, b) {
         (Ok(a), Ok(b)) => discriminant(&a.action) == discriminant(&b.action),
-        _ => true,
+        // A malformed entry must not join the kinds on its two sides.
+        (a, b) => a.is_err() && b.is_err(),
     };
     let mut entries = Vec::with_capacity(requests.len());
     for group in requests.chunk_by(same_kind) {
@@ -97,7 +98,8 @@ async fn perform(
 ) -> Result<Entry> {
     let body = || Bytes::from(request.resource.unwrap_or_default().to_owned());
     if let Some(text) = request.resource {
-        refuse_links(text, request.full_url, names)?;
+        let depth = hub.settings.limits.json_depth;
+        refuse_links(text, depth, request.full_url, names)?;
     }
     match &request.action {
         Action::Create {
@@ -141,14 +143,17 @@ async fn perform(
 }
 
 /// Entries of a batch must not point at each other.
-fn refuse_links(text: &str, own: Option<&str>, names: &HashSet<&str>) -> Result<()> {
-    if names.is_empty() || !text.contains("urn:") {
+fn refuse_links(text: &str, depth: usize, own: Option<&str>, names: &HashSet<&str>) -> Result<()> {
+    if names.is_empty() {
         return Ok(());
     }
-    let linked = names
-        .iter()
-        .find(|name| Some(**name) != own && text.contains(&format!("\"{name}\"")));
-    match linked {
+    let other = |text: &str| {
+        let plain = text
+            .split_once("/_history/")
+            .map_or(text, |(plain, _)| plain);
+        names.get(plain).filter(|name| Some(**name) != own).copied()
+    };
+    match links::find_urn(text, depth, &other) {
         Some(name) => Err(Error::coded(
             Category::Invalid,
             "processing",

@@ -5,10 +5,13 @@ use crate::access::Access;
 use crate::error::{Category, Error, Result};
 use crate::fhir::bundle::{Entry, Response};
 use crate::fhir::{ResourceType, Version};
-use crate::interaction::{Hub, Read, ReadConditions, history, read, search};
+use crate::interaction::subset::{Subset, subset};
+use crate::interaction::{Hub, Read, ReadConditions, history, prepare, read, search, vread};
 use crate::storage;
 use bytes::Bytes;
+use percent_encoding::percent_decode_str;
 use sqlx::PgConnection;
+use std::borrow::Cow;
 
 /// Answers a GET or HEAD as the connection's transaction sees it.
 pub async fn answer(
@@ -41,51 +44,81 @@ async fn find(
 ) -> Result<Entry> {
     let (path, query) = url.split_once('?').unwrap_or((url, ""));
     let pairs = search::pairs(query)?;
-    let parts: Vec<&str> = path.split('/').filter(|part| !part.is_empty()).collect();
+    let parts: Vec<Cow<'_, str>> = path
+        .split('/')
+        .filter(|part| !part.is_empty())
+        .map(decode)
+        .collect::<Result<_>>()?;
+    let parts: Vec<&str> = parts.iter().map(AsRef::as_ref).collect();
     let known = |name: &str| ResourceType::parse(name).ok_or_else(|| unknown(url));
-    let bundle = match parts.as_slice() {
-        [] => search::search_in(hub, connection, access, search::system(pairs)).await?,
-        ["_history"] => {
-            history::history_in(hub, connection, access, &history::Scope::System, &pairs).await?
+    let scope = match parts.as_slice() {
+        [] => {
+            let asked = search::system(pairs);
+            let found = search::search_in(hub, connection, access, asked).await?;
+            return Ok(ok(found.to_json()));
         }
+        ["metadata"] => return Err(no_metadata()),
+        ["_history"] => history::Scope::System,
         [name] => {
-            let scope = search::of_type(known(name)?, pairs);
-            search::search_in(hub, connection, access, scope).await?
+            let asked = search::of_type(known(name)?, pairs);
+            let found = search::search_in(hub, connection, access, asked).await?;
+            return Ok(ok(found.to_json()));
         }
-        [name, "_history"] => {
-            let scope = history::Scope::Type(known(name)?);
-            history::history_in(hub, connection, access, &scope, &pairs).await?
+        [name, "_history"] => history::Scope::Type(known(name)?),
+        [name, id, "_history"] => {
+            history::Scope::Instance(known(name)?, prepare::checked_id(id)?.to_owned())
         }
         [name, id] => {
-            let kind = known(name)?;
+            let (kind, id) = (known(name)?, prepare::checked_id(id)?);
+            let how = Subset::parse(&pairs)?;
             let found = storage::read::find_current(connection, access, kind, id).await?;
             return Ok(match read::judge(found, kind, id, conditions)? {
-                Read::Found(version) => of_version(hub, &version),
+                Read::Found(version) => of_version(hub, &version, &how),
                 Read::NotModified(version) => not_modified(&version),
             });
         }
-        [name, id, "_history"] => {
-            let scope = history::Scope::Instance(known(name)?, (*id).to_owned());
-            history::history_in(hub, connection, access, &scope, &pairs).await?
-        }
         [name, id, "_history", number] => {
-            let found = match number.parse() {
-                Ok(number) => {
-                    storage::read::find_version(connection, access, known(name)?, id, number)
-                        .await?
+            let (kind, id) = (known(name)?, prepare::checked_id(id)?);
+            let how = Subset::parse(&pairs)?;
+            let found = match vread::number(number) {
+                Some(number) => {
+                    storage::read::find_version(connection, access, kind, id, number).await?
                 }
-                Err(_) => None,
+                None => None,
             };
-            let version = found
-                .ok_or_else(|| Error::new(Category::NotFound, format!("there is no {path}")))?;
-            if version.is_deleted() {
-                return Err(read::gone(&version));
-            }
-            return Ok(of_version(hub, &version));
+            let version = vread::judge(found, kind, id, number)?;
+            return Ok(of_version(hub, &version, &how));
         }
         _ => return Err(unknown(url)),
     };
-    Ok(ok(bundle.to_json()))
+    let how = Subset::parse(&pairs)?;
+    let mut found = history::history_in(hub, connection, access, &scope, &pairs).await?;
+    for entry in &mut found.entries {
+        if let Some(body) = &mut entry.resource {
+            *body = subset(&hub.definitions, body, &how);
+        }
+    }
+    Ok(ok(found.to_json()))
+}
+
+/// One part of a path, of which `+` is no space.
+fn decode(part: &str) -> Result<Cow<'_, str>> {
+    percent_decode_str(part).decode_utf8().map_err(|_| {
+        Error::coded(
+            Category::Invalid,
+            "value",
+            "expected percent-encoded UTF-8 in the URL but found other bytes",
+        )
+    })
+}
+
+/// What the server says of itself belongs to the edge, which knows the routes.
+fn no_metadata() -> Error {
+    Error::coded(
+        Category::NotFound,
+        "not-supported",
+        "metadata is not answered inside a Bundle; GET it on its own",
+    )
 }
 
 fn unknown(url: &str) -> Error {
@@ -107,8 +140,9 @@ fn ok(resource: Bytes) -> Entry {
     }
 }
 
-fn of_version(hub: &Hub, version: &Version) -> Entry {
-    let mut entry = ok(version.body.clone().unwrap_or_default());
+fn of_version(hub: &Hub, version: &Version, how: &Subset) -> Entry {
+    let body = version.body.clone().unwrap_or_default();
+    let mut entry = ok(subset(&hub.definitions, &body, how));
     entry.full_url = Some(format!("{}/{}", hub.settings.base, version.reference()));
     if let Some(response) = &mut entry.response {
         response.etag = Some(version.etag());

@@ -2,11 +2,14 @@
 //! <https://hl7.org/fhir/R4/http.html#trules>
 //!
 //! Rewritten are `Reference.reference`, elements of type uri, url, oid and uuid, and the
-//! `href` and `src` of narratives; elements of type canonical are not.
+//! `href` and `src` of narratives; elements of type canonical are not. What stands in the
+//! entries of a Bundle that is itself a resource here is its own and left alone.
 
 use crate::definitions::Definitions;
 use crate::error::{Category, Error, Issue, Result};
 use crate::fhir::json;
+use crate::fhir::reference::Target;
+use crate::search::literal_references::{is_inner, visit_references};
 use serde_json::{Map, Value};
 use std::collections::HashMap;
 
@@ -36,7 +39,7 @@ impl Links {
         resource: &mut Map<String, Value>,
         full_url: Option<&str>,
     ) -> Result<()> {
-        let root = full_url.and_then(root);
+        let root = full_url.and_then(restful).map(|(root, _)| root);
         let mut problems = Problems::new();
         let name = resource
             .get("resourceType")
@@ -67,6 +70,9 @@ impl Links {
             let Some(field) = info.field(name) else {
                 continue;
             };
+            if type_key == "Bundle" && name == "entry" {
+                continue;
+            }
             let here = || format!("{path}.{name}");
             if field.is_primitive {
                 let is_reference = type_key == "Reference" && name == "reference";
@@ -164,12 +170,12 @@ impl Links {
     }
 }
 
-/// `http://other/fhir` of `http://other/fhir/Patient/1`.
-fn root(full_url: &str) -> Option<&str> {
-    let (rest, _id) = full_url.rsplit_once('/')?;
+/// `http://other/fhir` and `1` of `http://other/fhir/Patient/1`.
+pub fn restful(full_url: &str) -> Option<(&str, &str)> {
+    let (rest, id) = full_url.rsplit_once('/')?;
     let (root, name) = rest.rsplit_once('/')?;
     let restful = crate::fhir::ResourceType::parse(name).is_some() && root.contains("://");
-    restful.then_some(root)
+    restful.then_some((root, id))
 }
 
 /// Each text of a primitive element, repeating or not.
@@ -199,10 +205,30 @@ fn each_object(value: &mut Value, visit: Visit<'_>) {
     }
 }
 
-/// The conditional references (`Type?criteria`) in the text of a resource, found without
-/// parsing it: strings behind the name `reference` that contain a question mark.
-pub fn conditional_references(text: &str) -> Vec<String> {
+/// Whether a Bundle may be in the text of a resource. What its entries say is its own, so
+/// that such a text is parsed where others are only scanned.
+fn may_hold_bundle(text: &str) -> bool {
+    text.contains("\"Bundle\"")
+}
+
+/// The conditional references (`Type?criteria`, relative or under our own base) in the text
+/// of a resource, found without parsing it: strings behind the name `reference`.
+pub fn conditional_references(text: &str, depth: usize, base: &str) -> Vec<String> {
     let mut found = Vec::new();
+    let mut keep = |reference: &str| {
+        let is_conditional =
+            || matches!(Target::parse(reference, base), Target::Conditional { .. });
+        if reference.contains('?') && is_conditional() {
+            found.push(reference.to_owned());
+        }
+    };
+    if may_hold_bundle(text) {
+        // A text that cannot be parsed is refused when its turn comes.
+        if let Ok(resource) = json::parse(text.as_bytes(), depth) {
+            visit_references(&resource, &mut |reference| keep(reference));
+        }
+        return found;
+    }
     let mut rest = text;
     while let Some(at) = rest.find("\"reference\"") {
         rest = &rest[at + "\"reference\"".len()..];
@@ -216,13 +242,48 @@ pub fn conditional_references(text: &str) -> Vec<String> {
         let literal = &value[..end];
         if literal.contains('?')
             && let Ok(Value::String(reference)) = json::parse(literal.as_bytes(), 1)
-            // An absolute URL is another server's; a `://` in the criteria is part of a value.
-            && reference.split('?').next().is_some_and(|target| !target.contains("://"))
         {
-            found.push(reference);
+            keep(&reference);
         }
     }
     found
+}
+
+/// The first answer of `visit` to a string of the text of a resource that begins with
+/// `urn:`, found without parsing it.
+pub fn find_urn<T>(text: &str, depth: usize, visit: &dyn Fn(&str) -> Option<T>) -> Option<T> {
+    const OPENING: &str = "\"urn:";
+    if !text.contains(OPENING) {
+        return None;
+    }
+    if may_hold_bundle(text) {
+        let resource = json::parse(text.as_bytes(), depth).ok()?;
+        return find_string(&resource, visit);
+    }
+    let mut rest = text;
+    while let Some(at) = rest.find(OPENING) {
+        rest = &rest[at..];
+        // An escaped quote may open it too: the end is that of the string around it then.
+        let end = string_end(rest)?;
+        if let Some(found) = visit(&rest[1..end - 1]) {
+            return Some(found);
+        }
+        rest = &rest[end..];
+    }
+    None
+}
+
+/// The first answer to a string outside the entries of Bundles.
+fn find_string<T>(value: &Value, visit: &dyn Fn(&str) -> Option<T>) -> Option<T> {
+    match value {
+        Value::String(text) => visit(text),
+        Value::Array(items) => items.iter().find_map(|item| find_string(item, visit)),
+        Value::Object(object) => object
+            .iter()
+            .filter(|(name, _)| !is_inner(name, object))
+            .find_map(|(_, item)| find_string(item, visit)),
+        _ => None,
+    }
 }
 
 /// Where the JSON string at the beginning of `text` ends.
@@ -246,19 +307,66 @@ fn string_end(text: &str) -> Option<usize> {
 mod tests {
     use super::*;
 
+    const BASE: &str = "http://me/fhir";
+
     #[test]
     fn conditional_references_are_found_in_text() {
         let text = r#"{"subject":{"reference" : "Patient?identifier=a|b"},"x":{"reference":"Patient/1"},
-            "note":"\"reference\":\"Fake?x=1\"","y":{"reference":"Org?name=\"q\""},
-            "z":{"reference":"Org?identifier=http://s|v"},"o":{"reference":"http://o/Org?x=y"}}"#;
+            "note":"\"reference\":\"Fake?x=1\"","y":{"reference":"Group?name=\"q\""},
+            "z":{"reference":"Group?identifier=http://s|v"},"o":{"reference":"http://o/Group?x=y"},
+            "own":{"reference":"http://me/fhir/Group?x=y"},"n":{"reference":"Nope?x=y"}}"#;
         assert_eq!(
-            conditional_references(text),
+            conditional_references(text, 20, BASE),
             [
                 "Patient?identifier=a|b",
-                "Org?name=\"q\"",
-                "Org?identifier=http://s|v"
+                "Group?name=\"q\"",
+                "Group?identifier=http://s|v",
+                "http://me/fhir/Group?x=y",
             ]
         );
+    }
+
+    const INNER: &str = r#"{"resourceType":"Bundle","type":"collection","link":[{"relation":"x","url":"urn:uuid:1"}],
+        "entry":[{"fullUrl":"urn:uuid:2","resource":{"resourceType":"Basic","subject":{"reference":"Patient?a=b"},
+        "author":{"reference":"urn:uuid:3"}}}]}"#;
+
+    #[test]
+    fn what_a_bundle_holds_is_its_own() {
+        assert_eq!(conditional_references(INNER, 20, BASE), [] as [&str; 0]);
+        let named = |name: &'static str| {
+            let is = move |text: &str| (text == name).then_some(());
+            find_urn(INNER, 20, &is).is_some()
+        };
+        assert_eq!(
+            ["urn:uuid:1", "urn:uuid:2", "urn:uuid:3"].map(named),
+            [true, false, false]
+        );
+        let to = |text: &str| (text.to_owned(), "Patient/new".to_owned());
+        let links = Links {
+            urls: HashMap::from(["urn:uuid:1", "urn:uuid:2"].map(to)),
+            ..Links::default()
+        };
+        let mut value = json::parse(INNER.as_bytes(), 20).expect("JSON");
+        let mut expected = value.clone();
+        expected["link"][0]["url"] = "Patient/new".into();
+        let object = value.as_object_mut().expect("an object");
+        links
+            .rewrite(&Definitions::r4(), object, None)
+            .expect("nothing is lost");
+        assert_eq!(value, expected);
+    }
+
+    #[test]
+    fn urns_are_found_in_text() {
+        let seen = std::cell::RefCell::new(Vec::new());
+        let visit = |text: &str| -> Option<()> {
+            seen.borrow_mut().push(text.to_owned());
+            None
+        };
+        let text =
+            r#"{"a":"urn:1","b":["urn:2","x urn:3"],"div":"<a href=\"urn:4\">","c":"urn:5"}"#;
+        assert_eq!(find_urn(text, 20, &visit), None);
+        assert_eq!(*seen.borrow(), ["urn:1", "urn:2", r#"urn:4\">"#, "urn:5"]);
     }
 
     #[test]

@@ -15,9 +15,9 @@ mod transaction;
 use super::{Hub, Return, Written};
 use crate::access::Access;
 use crate::error::{Category, Error, Issue, Result};
-use crate::fhir::Version;
 use crate::fhir::bundle::{Entry, Frame, Outgoing, Response};
 use crate::fhir::outcome::operation_outcome;
+use crate::fhir::{Version, json};
 use bytes::Bytes;
 use std::sync::Arc;
 
@@ -33,6 +33,7 @@ pub async fn process(
     preference: Return,
 ) -> Result<Outgoing> {
     let frame = Frame::parse(&body)?;
+    refuse_implicit_rules(&body)?;
     let limit = hub.settings.limits.bundle_entries;
     if frame.entry.len() > limit {
         return Err(Error::new(
@@ -57,6 +58,32 @@ pub async fn process(
             ),
         )
         .at("Bundle.type")),
+    }
+}
+
+/// Rules that change what the elements of a Bundle mean are none that this server knows:
+/// <https://hl7.org/fhir/R4/resource-definitions.html#Resource.implicitRules>. The frame
+/// reads past them, so that only a Bundle with the word in it is looked at again.
+fn refuse_implicit_rules(body: &[u8]) -> Result<()> {
+    #[derive(serde::Deserialize)]
+    struct Rules {
+        #[serde(rename = "implicitRules")]
+        implicit_rules: Option<serde::de::IgnoredAny>,
+    }
+    let body = json::without_byte_order_mark(body);
+    let text = std::str::from_utf8(body).unwrap_or_default();
+    if !text.contains("implicitRules") {
+        return Ok(());
+    }
+    let rules: Option<Rules> = serde_json::from_str(text).ok();
+    match rules.and_then(|rules| rules.implicit_rules) {
+        None => Ok(()),
+        Some(_) => Err(Error::coded(
+            Category::Invalid,
+            "not-supported",
+            "expected a Bundle without implicitRules: a server that does not know them must refuse it",
+        )
+        .at("Bundle.implicitRules")),
     }
 }
 

@@ -1,5 +1,6 @@
 //! What each entry of a Bundle asks for.
 
+use super::links;
 use crate::error::{Category, Error, Result};
 use crate::fhir::bundle::{Frame, FrameEntry};
 use crate::fhir::{Instant, ResourceType};
@@ -68,7 +69,8 @@ impl Action {
 /// # Errors
 /// `Invalid` without method, URL or resource where they must be; `NotSupported` for PATCH.
 pub fn parse<'a>(hub: &Hub, frame: &'a Frame<'_>, index: usize) -> Result<Request<'a>> {
-    parse_entry(hub, &frame.entry[index], index).map_err(|error| error.in_entry(index))
+    parse_entry(hub, &frame.entry[index], index)
+        .map_err(|error| error.at(format!("Bundle.entry[{index}]")))
 }
 
 fn parse_entry<'a>(hub: &Hub, entry: &'a FrameEntry<'_>, index: usize) -> Result<Request<'a>> {
@@ -90,6 +92,7 @@ fn parse_entry<'a>(hub: &Hub, entry: &'a FrameEntry<'_>, index: usize) -> Result
         .unwrap_or(url)
         .trim_start_matches('/');
     let resource = entry.resource.map(|raw| raw.get());
+    refuse_other_id(entry).map_err(|error| error.at(place("fullUrl")))?;
     let with_resource = || {
         resource
             .map(|_| ())
@@ -108,11 +111,8 @@ fn parse_entry<'a>(hub: &Hub, entry: &'a FrameEntry<'_>, index: usize) -> Result
             if !rest.is_empty() {
                 return Err(bad_url(url).at(place("request.url")));
             }
-            let if_none_exist = request.if_none_exist.as_deref().map(|criteria| {
-                // Clients send `Patient?identifier=…` and `?identifier=…` too.
-                let bare = criteria.split_once('?').map_or(criteria, |(_, rest)| rest);
-                bare.to_owned()
-            });
+            let criteria = request.if_none_exist.as_deref();
+            let if_none_exist = criteria.map(|text| prepare::bare_criteria(text).to_owned());
             Action::Create {
                 resource_type,
                 if_none_exist,
@@ -169,6 +169,31 @@ fn parse_entry<'a>(hub: &Hub, entry: &'a FrameEntry<'_>, index: usize) -> Result
         resource,
         action,
     })
+}
+
+/// The fullUrl must not disagree with the id in the resource:
+/// <https://hl7.org/fhir/R4/bundle-definitions.html#Bundle.entry.fullUrl>. Only that id is
+/// read here; what is wrong with the resource else shows when its turn comes.
+fn refuse_other_id(entry: &FrameEntry<'_>) -> Result<()> {
+    #[derive(serde::Deserialize)]
+    struct Root {
+        id: Option<String>,
+    }
+    let restful = entry.full_url.as_deref().and_then(links::restful);
+    let (Some((_, wanted)), Some(resource)) = (restful, entry.resource) else {
+        return Ok(());
+    };
+    let root: Option<Root> = serde_json::from_str(resource.get()).ok();
+    match root.and_then(|root| root.id) {
+        Some(id) if id != wanted => Err(Error::coded(
+            Category::Invalid,
+            "value",
+            format!(
+                "expected a fullUrl that ends in the id of the resource, {id}, but found {wanted}"
+            ),
+        )),
+        _ => Ok(()),
+    }
 }
 
 fn required(element: &str) -> Error {

@@ -69,7 +69,7 @@ fn refuse_repeated_urls(requests: &[Request]) -> Result<()> {
                 "duplicate",
                 format!("expected each fullUrl once but found {url} again"),
             )
-            .in_entry(request.index));
+            .at(format!("Bundle.entry[{}].fullUrl", request.index)));
         }
     }
     Ok(())
@@ -134,7 +134,6 @@ impl<'a> Transaction<'a> {
     async fn run(mut self) -> Result<Outgoing> {
         let mut transaction = self.hub.store.begin(self.access).await?;
         let connection = &mut *transaction;
-        let moment = write::moment(connection, self.access).await?;
         let mut names = self
             .requests
             .iter()
@@ -142,9 +141,11 @@ impl<'a> Transaction<'a> {
             .map(|(kind, criteria)| criteria::lock_name(self.access, kind, criteria))
             .collect();
         write::lock_names(connection, &mut names).await?;
-        self.delete(connection, moment).await?;
+        self.delete(connection).await?;
         self.aim(connection).await?;
         self.lock(connection).await?;
+        // Whoever waited for the locks must not stamp a time that is long past.
+        let moment = write::moment(connection, self.access).await?;
         self.write(connection, moment).await?;
         self.check_references(connection).await?;
         self.get(connection).await?;
@@ -171,12 +172,11 @@ impl<'a> Transaction<'a> {
                 format!(
                     "expected each resource once but {kind}/{id} is meant by entry {other} too"
                 ),
-            )
-            .in_entry(index)),
+            )),
         }
     }
 
-    async fn delete(&mut self, connection: &mut PgConnection, moment: Moment) -> Result<()> {
+    async fn delete(&mut self, connection: &mut PgConnection) -> Result<()> {
         let mut wanted = Vec::new();
         for request in self.requests {
             let Action::Delete {
@@ -196,7 +196,9 @@ impl<'a> Transaction<'a> {
             };
             self.answers[request.index] = Some(deletion_answer(None, self.preference));
             for id in ids {
-                let key = self.touch(*resource_type, &id, request.index)?;
+                let key = self
+                    .touch(*resource_type, &id, request.index)
+                    .map_err(|error| error.in_entry(request.index))?;
                 wanted.push((request.index, *resource_type, id, key, conditions));
             }
         }
@@ -208,6 +210,7 @@ impl<'a> Transaction<'a> {
             .map(|(_, kind, _, key, _)| (*kind, *key))
             .collect();
         let rows = write::lock(connection, self.access, &asked).await?;
+        let moment = write::moment(connection, self.access).await?;
         let mut changes = Vec::new();
         let mut places = Vec::new();
         for (index, kind, id, key, conditions) in wanted {
@@ -291,7 +294,9 @@ impl<'a> Transaction<'a> {
                     self.link(request, *resource_type, &id);
                     let found =
                         read::find_current(connection, self.access, *resource_type, &id).await?;
-                    let version = found.ok_or_else(|| Error::fault("a match is not there"))?;
+                    let version = found
+                        .filter(|version| !version.is_deleted())
+                        .ok_or_else(|| vanished(*resource_type, &id))?;
                     let written = Written::Unchanged(version);
                     self.answers[request.index] = Some(answer(self.hub, &written, self.preference));
                     return Ok(());
@@ -388,21 +393,25 @@ impl<'a> Transaction<'a> {
     /// Writes all POSTs and PUTs: first those whose conditional references can be resolved
     /// now, then, in rounds, those that may refer to what was written before.
     async fn write(&mut self, connection: &mut PgConnection, moment: Moment) -> Result<()> {
+        let settings = &self.hub.settings;
+        let (base, depth) = (settings.base.as_str(), settings.limits.json_depth);
         let mut waiting: Vec<(usize, Vec<String>)> = (0..self.requests.len())
             .filter(|index| self.aimed[*index].is_some())
             .map(|index| {
                 let text = self.requests[index].resource.unwrap_or_default();
-                (index, conditional_references(text))
+                (index, conditional_references(text, depth, base))
             })
             .collect();
         while !waiting.is_empty() {
-            let types: HashSet<&str> = waiting
+            let types: HashSet<ResourceType> = waiting
                 .iter()
-                .filter_map(|(index, _)| Some(self.aimed[*index].as_ref()?.resource_type.name()))
+                .filter_map(|(index, _)| Some(self.aimed[*index].as_ref()?.resource_type))
                 .collect();
-            let blocked = |text: &String| {
-                let kind = text.split('?').next().unwrap_or_default();
-                !self.links.criteria.contains_key(text) && types.contains(kind)
+            let blocked = |text: &String| match Target::parse(text, base) {
+                Target::Conditional { resource_type, .. } => {
+                    !self.links.criteria.contains_key(text) && types.contains(&resource_type)
+                }
+                _ => false,
             };
             let (mut now, mut later): (Vec<_>, Vec<_>) = std::mem::take(&mut waiting)
                 .into_iter()
@@ -471,7 +480,6 @@ impl<'a> Transaction<'a> {
     ) -> Result<()> {
         for chunk in indexes.chunks(write::CHUNK) {
             let mut changes = Vec::with_capacity(chunk.len());
-            let mut places = Vec::with_capacity(chunk.len());
             for (count, index) in chunk.iter().enumerate() {
                 if count % AT_A_TIME == 0 {
                     tokio::task::yield_now().await;
@@ -485,16 +493,17 @@ impl<'a> Transaction<'a> {
                     }
                 }
                 match prepared {
-                    Prepared::Change(change) => {
-                        changes.push(change);
-                        places.push(*index);
-                    }
+                    Prepared::Change(change) => changes.push((*index, change)),
                     Prepared::Same(version) => {
                         let written = Written::Unchanged(version);
                         self.answers[*index] = Some(answer(self.hub, &written, self.preference));
                     }
                 }
             }
+            // In one order everywhere: who creates the same ids the other way round waits for
+            // the first of them, and not in a circle.
+            changes.sort_unstable_by_key(|(_, change)| (change.resource_type, change.key));
+            let (places, changes): (Vec<usize>, Vec<Change>) = changes.into_iter().unzip();
             let existed: Vec<bool> = changes.iter().map(|change| self.is_live(change)).collect();
             let versions = write::apply(connection, self.access, moment, &changes).await?;
             for ((index, version), existed) in places.into_iter().zip(versions).zip(existed) {
@@ -624,6 +633,13 @@ impl<'a> Transaction<'a> {
         }
         Ok(())
     }
+}
+
+/// The error for a match that another request deleted before it was read: tried again.
+fn vanished(resource_type: ResourceType, id: &str) -> Error {
+    Error::lost_race(format!(
+        "{resource_type}/{id} matched the criteria but was deleted at the same time; try again"
+    ))
 }
 
 /// What becomes of an entry.
