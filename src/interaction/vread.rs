@@ -46,7 +46,7 @@ pub fn judge(
     let found = found.ok_or_else(|| {
         Error::new(
             Category::NotFound,
-            format!("there is no version {version} of {resource_type}/{id}"),
+            format!("there is no version {version:?} of {resource_type}/{id}"),
         )
     })?;
     if found.is_deleted() {

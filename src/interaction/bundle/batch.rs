@@ -158,7 +158,7 @@ fn refuse_links(text: &str, depth: usize, own: Option<&str>, names: &HashSet<&st
             Category::Invalid,
             "processing",
             format!(
-                "expected entries of a batch to be independent but this one refers to {name}; use a transaction"
+                "expected entries of a batch to be independent but this one refers to {name:?}; use a transaction"
             ),
         )),
         None => Ok(()),

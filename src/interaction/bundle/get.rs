@@ -125,7 +125,7 @@ fn unknown(url: &str) -> Error {
     Error::coded(
         Category::NotFound,
         "not-supported",
-        format!("expected a read, a search or a history but found {url}"),
+        format!("expected a read, a search or a history but found {url:?}"),
     )
 }
 

@@ -135,7 +135,7 @@ impl Links {
                 Issue::error(
                     "not-found",
                     format!(
-                        "expected an entry of the Bundle with the fullUrl {text} but there is none"
+                        "expected an entry of the Bundle with the fullUrl {text:?} but there is none"
                     ),
                 )
                 .at(path()),

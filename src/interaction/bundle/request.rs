@@ -158,7 +158,7 @@ fn parse_entry<'a>(hub: &Hub, entry: &'a FrameEntry<'_>, index: usize) -> Result
             return Err(Error::coded(
                 Category::Invalid,
                 "value",
-                format!("expected GET, HEAD, POST, PUT, PATCH or DELETE but found {other}"),
+                format!("expected GET, HEAD, POST, PUT, PATCH or DELETE but found {other:?}"),
             )
             .at(place("request.method")));
         }
@@ -189,7 +189,7 @@ fn refuse_other_id(entry: &FrameEntry<'_>) -> Result<()> {
             Category::Invalid,
             "value",
             format!(
-                "expected a fullUrl that ends in the id of the resource, {id}, but found {wanted}"
+                "expected a fullUrl that ends in the id of the resource, {id:?}, but found {wanted:?}"
             ),
         )),
         _ => Ok(()),
@@ -208,7 +208,7 @@ fn bad_url(url: &str) -> Error {
     Error::coded(
         Category::Invalid,
         "value",
-        format!("expected a URL for this method, relative to the base, but found {url}"),
+        format!("expected a URL for this method, relative to the base, but found {url:?}"),
     )
 }
 

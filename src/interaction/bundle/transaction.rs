@@ -67,7 +67,7 @@ fn refuse_repeated_urls(requests: &[Request]) -> Result<()> {
             return Err(Error::coded(
                 Category::Invalid,
                 "duplicate",
-                format!("expected each fullUrl once but found {url} again"),
+                format!("expected each fullUrl once but found {url:?} again"),
             )
             .at(format!("Bundle.entry[{}].fullUrl", request.index)));
         }
