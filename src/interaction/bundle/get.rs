@@ -78,25 +78,44 @@ async fn find(
             });
         }
         [name, id, "_history", number] => {
-            let (kind, id) = (known(name)?, prepare::checked_id(id)?);
+            let subject = (known(name)?, prepare::checked_id(id)?);
             let how = Subset::parse(&pairs)?;
-            let found = match vread::number(number) {
-                Some(number) => {
-                    storage::read::find_version(connection, access, kind, id, number).await?
-                }
-                None => None,
-            };
-            let version = vread::judge(found, kind, id, number)?;
+            let version = one_version(connection, access, subject, number).await?;
             return Ok(of_version(hub, &version, &how));
         }
         _ => return Err(unknown(url)),
     };
-    let how = Subset::parse(&pairs)?;
-    let mut found = history::history_in(hub, connection, access, &scope, &pairs).await?;
-    for entry in &mut found.entries {
-        if let Some(body) = &mut entry.resource {
-            *body = subset(&hub.definitions, body, &how);
-        }
+    past(hub, connection, access, &scope, &pairs).await
+}
+
+async fn one_version(
+    connection: &mut PgConnection,
+    access: &Access,
+    (kind, id): (ResourceType, &str),
+    version: &str,
+) -> Result<Version> {
+    let found = match vread::number(version) {
+        Some(number) => storage::read::find_version(connection, access, kind, id, number).await?,
+        None => None,
+    };
+    vread::judge(found, kind, id, version)
+}
+
+async fn past(
+    hub: &Hub,
+    connection: &mut PgConnection,
+    access: &Access,
+    scope: &history::Scope,
+    pairs: &[(String, String)],
+) -> Result<Entry> {
+    let how = Subset::parse(pairs)?;
+    let mut found = history::history_in(hub, connection, access, scope, pairs).await?;
+    for body in found
+        .entries
+        .iter_mut()
+        .filter_map(|entry| entry.resource.as_mut())
+    {
+        *body = subset(&hub.definitions, body, &how);
     }
     Ok(ok(found.to_json()))
 }
