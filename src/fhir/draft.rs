@@ -30,16 +30,20 @@ impl Draft {
             resource.get("resourceType").unwrap_or(&Value::Null),
         );
         let id = Value::from(id);
+        let has_meta = resource.contains_key("meta");
         if !resource.contains_key("id") {
             member(&mut text, "id", &id);
-        }
-        if !resource.contains_key("meta") {
-            gap = Some(meta(&mut text, None));
+            gap = (!has_meta).then(|| meta(&mut text, None));
         }
         for (name, value) in resource {
             match name.as_str() {
                 "resourceType" => {}
-                "id" => member(&mut text, "id", &id),
+                // Behind the id in either case, so that what was created and is then put
+                // with the id that it got is found to be the same.
+                "id" => {
+                    member(&mut text, "id", &id);
+                    gap = (!has_meta).then(|| meta(&mut text, None)).or(gap);
+                }
                 "meta" => gap = Some(meta(&mut text, value.as_object())),
                 _ => member(&mut text, name, value),
             }
@@ -48,6 +52,11 @@ impl Draft {
         let gap = gap.expect("meta was written, whether the resource has one or not");
         let tail = text.split_off(gap);
         Draft { head: text, tail }
+    }
+
+    /// The text before the version, and behind the time: for a statement that fills the gap.
+    pub fn parts(&self) -> (&str, &str) {
+        (&self.head, &self.tail)
     }
 
     /// The text of the version with this number and time.

@@ -32,6 +32,8 @@ pub async fn create(
             loop {
                 match conditionally(hub, &job, criteria).await {
                     Err(error) if patience.again(&error).await => {}
+                    // The match was deleted between the search and the read.
+                    Ok(Written::Unchanged(version)) if version.is_deleted() => {}
                     outcome => return outcome,
                 }
             }
@@ -46,6 +48,7 @@ fn fresh(access: &Access, resource_type: ResourceType, id: String, next: Arc<Nex
         resource_type,
         id,
         fresh: true,
+        alone: false,
         decide: Box::new(move |_| Ok(Decision::Write(Arc::clone(&next)))),
     }
 }

@@ -7,7 +7,8 @@ use crate::access::Access;
 use crate::error::{Category, Error, Result};
 use crate::fhir::ResourceType;
 use crate::search;
-use crate::search::index::hash;
+use crate::search::index::{hash, resource_key};
+use crate::storage::write;
 use sqlx::PgConnection;
 
 /// The name of the lock for these criteria: the same for the same parameters in any order
@@ -49,6 +50,43 @@ pub async fn matches(
     )
     .await?;
     Ok(found.into_iter().map(|(_, id)| id).collect())
+}
+
+/// The same, with the rows of the matches locked and still matching: what changed between
+/// the search and the lock is searched again.
+///
+/// # Errors
+/// `Conflict` where the matches never hold still.
+pub async fn held_matches(
+    hub: &Hub,
+    connection: &mut PgConnection,
+    access: &Access,
+    resource_type: ResourceType,
+    criteria: &str,
+    limit: usize,
+) -> Result<Vec<String>> {
+    let mut ids = matches(hub, connection, access, resource_type, criteria, limit).await?;
+    for _ in 0..5 {
+        if ids.is_empty() {
+            return Ok(ids);
+        }
+        let rows: Vec<(ResourceType, i64)> = ids
+            .iter()
+            .map(|id| (resource_type, resource_key(resource_type, id)))
+            .collect();
+        write::lock(connection, access, &rows).await?;
+        let mut now = matches(hub, connection, access, resource_type, criteria, limit).await?;
+        now.sort_unstable();
+        ids.sort_unstable();
+        if now == ids {
+            return Ok(ids);
+        }
+        ids = now;
+    }
+    Err(Error::new(
+        Category::Conflict,
+        "others keep changing what the criteria match; try again",
+    ))
 }
 
 /// The one match, none, or the error for several.

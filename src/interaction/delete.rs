@@ -6,6 +6,7 @@
 
 use super::{Deleted, Hub, Subject, WriteConditions, conditions, criteria, prepare};
 use crate::access::Access;
+use crate::config::Integrity;
 use crate::error::{Category, Error, Result};
 use crate::fhir::ResourceType;
 use crate::storage::writer::{Decision, Job, Outcome, Patience, perform};
@@ -58,6 +59,7 @@ fn deleting(
         resource_type,
         id,
         fresh: false,
+        alone: hub.settings.integrity == Integrity::Full,
         decide: Box::new(move |current| {
             let version = current.map(|current| &current.version);
             conditions::check(&conditions, version)?;
@@ -89,7 +91,7 @@ async fn conditionally(
     let mut transaction = hub.store.begin(access).await?;
     let mut locks = vec![criteria::lock_name(access, resource_type, criteria)];
     write::lock_names(&mut transaction, &mut locks).await?;
-    let ids = criteria::matches(
+    let ids = criteria::held_matches(
         hub,
         &mut transaction,
         access,

@@ -84,6 +84,7 @@ pub fn replacing(
         resource_type,
         id,
         fresh: false,
+        alone: false,
         decide: Box::new(move |current| {
             let version = current.map(|current| &current.version);
             conditions::check(&conditions, version)?;
@@ -175,7 +176,8 @@ async fn conditionally(
     let mut transaction = hub.store.begin(access).await?;
     let mut locks = vec![criteria::lock_name(access, resource_type, criteria)];
     write::lock_names(&mut transaction, &mut locks).await?;
-    let ids = criteria::matches(hub, &mut transaction, access, resource_type, criteria, 2).await?;
+    let ids =
+        criteria::held_matches(hub, &mut transaction, access, resource_type, criteria, 2).await?;
     let matched = criteria::at_most_one(resource_type, ids)?;
     let Aim { id, must_be_new } = aim(matched, prepare::id_of(resource))?;
     let next = prepare::prepare(

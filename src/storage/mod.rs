@@ -84,6 +84,10 @@ pub struct Store {
     writer: writer::Writer,
 }
 
+/// How long a statement waits for a row or a name that another transaction holds, in
+/// milliseconds; then the answer is 409.
+const LOCK_TIME: &str = "5000";
+
 /// How the pool is made.
 #[derive(Clone, Debug)]
 pub struct StoreOptions {
@@ -117,7 +121,11 @@ impl Store {
         let connect = connect
             .application_name("andiron")
             .statement_cache_capacity(500)
-            .options([("statement_timeout", timeout.as_str()), ("jit", "off")]);
+            .options([
+                ("statement_timeout", timeout.as_str()),
+                ("lock_timeout", LOCK_TIME),
+                ("jit", "off"),
+            ]);
         let pool = PgPoolOptions::new()
             .max_connections(options.connections)
             .acquire_timeout(Duration::from_secs(10))
@@ -135,18 +143,17 @@ impl Store {
     pub async fn snapshot(&self, _access: &Access) -> Result<Transaction<'static, Postgres>> {
         // Searches are planned for their values: a plan made for an unknown code would be
         // luck, and costs more than the planning it saves.
-        self.pool
-            .begin_with(
-                "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY; \
-                 SET LOCAL plan_cache_mode = force_custom_plan",
-            )
-            .await
-            .map_err(failed)
+        begin_with(
+            &self.pool,
+            "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY; \
+             SET LOCAL plan_cache_mode = force_custom_plan",
+        )
+        .await
     }
 
     /// A transaction for writing; dropping it undoes everything.
     pub async fn begin(&self, _access: &Access) -> Result<Transaction<'static, Postgres>> {
-        self.pool.begin().await.map_err(failed)
+        begin(&self.pool).await
     }
 
     pub(crate) fn pool(&self) -> &PgPool {
@@ -168,7 +175,7 @@ impl Store {
 
     /// Whether the database answers, within two seconds.
     pub async fn is_ready(&self) -> bool {
-        let ask = sqlx::query("SELECT 1").execute(&self.pool);
+        let ask = begin(&self.pool);
         matches!(
             tokio::time::timeout(Duration::from_secs(2), ask).await,
             Ok(Ok(_))
@@ -187,6 +194,33 @@ impl Store {
     pub async fn close(&self) {
         self.pool.close().await;
     }
+}
+
+/// Begins a transaction for writing. The level is said: the searches of conditional
+/// interactions have to see what was committed while they waited for a lock.
+async fn begin(pool: &PgPool) -> Result<Transaction<'static, Postgres>> {
+    begin_with(pool, "BEGIN ISOLATION LEVEL READ COMMITTED").await
+}
+
+/// Begins a transaction. A connection that died while it was idle, as all do when the
+/// database restarts, shows it here, and the next is tried.
+async fn begin_with(
+    pool: &PgPool,
+    statement: &'static str,
+) -> Result<Transaction<'static, Postgres>> {
+    let mut left = pool.size();
+    loop {
+        match pool.begin_with(statement).await {
+            Err(error) if left > 0 && is_dead(&error) => left -= 1,
+            begun => return begun.map_err(failed),
+        }
+    }
+}
+
+/// Whether the connection is gone, so that nothing was done on it.
+fn is_dead(error: &sqlx::Error) -> bool {
+    let code = error.as_database_error().and_then(|error| error.code());
+    matches!(error, sqlx::Error::Io(_)) || matches!(code.as_deref(), Some("57P01" | "57P02"))
 }
 
 /// Ends a transaction; its writes are durable when this returns.

@@ -2,7 +2,7 @@
 
 use super::{Store, failed};
 use crate::access::Access;
-use crate::error::Result;
+use crate::error::{Category, Result};
 use crate::fhir::{Instant, Method, ResourceType, Version};
 use crate::search::index::resource_key;
 use bytes::Bytes;
@@ -64,15 +64,22 @@ pub(super) fn method_from(number: i16) -> Result<Method, sqlx::Error> {
 }
 
 impl Store {
-    /// The current version, deletion markers included.
+    /// The current version, deletion markers included. A connection that died while it was
+    /// idle is left for the next.
     pub async fn find_current(
         &self,
         access: &Access,
         resource_type: ResourceType,
         id: &str,
     ) -> Result<Option<Version>> {
-        let mut connection = self.pool().acquire().await?;
-        find_current(&mut connection, access, resource_type, id).await
+        let mut left = self.pool().size();
+        loop {
+            let mut connection = self.pool().acquire().await?;
+            match find_current(&mut connection, access, resource_type, id).await {
+                Err(error) if left > 0 && error.category == Category::Unavailable => left -= 1,
+                found => return found,
+            }
+        }
     }
 
     /// One version, deletion markers included.

@@ -4,7 +4,6 @@
 //! for its [`Moment`], and ends in [`apply`], whatever interaction it serves. One statement
 //! creates resources together with their index rows; replacing takes two.
 
-use super::failed;
 use super::read::{method_from, type_from};
 use crate::access::Access;
 use crate::error::Result;
@@ -12,7 +11,7 @@ use crate::fhir::{Draft, Instant, Method, ResourceType, Version};
 use crate::search::index::IndexRows;
 use bytes::Bytes;
 use sqlx::Row;
-use sqlx::postgres::PgConnection;
+use sqlx::postgres::{PgConnection, PgRow};
 use std::collections::HashMap;
 
 /// How many resources one statement carries: enough to spread its cost, little enough to
@@ -30,65 +29,164 @@ const LOCK: &str = "SELECT r.type, r.key, r.id, r.version, r.last_updated, r.xac
     ON r.tenant = $1 AND r.type = asked.type AND r.key = asked.key \
     ORDER BY r.type, r.key FOR UPDATE OF r";
 
+/// The same without waiting: a row that somebody else holds comes back with a version of
+/// NULL instead.
+const LOCK_FREE: &str = "WITH free AS MATERIALIZED ( \
+      SELECT r.type, r.key, r.id, r.version, r.last_updated, r.xact, r.method, r.body \
+      FROM resource r JOIN unnest($2::smallint[], $3::bigint[]) AS asked(type, key) \
+      ON r.tenant = $1 AND r.type = asked.type AND r.key = asked.key \
+      ORDER BY r.type, r.key FOR UPDATE OF r SKIP LOCKED) \
+    SELECT r.type, r.key, r.id, f.version, f.last_updated, f.xact, f.method, f.body \
+    FROM resource r JOIN unnest($2::smallint[], $3::bigint[]) AS asked(type, key) \
+    ON r.tenant = $1 AND r.type = asked.type AND r.key = asked.key \
+    LEFT JOIN free f ON f.type = r.type AND f.key = r.key";
+
 const ADVISORY: &str =
     "SELECT count(pg_advisory_xact_lock(name)) FROM unnest($1::bigint[]) AS name";
 
-const CREATE: &str = "WITH created AS ( \
-      INSERT INTO resource (tenant, version, key, xact, last_updated, present, type, method, id, entries, body) \
-      SELECT $1, i.version, i.key, i.xact, i.last_updated, i.present, i.type, i.method, i.id, \
-             ($13::bigint[])[i.first:i.last], i.body \
-      FROM unnest($2::int[], $3::bigint[], $4::bigint[], $5::timestamptz[], $6::smallint[], \
-                  $7::smallint[], $8::text[], $9::text[], $10::bigint[], $11::int[], $12::int[]) \
-           AS i(version, key, xact, last_updated, type, method, id, body, present, first, last) \
-    ), dates AS ( \
-      INSERT INTO date_entry (tenant, slot, key, low, high) \
-      SELECT $1, * FROM unnest($14::int[], $15::bigint[], $16::bigint[], $17::bigint[]) \
-    ), strings AS ( \
-      INSERT INTO string_entry (tenant, slot, key, value, whole, exact) \
-      SELECT $1, * FROM unnest($18::int[], $19::bigint[], $20::text[], $21::text[], $22::text[]) \
-    ) \
-    INSERT INTO quantity_entry (tenant, slot, key, unit, code, label, low, high) \
-    SELECT $1, q.slot, q.key, q.unit, q.code, q.label, q.low::numeric, q.high::numeric \
-    FROM unnest($23::int[], $24::bigint[], $25::bigint[], $26::bigint[], $27::bigint[], $28::text[], $29::text[]) \
-         AS q(slot, key, unit, code, label, low, high)";
+/// The index rows of what is written, $2 to $17 of every statement that writes them.
+macro_rules! insert_rows {
+    ($condition:literal) => {
+        concat!(
+            "dates AS ( \
+               INSERT INTO date_entry (tenant, slot, key, low, high) \
+               SELECT $1, d.* FROM unnest($2::int[], $3::bigint[], $4::bigint[], $5::bigint[]) AS d ",
+            $condition,
+            "), strings AS ( \
+               INSERT INTO string_entry (tenant, slot, key, value, whole, exact) \
+               SELECT $1, s.* FROM unnest($6::int[], $7::bigint[], $8::text[], $9::text[], $10::text[]) AS s ",
+            $condition,
+            "), quantities AS ( \
+               INSERT INTO quantity_entry (tenant, slot, key, unit, code, label, low, high) \
+               SELECT $1, q.slot, q.key, q.unit, q.code, q.label, q.low::numeric, q.high::numeric \
+               FROM unnest($11::int[], $12::bigint[], $13::bigint[], $14::bigint[], $15::bigint[], \
+                           $16::text[], $17::text[]) AS q(slot, key, unit, code, label, low, high) ",
+            $condition,
+            ") "
+        )
+    };
+}
 
-const REPLACE: &str = "WITH input AS MATERIALIZED ( \
-      SELECT * FROM unnest($2::int[], $3::bigint[], $4::bigint[], $5::timestamptz[], $6::smallint[], \
-                  $7::smallint[], $8::text[], $9::text[], $10::bigint[], $11::int[], $12::int[]) \
-           AS i(version, key, xact, last_updated, type, method, id, body, present, first, last) \
-    ), superseded AS ( \
-      INSERT INTO history (tenant, version, key, xact, last_updated, type, method, id, body) \
-      SELECT r.tenant, r.version, r.key, r.xact, r.last_updated, r.type, r.method, r.id, r.body \
-      FROM input i JOIN resource r ON r.tenant = $1 AND r.type = i.type AND r.key = i.key \
-    ), dates AS ( \
-      DELETE FROM date_entry e USING input i WHERE e.tenant = $1 AND e.key = i.key \
-    ), strings AS ( \
-      DELETE FROM string_entry e USING input i WHERE e.tenant = $1 AND e.key = i.key \
-    ), quantities AS ( \
-      DELETE FROM quantity_entry e USING input i WHERE e.tenant = $1 AND e.key = i.key \
-    ) \
-    UPDATE resource r SET version = i.version, xact = i.xact, last_updated = i.last_updated, \
-           method = i.method, body = i.body, present = i.present, \
-           entries = ($13::bigint[])[i.first:i.last] \
-    FROM input i WHERE r.tenant = $1 AND r.type = i.type AND r.key = i.key";
+/// The resources of a chunk, $18 to $29.
+macro_rules! input {
+    () => {
+        "unnest($18::int[], $19::bigint[], $20::bigint[], $21::timestamptz[], $22::smallint[], \
+                $23::smallint[], $24::text[], $25::text[], $26::bigint[], $27::int[], $28::int[]) \
+         AS i(version, key, xact, last_updated, type, method, id, body, present, first, last) "
+    };
+}
 
-const ROWS: &str = "WITH dates AS ( \
-      INSERT INTO date_entry (tenant, slot, key, low, high) \
-      SELECT $1, * FROM unnest($2::int[], $3::bigint[], $4::bigint[], $5::bigint[]) \
-    ), strings AS ( \
-      INSERT INTO string_entry (tenant, slot, key, value, whole, exact) \
-      SELECT $1, * FROM unnest($6::int[], $7::bigint[], $8::text[], $9::text[], $10::text[]) \
-    ) \
-    INSERT INTO quantity_entry (tenant, slot, key, unit, code, label, low, high) \
-    SELECT $1, q.slot, q.key, q.unit, q.code, q.label, q.low::numeric, q.high::numeric \
-    FROM unnest($11::int[], $12::bigint[], $13::bigint[], $14::bigint[], $15::bigint[], $16::text[], $17::text[]) \
-         AS q(slot, key, unit, code, label, low, high)";
+const CREATE: &str = concat!(
+    "WITH ",
+    insert_rows!(""),
+    "INSERT INTO resource (tenant, version, key, xact, last_updated, present, type, method, id, entries, body) \
+     SELECT $1, i.version, i.key, i.xact, i.last_updated, i.present, i.type, i.method, i.id, \
+            ($29::bigint[])[i.first:i.last], i.body FROM ",
+    input!()
+);
+
+/// Creates in a transaction of its own, or does nothing where something that is pointed at
+/// ($28, $29) is not there. What would be four round trips is one.
+const CREATE_AT_ONCE: &str = concat!(
+    "WITH moment AS MATERIALIZED ( \
+       SELECT pg_current_xact_id()::text::bigint AS xact, \
+              date_trunc('milliseconds', clock_timestamp()) AS now \
+     ), lost AS MATERIALIZED ( \
+       SELECT a.key FROM unnest($28::smallint[], $29::bigint[]) AS a(type, key) \
+       WHERE NOT EXISTS (SELECT 1 FROM resource r \
+         WHERE r.tenant = $1 AND r.type = a.type AND r.key = a.key AND r.body IS NOT NULL) \
+     ), ",
+    insert_rows!("WHERE NOT EXISTS (SELECT 1 FROM lost)"),
+    ", created AS ( \
+       INSERT INTO resource (tenant, version, key, xact, last_updated, present, type, method, id, entries, body) \
+       SELECT $1, 1, i.key, m.xact, m.now, i.present, i.type, i.method, i.id, \
+              ($27::bigint[])[i.first:i.last], \
+              i.head || '1\",\"lastUpdated\":\"' \
+              || to_char(m.now AT TIME ZONE 'UTC', 'YYYY-MM-DD\"T\"HH24:MI:SS.MS\"Z\"') || '\"' || i.tail \
+       FROM moment m, unnest($18::bigint[], $19::smallint[], $20::smallint[], $21::text[], $22::text[], \
+                             $23::text[], $24::bigint[], $25::int[], $26::int[]) \
+            AS i(key, type, method, id, head, tail, present, first, last) \
+       WHERE NOT EXISTS (SELECT 1 FROM lost) \
+     ) SELECT m.now, EXISTS (SELECT 1 FROM lost) FROM moment m"
+);
+
+const REPLACE: &str = concat!(
+    "WITH input AS MATERIALIZED (SELECT * FROM ",
+    input!(),
+    "), superseded AS ( \
+       INSERT INTO history (tenant, version, key, xact, last_updated, type, method, id, body) \
+       SELECT r.tenant, r.version, r.key, r.xact, r.last_updated, r.type, r.method, r.id, r.body \
+       FROM input i JOIN resource r ON r.tenant = $1 AND r.type = i.type AND r.key = i.key \
+     ), old_dates AS ( \
+       DELETE FROM date_entry e USING input i WHERE e.tenant = $1 AND e.key = i.key \
+     ), old_strings AS ( \
+       DELETE FROM string_entry e USING input i WHERE e.tenant = $1 AND e.key = i.key \
+     ), old_quantities AS ( \
+       DELETE FROM quantity_entry e USING input i WHERE e.tenant = $1 AND e.key = i.key \
+     ), ",
+    insert_rows!(""),
+    "UPDATE resource r SET version = i.version, xact = i.xact, last_updated = i.last_updated, \
+            method = i.method, body = i.body, present = i.present, \
+            entries = ($29::bigint[])[i.first:i.last] \
+     FROM input i WHERE r.tenant = $1 AND r.type = i.type AND r.key = i.key"
+);
 
 const RELABEL: &str = "UPDATE resource SET body = $4, entries = $5, present = $6 \
     WHERE tenant = $1 AND type = $2 AND key = $3";
 
 /// Every fixed statement of this file, for the test that prepares them.
-pub const STATEMENTS: [&str; 7] = [MOMENT, LOCK, ADVISORY, CREATE, REPLACE, ROWS, RELABEL];
+pub const STATEMENTS: [&str; 8] = [
+    MOMENT,
+    LOCK,
+    LOCK_FREE,
+    ADVISORY,
+    CREATE,
+    CREATE_AT_ONCE,
+    REPLACE,
+    RELABEL,
+];
+
+/// Binds the columns of [`Columns`] as $2 to $13, of [`RowColumns`] behind.
+macro_rules! bind_columns {
+    ($query:expr, $c:expr) => {
+        $query
+            .bind(&$c.versions)
+            .bind(&$c.keys)
+            .bind(&$c.xacts)
+            .bind(&$c.times)
+            .bind(&$c.types)
+            .bind(&$c.methods)
+            .bind(&$c.ids)
+            .bind(&$c.bodies)
+            .bind(&$c.presents)
+            .bind(&$c.firsts)
+            .bind(&$c.lasts)
+            .bind(&$c.entries)
+    };
+}
+
+/// Binds [`RowColumns`] as $2 to $17.
+macro_rules! bind_rows {
+    ($query:expr, $r:expr) => {
+        $query
+            .bind(&$r.date_slots)
+            .bind(&$r.date_keys)
+            .bind(&$r.date_lows)
+            .bind(&$r.date_highs)
+            .bind(&$r.string_slots)
+            .bind(&$r.string_keys)
+            .bind(&$r.string_values)
+            .bind(&$r.string_wholes)
+            .bind(&$r.string_exacts)
+            .bind(&$r.quantity_slots)
+            .bind(&$r.quantity_keys)
+            .bind(&$r.quantity_units)
+            .bind(&$r.quantity_codes)
+            .bind(&$r.quantity_labels)
+            .bind(&$r.quantity_lows)
+            .bind(&$r.quantity_highs)
+    };
+}
 
 /// Where and when a write transaction stands.
 #[derive(Clone, Copy, Debug)]
@@ -192,34 +290,129 @@ pub async fn lock(
     access: &Access,
     asked: &[(ResourceType, i64)],
 ) -> Result<HashMap<i64, Current>> {
+    let rows = lock_with(LOCK, connection, access, asked).await?;
+    Ok(rows
+        .into_iter()
+        .filter_map(|(key, current)| Some((key, current?)))
+        .collect())
+}
+
+/// The same without waiting: `None` for a row that another transaction holds.
+pub async fn lock_free(
+    connection: &mut PgConnection,
+    access: &Access,
+    asked: &[(ResourceType, i64)],
+) -> Result<HashMap<i64, Option<Current>>> {
+    lock_with(LOCK_FREE, connection, access, asked).await
+}
+
+async fn lock_with(
+    statement: &'static str,
+    connection: &mut PgConnection,
+    access: &Access,
+    asked: &[(ResourceType, i64)],
+) -> Result<HashMap<i64, Option<Current>>> {
     if asked.is_empty() {
         return Ok(HashMap::new());
     }
     let (types, keys) = columns(asked);
-    let rows = sqlx::query(LOCK)
+    let rows = sqlx::query(statement)
         .bind(access.tenant.0)
         .bind(types)
         .bind(keys)
         .fetch_all(connection)
         .await?;
-    let mut found = HashMap::with_capacity(rows.len());
-    for row in rows {
-        let body: Option<&str> = row.try_get(7)?;
-        let version = Version {
-            resource_type: type_from(row.try_get(0)?)?,
-            id: row.try_get(2)?,
-            version: row.try_get(3)?,
-            last_updated: row.try_get(4)?,
-            method: method_from(row.try_get(6)?)?,
-            body: body.map(|text| Bytes::copy_from_slice(text.as_bytes())),
-        };
-        let current = Current {
-            version,
-            xact: row.try_get(5)?,
-        };
-        found.insert(row.try_get(1)?, current);
+    rows.iter()
+        .map(|row| Ok((row.try_get(1)?, current_from(row)?)))
+        .collect()
+}
+
+/// The row as it is held; `None` where it is not.
+fn current_from(row: &PgRow) -> Result<Option<Current>, sqlx::Error> {
+    let Some(number) = row.try_get::<Option<i32>, _>(3)? else {
+        return Ok(None);
+    };
+    let body: Option<&str> = row.try_get(7)?;
+    let version = Version {
+        resource_type: type_from(row.try_get(0)?)?,
+        id: row.try_get(2)?,
+        version: number,
+        last_updated: row.try_get(4)?,
+        method: method_from(row.try_get(6)?)?,
+        body: body.map(|text| Bytes::copy_from_slice(text.as_bytes())),
+    };
+    Ok(Some(Current {
+        version,
+        xact: row.try_get(5)?,
+    }))
+}
+
+/// A new resource for [`create_at_once`].
+pub struct Fresh<'a> {
+    pub resource_type: ResourceType,
+    pub id: &'a str,
+    pub key: i64,
+    pub method: Method,
+    pub content: &'a Draft,
+    pub index: &'a IndexRows,
+}
+
+/// Creates resources that nobody else can know of, in a transaction of one statement.
+/// `None`, and nothing is written, where one of `pointed` is not there. The connection must
+/// not be in a transaction.
+pub async fn create_at_once(
+    connection: &mut PgConnection,
+    access: &Access,
+    fresh: &[Fresh<'_>],
+    pointed: &[(ResourceType, i64)],
+) -> Result<Option<Vec<Version>>> {
+    let mut rows = RowColumns::default();
+    let (mut entries, mut firsts, mut lasts) = (Vec::new(), Vec::new(), Vec::new());
+    for new in fresh {
+        rows.push(new.key, new.index);
+        firsts.push(entries.len() as i32 + 1);
+        entries.extend_from_slice(&new.index.entries);
+        lasts.push(entries.len() as i32);
     }
-    Ok(found)
+    let (heads, tails): (Vec<&str>, Vec<&str>) = fresh.iter().map(|n| n.content.parts()).unzip();
+    let (types, keys) = columns(pointed);
+    let query = bind_rows!(sqlx::query(CREATE_AT_ONCE).bind(access.tenant.0), rows)
+        .bind(fresh.iter().map(|n| n.key).collect::<Vec<i64>>())
+        .bind(
+            fresh
+                .iter()
+                .map(|n| n.resource_type.number())
+                .collect::<Vec<i16>>(),
+        )
+        .bind(
+            fresh
+                .iter()
+                .map(|n| n.method.number())
+                .collect::<Vec<i16>>(),
+        )
+        .bind(fresh.iter().map(|n| n.id).collect::<Vec<&str>>())
+        .bind(heads)
+        .bind(tails)
+        .bind(fresh.iter().map(|n| n.index.present).collect::<Vec<i64>>())
+        .bind(firsts)
+        .bind(lasts)
+        .bind(entries)
+        .bind(types)
+        .bind(keys);
+    let row = query.fetch_one(connection).await?;
+    let (now, lost): (Instant, bool) = (row.try_get(0)?, row.try_get(1)?);
+    if lost {
+        return Ok(None);
+    }
+    let versions = fresh.iter().map(|new| Version {
+        resource_type: new.resource_type,
+        id: new.id.to_owned(),
+        version: 1,
+        last_updated: now,
+        method: new.method,
+        body: Some(new.content.stamp(1, now)),
+    });
+    Ok(Some(versions.collect()))
 }
 
 /// Writes the next versions; each resource at most once per transaction. The answer is in
@@ -233,30 +426,25 @@ pub async fn apply(
     let mut versions = Vec::with_capacity(changes.len());
     for chunk in changes.chunks(CHUNK) {
         let stamped: Vec<Version> = chunk.iter().map(|change| stamp(change, moment)).collect();
-        let pairs = || chunk.iter().zip(&stamped);
         let (mut creates, mut replaces) = (Columns::default(), Columns::default());
-        let mut rows = RowColumns::default();
-        for (change, version) in pairs() {
-            match change.previous {
-                None => creates.push(change, version, moment),
-                Some(_) => replaces.push(change, version, moment),
-            }
+        let (mut new_rows, mut next_rows) = (RowColumns::default(), RowColumns::default());
+        for (change, version) in chunk.iter().zip(&stamped) {
+            let (columns, rows) = match change.previous {
+                None => (&mut creates, &mut new_rows),
+                Some(_) => (&mut replaces, &mut next_rows),
+            };
+            columns.push(change, version, moment);
+            rows.push(change.key, &change.index);
         }
-        if !replaces.keys.is_empty() {
-            replace(connection, access, &replaces).await?;
-            for (change, _) in pairs().filter(|(change, _)| change.previous.is_some()) {
-                rows.push(change);
+        for (statement, columns, rows) in [
+            (REPLACE, &replaces, &next_rows),
+            (CREATE, &creates, &new_rows),
+        ] {
+            if !columns.keys.is_empty() {
+                let query = sqlx::query(statement).bind(access.tenant.0);
+                let query = bind_columns!(bind_rows!(query, rows), columns);
+                query.execute(&mut *connection).await?;
             }
-            if !rows.is_empty() {
-                insert_rows(connection, access, &rows).await?;
-            }
-        }
-        if !creates.keys.is_empty() {
-            let mut rows = RowColumns::default();
-            for (change, _) in pairs().filter(|(change, _)| change.previous.is_none()) {
-                rows.push(change);
-            }
-            create(connection, access, &creates, &rows).await?;
         }
         versions.extend(stamped);
     }
@@ -373,23 +561,23 @@ struct RowColumns<'a> {
 }
 
 impl<'a> RowColumns<'a> {
-    fn push(&mut self, change: &'a Change) {
-        for row in &change.index.dates {
+    fn push(&mut self, key: i64, index: &'a IndexRows) {
+        for row in &index.dates {
             self.date_slots.push(row.slot);
-            self.date_keys.push(change.key);
+            self.date_keys.push(key);
             self.date_lows.push(row.low);
             self.date_highs.push(row.high);
         }
-        for row in &change.index.strings {
+        for row in &index.strings {
             self.string_slots.push(row.slot);
-            self.string_keys.push(change.key);
+            self.string_keys.push(key);
             self.string_values.push(&row.value);
             self.string_wholes.push(row.whole.as_deref());
             self.string_exacts.push(&row.exact);
         }
-        for row in &change.index.quantities {
+        for row in &index.quantities {
             self.quantity_slots.push(row.slot);
-            self.quantity_keys.push(change.key);
+            self.quantity_keys.push(key);
             self.quantity_units.push(row.unit);
             self.quantity_codes.push(row.code);
             self.quantity_labels.push(row.text);
@@ -397,87 +585,4 @@ impl<'a> RowColumns<'a> {
             self.quantity_highs.push(&row.high);
         }
     }
-
-    fn is_empty(&self) -> bool {
-        self.date_keys.is_empty() && self.string_keys.is_empty() && self.quantity_keys.is_empty()
-    }
-}
-
-/// Binds the columns of [`Columns`] as $2 to $13, of [`RowColumns`] behind.
-macro_rules! bind_columns {
-    ($query:expr, $c:expr) => {
-        $query
-            .bind(&$c.versions)
-            .bind(&$c.keys)
-            .bind(&$c.xacts)
-            .bind(&$c.times)
-            .bind(&$c.types)
-            .bind(&$c.methods)
-            .bind(&$c.ids)
-            .bind(&$c.bodies)
-            .bind(&$c.presents)
-            .bind(&$c.firsts)
-            .bind(&$c.lasts)
-            .bind(&$c.entries)
-    };
-}
-
-macro_rules! bind_rows {
-    ($query:expr, $r:expr) => {
-        $query
-            .bind(&$r.date_slots)
-            .bind(&$r.date_keys)
-            .bind(&$r.date_lows)
-            .bind(&$r.date_highs)
-            .bind(&$r.string_slots)
-            .bind(&$r.string_keys)
-            .bind(&$r.string_values)
-            .bind(&$r.string_wholes)
-            .bind(&$r.string_exacts)
-            .bind(&$r.quantity_slots)
-            .bind(&$r.quantity_keys)
-            .bind(&$r.quantity_units)
-            .bind(&$r.quantity_codes)
-            .bind(&$r.quantity_labels)
-            .bind(&$r.quantity_lows)
-            .bind(&$r.quantity_highs)
-    };
-}
-
-async fn create(
-    connection: &mut PgConnection,
-    access: &Access,
-    columns: &Columns<'_>,
-    rows: &RowColumns<'_>,
-) -> Result<()> {
-    let query = bind_columns!(sqlx::query(CREATE).bind(access.tenant.0), columns);
-    bind_rows!(query, rows)
-        .execute(connection)
-        .await
-        .map_err(failed)?;
-    Ok(())
-}
-
-async fn replace(
-    connection: &mut PgConnection,
-    access: &Access,
-    columns: &Columns<'_>,
-) -> Result<()> {
-    bind_columns!(sqlx::query(REPLACE).bind(access.tenant.0), columns)
-        .execute(connection)
-        .await
-        .map_err(failed)?;
-    Ok(())
-}
-
-async fn insert_rows(
-    connection: &mut PgConnection,
-    access: &Access,
-    rows: &RowColumns<'_>,
-) -> Result<()> {
-    bind_rows!(sqlx::query(ROWS).bind(access.tenant.0), rows)
-        .execute(connection)
-        .await
-        .map_err(failed)?;
-    Ok(())
 }

@@ -109,6 +109,7 @@ fn patching(
         resource_type,
         id,
         fresh: false,
+        alone: false,
         decide: Box::new(move |current| {
             let version = current.map(|current| &current.version);
             conditions::check(&conditions, version)?;
