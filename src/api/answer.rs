@@ -270,15 +270,37 @@ impl Call<'_> {
         Ok(response)
     }
 
-    /// The form of a POST search; without a Content-Type it has to be empty.
+    /// The form of a POST search; without a Content-Type it has to be empty. It may be longer
+    /// than a URL, since that is what it is for, but not as long as a resource.
+    ///
+    /// # Errors
+    /// `TooLarge` naming `url-length`; those of a body and of a query.
     async fn form(&self, body: Body) -> Result<Vec<(String, String)>> {
+        /// How many times as long as a URL a form may be.
+        const LONGER: usize = 64;
         let headers = &self.parts.headers;
         let is_bare = !headers.contains_key(header::CONTENT_TYPE)
             && axum::body::HttpBody::is_end_stream(&body);
         if is_bare {
             return Ok(Vec::new());
         }
-        let form = self.body(body, BodyFormat::Form).await?;
+        let limits = &self.api.hub.settings.limits;
+        let most = limits.url_length.saturating_mul(LONGER);
+        let form = match most < limits.body_size {
+            false => self.body(body, BodyFormat::Form).await?,
+            true => body::read(headers, body, BodyFormat::Form, most)
+                .await
+                .map_err(|error| match error.category {
+                    Category::TooLarge => Error::new(
+                        Category::TooLarge,
+                        format!(
+                            "the form is larger than {most} bytes, {LONGER} times the limit \
+                             `url-length`"
+                        ),
+                    ),
+                    _ => error,
+                })?,
+        };
         let text = std::str::from_utf8(&form)
             .map_err(|_| Error::invalid("expected a form in UTF-8 but found other bytes"))?;
         query::parse_pairs(text.trim_end_matches(['\r', '\n']))

@@ -31,7 +31,7 @@ impl Instant {
     }
 
     pub fn microseconds(self) -> i64 {
-        self.0 * 1000
+        self.0.saturating_mul(1000)
     }
 
     pub fn seconds(self) -> i64 {
@@ -61,7 +61,7 @@ impl Instant {
         const MONTHS: [&str; 12] = [
             "Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec",
         ];
-        let at = jiff::tz::Offset::UTC.to_datetime(self.timestamp());
+        let at = self.civil();
         let day = DAYS[at.weekday().to_monday_zero_offset().unsigned_abs() as usize % 7];
         let month = MONTHS[at.month().unsigned_abs() as usize % 13 - 1];
         format!(
@@ -74,14 +74,19 @@ impl Instant {
         )
     }
 
-    fn timestamp(self) -> jiff::Timestamp {
-        jiff::Timestamp::from_millisecond(self.0).unwrap_or(jiff::Timestamp::UNIX_EPOCH)
+    /// The date and time in UTC; beyond the years 1 to 9999, the first or last moment of them.
+    /// Not by way of a `jiff::Timestamp`, which ends a day before the year 9999 does.
+    fn civil(self) -> jiff::civil::DateTime {
+        let within = self.clamp(Instant::EARLIEST, Instant::LATEST);
+        jiff::civil::date(1970, 1, 1)
+            .at(0, 0, 0, 0)
+            .saturating_add(jiff::SignedDuration::from_millis(within.0))
     }
 }
 
 impl fmt::Display for Instant {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{:.3}", self.timestamp())
+        write!(f, "{:.3}Z", self.civil())
     }
 }
 
@@ -102,6 +107,34 @@ mod tests {
         }
         assert_eq!(Instant::parse("2026-03-03T10:00:02"), None);
         assert_eq!(Instant::parse("2026-03"), None);
+    }
+
+    #[test]
+    fn far_instants_are_shown_as_the_ends_of_four_digit_years() {
+        for (instant, shown) in [
+            (Instant::LATEST, "9999-12-31T23:59:59.999Z"),
+            (
+                Instant::from_milliseconds(i64::MAX),
+                "9999-12-31T23:59:59.999Z",
+            ),
+            (
+                Instant::from_microseconds(i64::MAX),
+                "9999-12-31T23:59:59.999Z",
+            ),
+            // The start of the last day, which lies behind the end of `jiff::Timestamp`.
+            (
+                Instant::from_milliseconds(253_402_214_400_000),
+                "9999-12-31T00:00:00.000Z",
+            ),
+            (Instant::EARLIEST, "0001-01-01T00:00:00.000Z"),
+            (
+                Instant::from_milliseconds(i64::MIN),
+                "0001-01-01T00:00:00.000Z",
+            ),
+        ] {
+            assert_eq!(instant.to_string(), shown);
+            assert!(!instant.to_http().contains("1970"), "{shown}");
+        }
     }
 
     #[test]

@@ -12,8 +12,10 @@ use crate::fhir::bundle::{Entry, Outgoing, Response};
 use crate::fhir::date::Span;
 use crate::fhir::{Instant, Method, ResourceType, Version};
 use crate::search::index::resource_key;
-use crate::storage::history::{Place, Window, of_instance, of_types};
+use crate::search::params::date::with_plus;
+use crate::storage::history::{Place, Placed, Window, of_instance, of_types};
 use sqlx::PgConnection;
+use std::collections::HashSet;
 
 /// Whose history is asked for.
 #[derive(Clone, Debug)]
@@ -90,14 +92,14 @@ pub async fn history_in(
             of_types(connection, access, &all, &window, below, limit).await?
         }
     };
+    // Versions count from 1 without gaps: the newest number is how many there are.
+    let newest = found.first().map(|placed| placed.version.version);
+    let deletions = deletions(&found);
     let more = found.len() > asked.count;
     found.truncate(asked.count);
     let unfiltered = asked.since.is_none() && asked.at.is_none() && asked.page.is_none();
-    let total = match (scope, found.first()) {
-        // Versions count from 1 without gaps: the newest number is how many there are.
-        (Scope::Instance(..), Some(newest)) if unfiltered => {
-            u64::try_from(newest.version.version).ok()
-        }
+    let total = match (scope, newest) {
+        (Scope::Instance(..), Some(newest)) if unfiltered => u64::try_from(newest).ok(),
         _ => None,
     };
     let mut links = vec![("self", link(hub, scope, &asked, asked.page))];
@@ -110,7 +112,10 @@ pub async fn history_in(
         links,
         entries: found
             .iter()
-            .map(|placed| entry(hub, &placed.version))
+            .map(|placed| {
+                let before = (placed.place.key, placed.version.version - 1);
+                entry(hub, &placed.version, deletions.contains(&before))
+            })
             .collect(),
     })
 }
@@ -132,12 +137,21 @@ async fn must_exist(
     }
 }
 
-fn entry(hub: &Hub, version: &Version) -> Entry {
+/// Key and version of the deletions among these: the version after one brought the resource
+/// back. Where the deletion lies outside of what is asked for, that is not known.
+fn deletions(found: &[Placed]) -> HashSet<(i64, i32)> {
+    let deleted = |placed: &&Placed| placed.version.method == Method::Delete;
+    let places = found.iter().filter(deleted).map(|placed| placed.place);
+    places.map(|place| (place.key, place.version)).collect()
+}
+
+/// `revived`: the version before this one was a deletion.
+fn entry(hub: &Hub, version: &Version, revived: bool) -> Entry {
     let kind = version.resource_type;
     // A patch shows as the update that it amounts to: followers can replay it.
     let (method, status) = match version.method {
         Method::Post => ("POST", "201 Created"),
-        Method::Put if version.version == 1 => ("PUT", "201 Created"),
+        Method::Put if version.version == 1 || revived => ("PUT", "201 Created"),
         Method::Put | Method::Patch => ("PUT", "200 OK"),
         Method::Delete => ("DELETE", "204 No Content"),
     };
@@ -178,19 +192,24 @@ fn parse(hub: &Hub, pairs: &[(String, String)]) -> Result<Asked> {
         }
         match name.as_str() {
             "_count" => {
-                let count: usize = value
+                let is_digit = |byte: u8| byte.is_ascii_digit();
+                if value.is_empty() || !value.bytes().all(is_digit) {
+                    return Err(bad(name, "a count of 0 or more", value));
+                }
+                // So many digits that they do not fit are more than the limit as well.
+                asked.count = value
                     .parse()
-                    .map_err(|_| bad(name, "a count of 0 or more", value))?;
-                asked.count = count.min(limits.max_page_size);
+                    .unwrap_or(usize::MAX)
+                    .min(limits.max_page_size);
             }
             "_since" => {
-                let span = Span::parse(value)
+                let span = Span::parse(&with_plus(value))
                     .ok_or_else(|| bad(name, "an instant such as 2026-03-03T10:00:00Z", value))?;
                 asked.since = Some(Instant::from_microseconds(span.low));
             }
             "_at" => {
-                let span =
-                    Span::parse(value).ok_or_else(|| bad(name, "a date or an instant", value))?;
+                let span = Span::parse(&with_plus(value))
+                    .ok_or_else(|| bad(name, "a date or an instant", value))?;
                 let start = Instant::from_microseconds(span.low);
                 let end = Instant::from_microseconds(span.high);
                 // An instant lasts a millisecond here.

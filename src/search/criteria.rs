@@ -3,8 +3,9 @@
 //!
 //! Always strict, and stricter than a search: criteria that select nothing in particular, or
 //! that say how to answer, are refused, since to ignore a part of them could change or delete
-//! the wrong resource.
+//! the wrong resource. A parameter without a value, which a search ignores, is refused too.
 
+use super::bounds;
 use super::page::bound;
 use super::parse::{self, Item};
 use super::registry::Registry;
@@ -48,19 +49,10 @@ pub fn compile_criteria(
         pairs: decode(criteria)?,
         handling: Handling::Strict,
     };
-    let issues: Vec<Issue> = request
-        .pairs
-        .iter()
-        .filter(|(name, value)| !matches!(parse::parse(name, value), Item::Filter(_)))
-        .map(|(name, _)| {
-            Issue::error(
-                "not-supported",
-                format!("{name}: expected criteria that select, but it says how to answer"),
-            )
-        })
-        .collect();
+    bounds::check(&request.pairs)?;
+    let issues: Vec<Issue> = request.pairs.iter().filter_map(problem_of).collect();
     if !issues.is_empty() {
-        return Err(Error::of(Category::Invalid, issues));
+        return Err(Error::of(Category::Invalid, bounds::shorten(issues)));
     }
     let query = compile(registry, &request, base, &Limits::default(), now)?;
     if query.used.is_empty() {
@@ -68,7 +60,27 @@ pub fn compile_criteria(
             "expected criteria that select a resource but found none: every resource would match",
         ));
     }
+    // Whatever a search may one day ignore: criteria that lose a part would match more.
+    let is_unused =
+        |(name, _): &&(String, String)| !query.used.iter().any(|(used, _)| used == name);
+    if let Some((name, _)) = request.pairs.iter().find(is_unused) {
+        return Err(Error::invalid(format!(
+            "{name}: expected criteria that all select but this one selects nothing"
+        )));
+    }
     Ok(query)
+}
+
+/// Why a pair cannot be a part of criteria.
+fn problem_of((name, value): &(String, String)) -> Option<Issue> {
+    if !matches!(parse::parse(name, value), Item::Filter(_)) {
+        let text = format!("{name}: expected criteria that select, but it says how to answer");
+        return Some(Issue::error("not-supported", text));
+    }
+    value.trim().is_empty().then(|| {
+        let text = format!("{name}: expected a value, since without one every resource would pass");
+        Issue::error("value", text)
+    })
 }
 
 /// The decoded pairs of a query string: `+` is a space, as in every form.

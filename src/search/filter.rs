@@ -43,8 +43,13 @@ pub fn resolve(term: &Term<'_>, context: &Context<'_>) -> Result<Option<Predicat
         return Ok(None);
     }
     let values = alternatives(term, modifier.as_ref())?;
-    let mut typed = Vec::with_capacity(parameters.len());
-    for (resource_type, parameter) in context.types.iter().zip(parameters) {
+    // Columns of the resource mean the same on every type.
+    let distinct = match term.code {
+        "_id" | "_lastUpdated" => 1,
+        _ => parameters.len(),
+    };
+    let mut typed = Vec::with_capacity(distinct);
+    for (resource_type, parameter) in context.types.iter().zip(parameters).take(distinct) {
         let predicates = values
             .iter()
             .map(|value| {

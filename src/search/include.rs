@@ -17,8 +17,7 @@ use super::resolve::{Context, Problem, Query};
 use super::{sql, suggest};
 use crate::access::Access;
 use crate::error::Issue;
-use crate::fhir::{ResourceType, Version};
-use serde_json::Value;
+use crate::fhir::{ResourceType, Version, json};
 use std::collections::HashSet;
 
 /// Looks up an include of resources of the searched types.
@@ -79,7 +78,8 @@ fn find_parameter<'r>(
     code: &str,
     registry: &'r Registry,
 ) -> Result<&'r Parameter, Problem> {
-    let is_reference = |parameter: &&Parameter| parameter.kind == Kind::Reference;
+    let is_reference =
+        |parameter: &&Parameter| parameter.supported && parameter.kind == Kind::Reference;
     registry.parameter(source, code).filter(is_reference).ok_or_else(|| {
         let known = || {
             let references = registry.parameters(source).iter().filter(is_reference);
@@ -195,7 +195,8 @@ fn referenced(
     }
     for found in matches {
         let body = found.version.body.as_deref().unwrap_or_default();
-        let Ok(resource) = serde_json::from_slice::<Value>(body) else {
+        // What was stored was within the limit of its time.
+        let Ok(resource) = json::parse(body, usize::MAX) else {
             continue;
         };
         for include in &includes {

@@ -99,7 +99,7 @@ pub struct StringRow {
     pub value: String,
     /// All of the normalised text, where it is longer.
     pub whole: Option<String>,
-    /// As written.
+    /// As written; empty where the row begins at a later word of the text.
     pub exact: String,
 }
 

@@ -37,6 +37,7 @@ pub mod params;
 pub mod plan;
 pub mod registry;
 
+mod bounds;
 mod branch;
 mod criteria;
 mod cursor;

@@ -40,6 +40,7 @@ use crate::fhir::ResourceType;
 use crate::fhir::reference::Target;
 use crate::fhirpath::{Context, Expression, Item, Model, Node};
 use serde_json::Value;
+use std::collections::HashSet;
 use std::sync::{Arc, OnceLock};
 
 pub use super::branch::{Branch, Leaves};
@@ -62,7 +63,7 @@ pub struct Parameter {
 }
 
 /// A reference to a resource of this server.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct LocalReference {
     pub resource_type: ResourceType,
     pub id: String,
@@ -151,6 +152,7 @@ impl Registry {
             };
             extract(extraction.kind, &items, base, &mut sink, &mut covered);
         }
+        let covered: HashSet<i64> = covered.into_iter().collect();
         self.index_other_references(tenant, &context, &covered, &mut rows);
         rows.normalise();
         rows
@@ -161,7 +163,7 @@ impl Registry {
         &self,
         tenant: Tenant,
         context: &Context<'_>,
-        covered: &[i64],
+        covered: &HashSet<i64>,
         rows: &mut IndexRows,
     ) {
         let (Some(resource), Some(resource_type)) = (
@@ -193,6 +195,7 @@ impl Registry {
         base: &str,
     ) -> Vec<LocalReference> {
         let mut found: Vec<LocalReference> = Vec::new();
+        let mut known: HashSet<LocalReference> = HashSet::new();
         let Some(context) = self.context(parameter.resource_type, resource, base) else {
             return found;
         };
@@ -204,7 +207,7 @@ impl Registry {
             for item in items.unwrap_or_default() {
                 let local = local_reference(&item, base)
                     .filter(|local| branch.only.is_none_or(|only| only == local.resource_type));
-                if let Some(local) = local.filter(|local| !found.contains(local)) {
+                if let Some(local) = local.filter(|local| known.insert(local.clone())) {
                     found.push(local);
                 }
             }

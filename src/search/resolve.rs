@@ -9,6 +9,7 @@
 //! is refused in both: to ignore it would answer another question. Each filter is one file
 //! further on, in `filter`.
 
+use super::bounds;
 use super::cursor::{self, Position};
 use super::include;
 use super::parse::{self, Item, ResultName};
@@ -143,7 +144,8 @@ pub fn parameter_of_all<'r>(
 }
 
 /// Compiles a request, without I/O. `base` is our own base URL without a trailing slash,
-/// `now` what approximate dates are compared with. An error lists every problem.
+/// `now` what approximate dates are compared with. An error lists the problems, up to a
+/// bound; what asks for more than one query may is refused before it is looked at.
 pub fn compile(
     registry: &Registry,
     request: &Request,
@@ -151,9 +153,15 @@ pub fn compile(
     limits: &Limits,
     now: Instant,
 ) -> Result<Query, Error> {
+    bounds::check(&request.pairs)?;
     let mut draft = Draft::new(registry, request, base, limits, now);
     draft.find_types(request);
-    for (name, value) in &request.pairs {
+    bounds::check_typed(&request.pairs, draft.context.types.len())?;
+    for (at, (name, value)) in request.pairs.iter().enumerate() {
+        if draft.has_failed_enough() {
+            draft.say_more(request.pairs.len() - at, Issue::error);
+            break;
+        }
         draft.take(name, value);
     }
     draft.finish()
@@ -175,6 +183,8 @@ struct Draft<'a> {
     filters: Vec<Predicate>,
     seen: Vec<ResultName>,
     query: Query,
+    /// Warnings that are only counted.
+    unsaid: usize,
 }
 
 /// What becomes of a pair: whether it was used, and with which value.
@@ -233,6 +243,19 @@ impl<'a> Draft<'a> {
                 max_include: limits.max_include,
                 issues: Vec::new(),
             },
+            unsaid: 0,
+        }
+    }
+
+    fn has_failed_enough(&self) -> bool {
+        let errors = self.query.issues.iter().filter(|issue| issue.is_error());
+        errors.count() >= bounds::MAX_ISSUES
+    }
+
+    fn say_more(&mut self, more: usize, issue: fn(&'static str, String) -> Issue) {
+        if more > 0 {
+            let text = format!("and {more} more");
+            self.query.issues.push(issue("too-costly", text));
         }
     }
 
@@ -254,7 +277,8 @@ impl<'a> Draft<'a> {
                     None => unknown.push(name),
                 }
             }
-            for name in unknown {
+            let more = unknown.len().saturating_sub(bounds::MAX_ISSUES);
+            for name in unknown.into_iter().take(bounds::MAX_ISSUES) {
                 let known = ResourceType::NAMES.into_iter();
                 let hint = super::suggest::hint(name, known);
                 self.query.issues.push(Issue::error(
@@ -262,6 +286,7 @@ impl<'a> Draft<'a> {
                     format!("_type: expected a resource type but found {name:?}.{hint}"),
                 ));
             }
+            self.say_more(more, Issue::error);
             // Repeating is AND, as with every parameter.
             types = Some(match types {
                 Some(before) => before
@@ -297,6 +322,12 @@ impl<'a> Draft<'a> {
             Ok(Use::AsGiven) => self.query.used.push((name.to_owned(), value.to_owned())),
             Ok(Use::As(value)) => self.query.used.push((name.to_owned(), value)),
             Ok(Use::NotAtAll) => {}
+            Err(Problem::Unknown(_))
+                if self.handling == Handling::Lenient
+                    && self.query.issues.len() >= bounds::MAX_ISSUES =>
+            {
+                self.unsaid += 1;
+            }
             Err(Problem::Unknown(issue)) if self.handling == Handling::Lenient => {
                 let text = format!("ignored: {}", issue.text);
                 self.query.issues.push(Issue::warning(issue.code, text));
@@ -383,6 +414,7 @@ impl<'a> Draft<'a> {
     }
 
     fn finish(mut self) -> Result<Query, Error> {
+        self.say_more(self.unsaid, Issue::warning);
         let mut query = self.query;
         if query.summary == Some(Summary::Count) {
             query.plan.count = 0;
@@ -410,6 +442,7 @@ impl<'a> Draft<'a> {
         }
         query.plan.filter = Predicate::And(std::mem::take(&mut self.filters));
         query.plan = rewrite::rewrite(query.plan);
+        bounds::check_filter(&query.plan.filter)?;
         Ok(query)
     }
 }

@@ -32,6 +32,9 @@ pub fn resolve(value: &str, types: &[ResourceType], registry: &Registry) -> Resu
     let parameters =
         parameter_of_all(registry, types, code).ok_or_else(|| unknown(code, types, registry))?;
     let branches = || parameters.iter().flat_map(|parameter| &parameter.branches);
+    if let Some(unsupported) = parameters.iter().find(|parameter| !parameter.supported) {
+        return Err(unsortable(code, Some(unsupported)));
+    }
     if let Some(table) = parameters
         .first()
         .and_then(|parameter| table_of(parameter.kind))
@@ -91,7 +94,7 @@ fn unknown(code: &str, types: &[ResourceType], registry: &Registry) -> Problem {
         first
             .into_iter()
             .flat_map(|kind| registry.parameters(kind))
-            .filter(|parameter| table_of(parameter.kind).is_some())
+            .filter(|parameter| parameter.supported && table_of(parameter.kind).is_some())
             .map(|parameter| parameter.code.as_str())
             .chain(["_id", "_lastUpdated"])
     };

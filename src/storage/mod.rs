@@ -61,6 +61,7 @@
 //! neighbour by the time it took; followers that must not use the feed.
 
 pub mod cluster;
+mod connections;
 mod failure;
 pub mod feed;
 pub mod history;
@@ -81,12 +82,17 @@ use std::time::Duration;
 /// The database, as a pool of connections.
 pub struct Store {
     pool: PgPool,
+    /// The connections of reads.
+    kept: connections::Kept,
     writer: writer::Writer,
 }
 
 /// How long a statement waits for a row or a name that another transaction holds, in
 /// milliseconds; then the answer is 409.
 const LOCK_TIME: &str = "5000";
+
+/// How a transaction for writing begins.
+const BEGIN: &str = "BEGIN ISOLATION LEVEL READ COMMITTED";
 
 /// How the pool is made.
 #[derive(Clone, Debug)]
@@ -136,7 +142,8 @@ impl Store {
             .await
             .map_err(failed)?;
         let writer = writer::Writer::start(pool.clone());
-        Ok(Store { pool, writer })
+        let kept = connections::Kept::new(pool.clone());
+        Ok(Store { pool, kept, writer })
     }
 
     /// A read-only view of one moment: every statement in it sees the same data.
@@ -158,6 +165,11 @@ impl Store {
 
     pub(crate) fn pool(&self) -> &PgPool {
         &self.pool
+    }
+
+    /// The connections of reads.
+    pub(crate) fn kept(&self) -> &connections::Kept {
+        &self.kept
     }
 
     /// Concurrent single writes share transactions here.
@@ -192,6 +204,8 @@ impl Store {
 
     /// Closes the pool after the work in flight.
     pub async fn close(&self) {
+        self.writer.close();
+        self.kept.clear();
         self.pool.close().await;
     }
 }
@@ -199,7 +213,7 @@ impl Store {
 /// Begins a transaction for writing. The level is said: the searches of conditional
 /// interactions have to see what was committed while they waited for a lock.
 async fn begin(pool: &PgPool) -> Result<Transaction<'static, Postgres>> {
-    begin_with(pool, "BEGIN ISOLATION LEVEL READ COMMITTED").await
+    begin_with(pool, BEGIN).await
 }
 
 /// Begins a transaction. A connection that died while it was idle, as all do when the

@@ -74,10 +74,15 @@ impl Store {
     ) -> Result<Option<Version>> {
         let mut left = self.pool().size();
         loop {
-            let mut connection = self.pool().acquire().await?;
+            let mut connection = self.kept().take().await?;
             match find_current(&mut connection, access, resource_type, id).await {
                 Err(error) if left > 0 && error.category == Category::Unavailable => left -= 1,
-                found => return found,
+                found => {
+                    if found.is_ok() {
+                        self.kept().keep(connection);
+                    }
+                    return found;
+                }
             }
         }
     }

@@ -18,18 +18,20 @@
 //! behind it would wait too: such a write leaves the batch and waits on its own, up to the
 //! lock timeout of the connection.
 
+use super::connections::Own;
+use super::is_retryable;
 use super::read::existing;
 use super::write::{self, Change, Current, Fresh, Moment};
-use super::{commit, is_retryable};
 use crate::access::Access;
 use crate::error::{Category, Error, Issue, Result};
 use crate::fhir::{Draft, Method, ResourceType, Version};
 use crate::search::index::{IndexRows, resource_key};
 use futures::FutureExt;
+use sqlx::Connection;
 use sqlx::postgres::{PgConnection, PgPool};
 use std::collections::{HashMap, HashSet};
 use std::panic::AssertUnwindSafe;
-use std::sync::Arc;
+use std::sync::{Arc, PoisonError};
 use std::time::{Duration, Instant as Clock};
 use tokio::sync::{Mutex, mpsc, oneshot};
 
@@ -113,7 +115,8 @@ struct Queued {
 
 /// The queue of writes and its workers.
 pub struct Writer {
-    queue: mpsc::Sender<Queued>,
+    /// Gone when the writer is closed.
+    queue: std::sync::Mutex<Option<mpsc::Sender<Queued>>>,
 }
 
 impl Writer {
@@ -124,7 +127,15 @@ impl Writer {
         for _ in 0..WORKERS {
             tokio::spawn(work(pool.clone(), Arc::clone(&waiting)));
         }
-        Writer { queue }
+        Writer {
+            queue: std::sync::Mutex::new(Some(queue)),
+        }
+    }
+
+    /// Takes no more writes; the workers end when those that wait are done.
+    pub fn close(&self) {
+        let mut queue = self.queue.lock().unwrap_or_else(PoisonError::into_inner);
+        queue.take();
     }
 
     /// Does one write; the answer is durable.
@@ -132,7 +143,11 @@ impl Writer {
         let (reply, answer) = oneshot::channel();
         let key = resource_key(job.resource_type, &job.id);
         let gone = || Error::new(Category::Unavailable, "the server is shutting down");
-        self.queue
+        let queue = {
+            let queue = self.queue.lock().unwrap_or_else(PoisonError::into_inner);
+            queue.clone().ok_or_else(gone)?
+        };
+        queue
             .send(Queued { job, key, reply })
             .await
             .map_err(|_| gone())?;
@@ -143,6 +158,7 @@ impl Writer {
 }
 
 async fn work(pool: PgPool, waiting: Arc<Mutex<mpsc::Receiver<Queued>>>) {
+    let mut own = Own::new(pool.clone());
     loop {
         let mut batch = Vec::new();
         {
@@ -152,10 +168,11 @@ async fn work(pool: PgPool, waiting: Arc<Mutex<mpsc::Receiver<Queued>>>) {
             }
         }
         for round in apart(batch) {
-            let written = AssertUnwindSafe(write_batch(&pool, round)).catch_unwind();
+            let written = AssertUnwindSafe(write_batch(&mut own, &pool, round)).catch_unwind();
             // The callers' answers are dropped with the batch, which tells them of a fault;
             // the queue goes on.
             if written.await.is_err() {
+                own.drop_connection();
                 tracing::error!("a write panicked; its batch was undone");
             }
         }
@@ -186,23 +203,29 @@ fn apart(batch: Vec<Queued>) -> Vec<Vec<Queued>> {
     rounds
 }
 
-async fn write_batch(pool: &PgPool, batch: Vec<Queued>) {
-    match at_once(pool, &batch).await {
+async fn write_batch(own: &mut Own, pool: &PgPool, batch: Vec<Queued>) {
+    match at_once(own, &batch).await {
         Ok(Some(outcomes)) => return reply(pool, batch, outcomes),
-        Err(error) if error.category == Category::Unavailable => return refuse(batch, &error),
+        Err(error) if error.category == Category::Unavailable => {
+            own.drop_connection();
+            return refuse(batch, &error);
+        }
         // One of them cannot be written like this, or spoils it for all.
         Ok(None) | Err(_) => {}
     }
     if batch.len() > 1 {
-        match attempt(pool, &batch, Waiting::Never).await {
+        match attempt(own, &batch, Waiting::Never).await {
             Ok(outcomes) => return reply(pool, batch, outcomes),
-            Err(error) if error.category == Category::Unavailable => return refuse(batch, &error),
+            Err(error) if error.category == Category::Unavailable => {
+                own.drop_connection();
+                return refuse(batch, &error);
+            }
             // One of them spoils it for all: each on its own, with fresh state.
             Err(_) => {}
         }
     }
     for queued in batch {
-        let outcome = write_alone(pool, &queued).await;
+        let outcome = write_alone(own, &queued).await;
         let _ = queued.reply.send(outcome);
     }
 }
@@ -217,7 +240,7 @@ fn refuse(batch: Vec<Queued>, error: &Error) {
 
 /// Creates all of a batch by one statement; `None`, and nothing is written, where a write
 /// is not a plain create or points at nothing.
-async fn at_once(pool: &PgPool, batch: &[Queued]) -> Result<Option<Vec<Answer>>> {
+async fn at_once(own: &mut Own, batch: &[Queued]) -> Result<Option<Vec<Answer>>> {
     let mut nexts = Vec::with_capacity(batch.len());
     for queued in batch {
         let decision = queued.job.fresh.then(|| (queued.job.decide)(None));
@@ -251,8 +274,8 @@ async fn at_once(pool: &PgPool, batch: &[Queued]) -> Result<Option<Vec<Answer>>>
     let Some(access) = batch.first().map(|queued| &queued.job.access) else {
         return Ok(None);
     };
-    let mut connection = pool.acquire().await?;
-    let versions = write::create_at_once(&mut connection, access, &fresh, &pointed).await?;
+    let connection = own.get().await?;
+    let versions = write::create_at_once(connection, access, &fresh, &pointed).await?;
     let created = |version| {
         Answer::Done(Ok(Outcome {
             before: None,
@@ -262,12 +285,17 @@ async fn at_once(pool: &PgPool, batch: &[Queued]) -> Result<Option<Vec<Answer>>>
     Ok(versions.map(|versions| versions.into_iter().map(created).collect()))
 }
 
-async fn write_alone(pool: &PgPool, queued: &Queued) -> Result<Outcome> {
+async fn write_alone(own: &mut Own, queued: &Queued) -> Result<Outcome> {
     let mut patience = Patience::default();
     loop {
-        match attempt(pool, std::slice::from_ref(queued), Waiting::Allowed).await {
+        match attempt(own, std::slice::from_ref(queued), Waiting::Allowed).await {
             Err(error) if patience.again(&error).await => {}
-            Err(error) => return Err(error),
+            Err(error) => {
+                if error.category == Category::Unavailable {
+                    own.drop_connection();
+                }
+                return Err(error);
+            }
             Ok(mut answers) => match answers.pop() {
                 Some(Answer::Done(outcome)) => return outcome,
                 _ => return Err(Error::fault("a batch of one write had no outcome")),
@@ -285,9 +313,9 @@ fn reply(pool: &PgPool, batch: Vec<Queued>, answers: Vec<Answer>) {
                 let _ = queued.reply.send(outcome);
             }
             Answer::Busy => {
-                let pool = pool.clone();
+                let mut own = Own::new(pool.clone());
                 tokio::spawn(async move {
-                    let outcome = write_alone(&pool, &queued).await;
+                    let outcome = write_alone(&mut own, &queued).await;
                     let _ = queued.reply.send(outcome);
                 });
             }
@@ -343,11 +371,12 @@ fn jitter(pause: Duration) -> Duration {
 }
 
 /// One transaction for all of a batch. An error of the database fails the whole.
-async fn attempt(pool: &PgPool, batch: &[Queued], waiting: Waiting) -> Result<Vec<Answer>> {
+async fn attempt(own: &mut Own, batch: &[Queued], waiting: Waiting) -> Result<Vec<Answer>> {
     let Some(access) = batch.first().map(|queued| &queued.job.access) else {
         return Ok(Vec::new());
     };
-    let mut transaction = super::begin(pool).await?;
+    let connection = own.get().await?;
+    let mut transaction = connection.begin_with(super::BEGIN).await?;
     let asked: Vec<_> = batch
         .iter()
         .filter(|queued| !queued.job.fresh)
@@ -373,7 +402,7 @@ async fn attempt(pool: &PgPool, batch: &[Queued], waiting: Waiting) -> Result<Ve
     let outcomes = perform_on(&mut transaction, access, &jobs, rows).await?;
     let wrote = |outcome: &Result<Outcome>| matches!(outcome, Ok(Outcome { after: Some(_), .. }));
     if outcomes.iter().any(wrote) {
-        commit(transaction).await?;
+        transaction.commit().await?;
     }
     let mut outcomes = outcomes.into_iter();
     let answers = batch.iter().map(|queued| match busy.contains(&queued.key) {

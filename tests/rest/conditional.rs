@@ -65,6 +65,44 @@ async fn criteria_that_say_nothing_are_refused() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn criteria_with_an_empty_part_are_refused_whole() {
+    let server = Server::start().await;
+    let kept = server.create(&patient("1")).await;
+    for criteria in [
+        "birthdate=&identifier=urn:t|1",
+        "identifier=urn:t|1&birthdate",
+        "identifier=urn:t|1&birthdate=%20",
+        "identifier=urn:t|1&birthdate:missing=",
+        "identifier=urn:t|1&identifier:not=",
+        "identifier=urn:t|1&birthdate=,",
+        "identifier=urn:t|1&_cursor=",
+        "identifier=urn:t|1&_include=",
+    ] {
+        let url = format!("/Patient?{criteria}");
+        let header = format!("If-None-Exist: {criteria}");
+        let patch = json!([{"op": "add", "path": "/active", "value": true}]);
+        for reply in [
+            server.delete(&url).await,
+            server.put(&url, &patient("1")).await,
+            server.json_patch(&url, &[], &patch).await,
+            server
+                .post_with("/Patient", &[&header], &patient("2"))
+                .await,
+        ] {
+            reply.expect(400);
+            let issues = reply.issues();
+            let is_named = ["birthdate", "identifier:not", "_cursor", "_include"]
+                .iter()
+                .any(|name| issues.contains(name));
+            assert!(is_named, "{criteria}: {issues}");
+        }
+    }
+    let stored = server.get("/Patient").await;
+    assert_eq!(stored.ids(), [kept.as_str()]);
+    assert_eq!(stored.entries()[0]["resource"]["meta"]["versionId"], "1");
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_conditional_update_follows_its_table() {
     let server = Server::start().await;
     // No match, no id: created under an id of ours.

@@ -53,6 +53,15 @@ async fn an_instance_tells_its_story_newest_first() {
             ("POST", "W/\"1\"")
         ]
     );
+    // What brings back is a creation, what follows is not.
+    for (entry, status) in entries.iter().zip(["200", "201", "204", "200", "201"]) {
+        let told = entry["response"]["status"].as_str().expect("a status");
+        assert!(told.starts_with(status), "{entry}");
+    }
+    let counted = server.get(&format!("{url}/_history?_count=0")).await;
+    counted.expect(200);
+    assert_eq!(counted.json()["total"], 5);
+    assert_eq!(counted.entries().len(), 0);
     assert!(entries[2].get("resource").is_none());
     assert_eq!(entries[4]["request"]["url"], "Patient");
     assert_eq!(entries[3]["request"]["url"], format!("Patient/{id}"));
@@ -115,10 +124,20 @@ async fn since_includes_its_instant_and_at_shows_what_was_current() {
             0
         );
         assert_eq!(count(&format!("{scope}/_history?_count=1")).await, 1);
+        // The `+` of a zone arrives as a space where it is not encoded.
+        for name in ["_since", "_at"] {
+            let zoned = format!("{scope}/_history?{name}=2100-01-01T00:00:00+01:00");
+            let shown = if name == "_at" { 1 + other } else { 0 };
+            assert_eq!(count(&zoned).await, shown, "{zoned}");
+        }
+        let most = format!("{scope}/_history?_count={}", "9".repeat(40));
+        assert_eq!(count(&most).await, 3 + other);
     }
     for bad in [
         "_count=-1",
         "_count=x",
+        "_count=",
+        "_count=%2B5",
         "_since=yesterday",
         "_at=never",
         "_since=2020&_since=2021",

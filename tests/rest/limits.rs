@@ -200,3 +200,77 @@ async fn a_subsetted_resource_is_not_put_back() {
         .await
         .expect(422);
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_query_that_asks_too_much_is_refused_wherever_it_stands() {
+    let server = Server::start().await;
+    let id = server.create(&patient("1")).await;
+    let headers = ["Content-Type: application/x-www-form-urlencoded"];
+    let post = async |path: &str, form: String| {
+        let path = format!("/fhir{path}/_search");
+        server.send("POST", &path, &headers, form).await
+    };
+    let list = |name: &str, values: usize| {
+        let values: Vec<String> = (0..values).map(|n| format!("v{n}")).collect();
+        format!("{name}={},{id}", values.join(","))
+    };
+    // Lists of a thousand work, of all types too.
+    for (path, form) in [("/Patient", list("_id", 4_000)), ("", list("_id", 1_000))] {
+        let reply = post(path, form).await;
+        reply.expect(200);
+        assert_eq!(reply.ids(), [id.as_str()]);
+    }
+    for (path, form) in [
+        ("", list("_tag", 1_000)),
+        ("/Patient", list("name", 4_000)),
+        ("/Patient", list("birthdate:missing=true&identifier", 4_000)),
+        ("/Observation", list("code:not", 4_000)),
+    ] {
+        post(path, form).await.expect(200);
+    }
+    let many = "name=a&".repeat(1_001);
+    for (path, form, limit) in [
+        ("/Patient", list("_id", 5_000), "search-values"),
+        ("", list("_id", 2_000), "search-values"),
+        ("/Patient", many.clone(), "search-parameters"),
+    ] {
+        let reply = post(path, form).await;
+        reply.expect(400);
+        assert!(reply.issues().contains(limit), "{}", reply.text());
+        assert!(reply.issues().contains("too-costly"), "{}", reply.text());
+    }
+    let reply = server.get(&format!("/Patient?{many}")).await;
+    reply.expect(400);
+    assert!(reply.issues().contains("search-parameters"));
+    let entry = json!({"request": {"method": "GET", "url": format!("Patient?{many}")}});
+    let reply = server.post("", &bundle("batch", vec![entry])).await;
+    reply.expect(200);
+    assert!(
+        reply.text().contains("search-parameters"),
+        "{}",
+        reply.text()
+    );
+    let reply = post("/Patient", format!("name={}", "x".repeat(2 << 20))).await;
+    reply.expect(413);
+    assert!(reply.issues().contains("url-length"));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_last_day_of_the_calendar_is_after_everything() {
+    let server = Server::start().await;
+    server.create(&patient("1")).await;
+    for (asked, found) in [
+        ("le9999-12-31", 1),
+        ("lt9999-12-31", 1),
+        ("ge9999-12-31", 0),
+        ("gt9999-12-31", 0),
+        ("9999-12-31", 0),
+        ("le9999", 1),
+        ("ge0001-01-01", 1),
+        ("lt0001-01-01", 0),
+    ] {
+        let reply = server.get(&format!("/Patient?_lastUpdated={asked}")).await;
+        reply.expect(200);
+        assert_eq!(reply.ids().len(), found, "{asked}");
+    }
+}

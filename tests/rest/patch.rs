@@ -34,12 +34,7 @@ async fn a_patch_is_applied_whole_or_not_at_all() {
         (json!([{"op": "replace", "path": "", "value": 1}]), 400),
     ] {
         let reply = server.json_patch(&url, &[], &patch).await;
-        assert!(
-            reply.status == status || reply.status == 422 && status == 400,
-            "{patch}: {} {}",
-            reply.status,
-            reply.text()
-        );
+        assert_eq!(reply.status, status, "{patch}: {}", reply.text());
         assert_eq!(server.get(&url).await.header("etag"), Some("W/\"1\""));
     }
     let patch = json!([{"op": "add", "path": "/active", "value": true}, {"op": "test", "path": "/active", "value": true}]);
@@ -58,4 +53,56 @@ async fn a_patch_is_applied_whole_or_not_at_all() {
         .send("PATCH", &format!("/fhir{url}"), &headers, "[]")
         .await
         .expect(415);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn hostile_patches_change_nothing_and_harm_no_other_write() {
+    let server = Server::with(|settings| settings.limits.body_size = 1 << 20).await;
+    let url = format!("/Patient/{}", server.create(&patient("1")).await);
+    let undone = json!([{"op": "move", "from": "/name", "path": ""}, {"op": "test", "path": "/x", "value": 1}]);
+    let copies = vec![json!({"op": "copy", "from": "/name", "path": "/name/-"}); 999];
+    let doubling = vec![json!({"op": "copy", "from": "", "path": "/name/0"}); 90];
+    let wrap = [
+        json!({"op": "add", "path": "/b", "value": {}}),
+        json!({"op": "move", "from": "/name", "path": "/b/a"}),
+        json!({"op": "move", "from": "/b", "path": "/name"}),
+    ];
+    let wrap: Vec<_> = wrap.iter().cycle().take(999).cloned().collect();
+    let many = vec![json!({"op": "test", "path": "/id", "value": "x"}); 1001];
+    for (patch, status, says) in [
+        (&undone, 422, "operation 1"),
+        (&undone, 422, "operation 1"),
+        (&json!(copies), 400, "limit"),
+        (&json!(doubling), 400, "body-size"),
+        (&json!(wrap), 400, "json-depth"),
+        (&json!(many), 413, "1000 operations"),
+    ] {
+        let reply = server.json_patch(&url, &[], patch).await;
+        reply.expect(status);
+        assert!(reply.issues().contains(says), "{}", reply.issues());
+        server.create(&patient("2")).await;
+        assert_eq!(server.get(&url).await.header("etag"), Some("W/\"1\""));
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn patched_numbers_and_the_order_of_properties_are_kept_to_the_letter() {
+    let server = Server::start().await;
+    let observation = json!({"resourceType": "Observation", "language": "en", "status": "final",
+        "code": {"text": "x"}, "valueQuantity": {"value": 1, "unit": "u"}, "note": [{"text": "n"}]});
+    let url = format!("/Observation/{}", server.create(&observation).await);
+    let patch = r#"[{"op":"remove","path":"/language"},
+        {"op":"replace","path":"/valueQuantity/value","value":1E5},
+        {"op":"add","path":"/component","value":[{"code":{"text":"y"},
+            "valueQuantity":{"value":123456789012345678901234567890}}]},
+        {"op":"test","path":"/valueQuantity/value","value":100000.0}]"#;
+    let headers = ["Content-Type: application/json-patch+json"];
+    let path = format!("/fhir{url}");
+    server
+        .send("PATCH", &path, &headers, patch)
+        .await
+        .expect(200);
+    let text = server.get(&url).await.text();
+    let end = r#""status":"final","code":{"text":"x"},"valueQuantity":{"value":1E5,"unit":"u"},"note":[{"text":"n"}],"component":[{"code":{"text":"y"},"valueQuantity":{"value":123456789012345678901234567890}}]}"#;
+    assert!(text.ends_with(end), "{text}");
 }

@@ -59,12 +59,28 @@ async fn malformed_and_unsupported_is_refused_by_both() {
         "_filter=a eq b",
         "_text=x",
         "_content=x",
+        "_sort=_content",
+        "_sort=_text",
         "_list=1",
     ] {
         for handling in [Handling::Strict, Handling::Lenient] {
             let url = format!("Patient?{pair}");
             let error = world.try_search(&url, handling).await.expect_err(pair);
             assert_eq!(error.category, andiron::error::Category::Invalid, "{pair}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn what_is_not_supported_is_not_proposed() {
+    let mut world = World::new().await;
+    for pair in ["nope=1", "_sort=nope", "_include=Patient:nope"] {
+        let url = format!("Patient?{pair}");
+        let refused = world.try_search(&url, Handling::Strict).await;
+        let said = refused.expect_err(pair).to_string();
+        assert!(said.contains("Supported:"), "{said}");
+        for name in ["_content", "_query", "_text"] {
+            assert!(!said.contains(name), "{said}");
         }
     }
 }

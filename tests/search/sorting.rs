@@ -40,6 +40,27 @@ async fn missing_values_come_last_in_both_directions() {
 }
 
 #[tokio::test]
+async fn a_long_name_of_equal_words_is_shown_once_and_found() {
+    let mut world = people().await;
+    // Every word begins the same two hundred characters.
+    let text = "b ".repeat(20_000).trim_end().to_owned();
+    world
+        .put(json!({"resourceType": "Patient", "id": "long",
+            "name": [{"family": text, "text": text}]}))
+        .await;
+    for sort in ["name", "-name", "family", "-family"] {
+        let found = world.walk(&format!("Patient?_sort={sort}&_count=1")).await;
+        assert_eq!(found.len(), 5, "{sort}: {found:?}");
+        let once = found.iter().filter(|one| *one == "Patient/long");
+        assert_eq!(once.count(), 1, "{sort}");
+    }
+    let exact = format!("Patient?name:exact={}", text.replace(' ', "%20"));
+    assert_eq!(world.walk(&exact).await, ["Patient/long"]);
+    let part = world.walk("Patient?name:exact=b%20b").await;
+    assert_eq!(part, Vec::<String>::new());
+}
+
+#[tokio::test]
 async fn quantities_sort_as_numbers_and_filters_apply_to_both_parts() {
     let mut world = World::new().await;
     for (id, value) in [("a", "9.5"), ("b", "10"), ("c", "-1"), ("d", "")] {

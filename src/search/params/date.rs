@@ -177,7 +177,7 @@ fn parse_asked(value: &str) -> Result<(Prefix, Span), Issue> {
 }
 
 /// A `+` that was not percent-encoded arrives as a space: `…T18:50:00 05:30`.
-fn with_plus(literal: &str) -> String {
+pub fn with_plus(literal: &str) -> String {
     match literal.split_once(' ') {
         Some((time, zone)) if time.contains('T') && zone.len() == 5 => format!("{time}+{zone}"),
         _ => literal.to_owned(),

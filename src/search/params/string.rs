@@ -11,7 +11,8 @@
 //!
 //! A text of any length is found by any length of query: the row of a long one holds its
 //! beginning for the index and all of it beside. Rows that begin at a later word hold their
-//! beginning only.
+//! beginning only and never what was written, so that a text of many words is not stored
+//! once for each, and only the first [`LATER_WORDS`] later words have one.
 //! `phonetic` parameters are answered like names.
 
 use super::{Modifier, Sink, either, escape};
@@ -34,6 +35,9 @@ const ADDRESS_PARTS: [&str; 7] = [
     "country",
     "text",
 ];
+
+/// How many later words of one name or address begin a row: more than any real one has.
+const LATER_WORDS: usize = 50;
 
 /// Puts the rows of the items into the slot.
 pub fn extract(items: &[Item<'_>], sink: &mut Sink<'_>) {
@@ -95,11 +99,16 @@ fn push(text: &str, by_word: bool, sink: &mut Sink<'_>) {
             slot: sink.slot.row(),
             value: value.to_owned(),
             whole: (whole && value.len() < from.len()).then(|| from.to_owned()),
-            exact: text.to_owned(),
+            // Empty for a later word: it is not the beginning, and no text is exactly nothing.
+            exact: if whole {
+                text.to_owned()
+            } else {
+                String::new()
+            },
         }
     };
     if by_word {
-        let words = normal.match_indices(' ');
+        let words = normal.match_indices(' ').take(LATER_WORDS);
         let later: Vec<StringRow> = words.map(|(at, _)| row(&normal[at + 1..], false)).collect();
         sink.rows.strings.extend(later);
     }
@@ -176,8 +185,9 @@ pub fn compile(
 ) -> Result<Predicate, Issue> {
     let text = escape::unescape(value)?;
     let normal = normalise(&text);
-    if modifier != Some(&Modifier::Exact) && normal.is_empty() {
-        // Nothing but punctuation: it would be the beginning of everything.
+    if text.is_empty() || modifier != Some(&Modifier::Exact) && normal.is_empty() {
+        // Nothing but punctuation: it would be the beginning of everything. Exactly nothing:
+        // it would be every later word.
         return Ok(Predicate::Nothing);
     }
     let branches = parameter.branches.iter().map(|branch| match modifier {
@@ -197,6 +207,56 @@ fn in_slot(slot: i32, test: StringTest) -> Predicate {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::access::Tenant;
+    use crate::fhir::ResourceType;
+    use crate::search::index::{IndexRows, STRING_LENGTH, Slot};
+
+    fn rows_of(text: &str) -> Vec<StringRow> {
+        let mut rows = IndexRows::default();
+        let patient = ResourceType::parse("Patient").expect("a type");
+        let mut sink = Sink {
+            tenant: Tenant(1),
+            slot: Slot::new(patient, "Patient.name"),
+            marks: &[],
+            rows: &mut rows,
+        };
+        push(text, true, &mut sink);
+        rows.normalise();
+        rows.strings
+    }
+
+    #[test]
+    fn only_the_first_row_of_a_name_has_what_was_written() {
+        let rows = rows_of("Carreño Quinones");
+        let told: Vec<_> = rows.iter().map(|r| (&r.value[..], &r.exact[..])).collect();
+        assert_eq!(
+            told,
+            [("carreno quinones", "Carreño Quinones"), ("quinones", "")]
+        );
+    }
+
+    #[test]
+    fn a_long_name_has_few_and_short_rows() {
+        for word in ["a ", "word ", "x"] {
+            let text = word.repeat(100_000 / word.len());
+            let begun = std::time::Instant::now();
+            let rows = rows_of(&text);
+            assert!(
+                begun.elapsed().as_secs() < 2,
+                "{word:?}: {:?}",
+                begun.elapsed()
+            );
+            assert!(rows.len() <= LATER_WORDS + 1, "{word:?}: {}", rows.len());
+            let whole = |row: &&StringRow| !row.exact.is_empty();
+            assert_eq!(rows.iter().filter(whole).count(), 1);
+            let bytes: usize = rows.iter().map(|r| r.value.len() + r.exact.len()).sum();
+            assert!(bytes <= text.len() + rows.len() * STRING_LENGTH, "{bytes}");
+            // A sort tells the rows of a resource apart by value, what was written and slot.
+            let mut ties: Vec<_> = rows.iter().map(|r| (&r.value, &r.exact, r.slot)).collect();
+            ties.dedup();
+            assert_eq!(ties.len(), rows.len());
+        }
+    }
 
     #[test]
     fn texts_are_normalised() {

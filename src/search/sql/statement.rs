@@ -47,17 +47,9 @@ impl Statement {
 
     pub(super) fn instant(&mut self, instant: Instant) -> &mut Statement {
         // Text, because a float of seconds cannot hold every millisecond; years that four
-        // digits cannot show lie beyond anything stored.
-        let text = instant.to_string();
-        let text = match (
-            text.len() == Instant::TEXT_LENGTH,
-            instant.milliseconds() < 0,
-        ) {
-            (true, _) if !text.starts_with("0000") => text,
-            (_, true) => "0001-01-01T00:00:00Z".to_owned(),
-            (_, false) => "9999-12-31T23:59:59.999Z".to_owned(),
-        };
-        self.bind(Bind::Text(text)).push("::text::timestamptz")
+        // digits cannot show lie beyond anything stored, and are shown as the nearest that can.
+        self.bind(Bind::Text(instant.to_string()))
+            .push("::text::timestamptz")
     }
 
     pub(super) fn numeric(&mut self, decimal: &str) -> &mut Statement {

@@ -26,6 +26,10 @@ pub struct Run {
     pub server: f64,
     /// The same of the database.
     pub database: f64,
+    /// The same of everything on the machine, this program and strangers included.
+    busy: f64,
+    /// The same of this program.
+    driver: f64,
 }
 
 /// Processor time so far, in milliseconds, of a server and of its database.
@@ -33,6 +37,8 @@ pub struct Run {
 pub struct Clock {
     server: f64,
     database: f64,
+    busy: f64,
+    driver: f64,
     at: Instant,
 }
 
@@ -41,6 +47,8 @@ impl Clock {
         Clock {
             server: process::cpu(target.pid),
             database: target.postmaster.cpu(),
+            busy: process::busy(),
+            driver: process::cpu(std::process::id()),
             at: Instant::now(),
         }
     }
@@ -55,6 +63,8 @@ impl Clock {
             latencies,
             server: now.server - self.server,
             database: now.database - self.database,
+            busy: now.busy - self.busy,
+            driver: now.driver - self.driver,
         }
     }
 }
@@ -63,6 +73,14 @@ impl Run {
     /// Requests per second.
     pub fn rate(&self) -> f64 {
         self.requests as f64 / self.seconds
+    }
+
+    /// The part of the processors that went to processes which are none of ours: what they took,
+    /// the measured ones may have missed.
+    pub fn others(&self) -> f64 {
+        let processors = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
+        let others = self.busy - self.server - self.database - self.driver;
+        (others / (self.seconds * 1000.0 * processors as f64)).max(0.0)
     }
 
     /// The time in milliseconds within which this part of all requests was answered.

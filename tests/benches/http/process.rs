@@ -166,6 +166,29 @@ pub fn cpu(pid: u32) -> f64 {
     Stat::read(pid).map_or(f64::NAN, |stat| stat.own as f64 * MILLISECONDS_PER_TICK)
 }
 
+/// Milliseconds of processor time of everything on this machine so far.
+pub fn busy() -> f64 {
+    let text = fs::read_to_string("/proc/stat").unwrap_or_default();
+    let Some(line) = text
+        .lines()
+        .next()
+        .and_then(|line| line.strip_prefix("cpu "))
+    else {
+        return f64::NAN;
+    };
+    // user nice system idle iowait irq softirq steal; what follows is counted in these already.
+    let ticks = line
+        .split_whitespace()
+        .take(8)
+        .map(|field| field.parse().unwrap_or(0));
+    let busy: u64 = ticks
+        .enumerate()
+        .filter(|(number, _)| ![3, 4].contains(number))
+        .map(|(_, ticks): (usize, u64)| ticks)
+        .sum();
+    busy as f64 * MILLISECONDS_PER_TICK
+}
+
 /// Megabytes (of 1,000,000 bytes) of memory: now, and at the most so far.
 pub fn memory(pid: u32) -> (f64, f64) {
     let status = fs::read_to_string(format!("/proc/{pid}/status")).unwrap_or_default();

@@ -18,6 +18,8 @@ pub struct Figure {
     pub latency: Option<Latency>,
     pub cpu: Option<Cpu>,
     pub floor_cpu: Option<Cpu>,
+    /// The part of the processors that strangers had while this was measured.
+    pub others: Option<f64>,
     pub targets: Vec<Target>,
 }
 
@@ -62,6 +64,7 @@ impl Figure {
             }),
             cpu: Some(cpu(run)),
             floor_cpu: floor.map(cpu),
+            others: Some(floor.map_or(run.others(), |floor| run.others().max(floor.others()))),
             targets: Vec::new(),
         }
     }
@@ -77,6 +80,7 @@ impl Figure {
             latency: None,
             cpu: None,
             floor_cpu: None,
+            others: None,
             targets: Vec::new(),
         };
         match aim {
@@ -106,6 +110,9 @@ impl Figure {
     }
 }
 
+/// The part of the processors that strangers may have before the figures are called doubtful.
+const QUIET: f64 = 0.10;
+
 /// The figures as a table in Markdown.
 pub fn table(options: &Options, figures: &[Figure]) -> String {
     let mut text = format!(
@@ -120,6 +127,16 @@ pub fn table(options: &Options, figures: &[Figure]) -> String {
     for figure in figures {
         // Writing to a String cannot fail.
         let _ = writeln!(text, "{}", row(figure));
+    }
+    let others = figures.iter().filter_map(|figure| figure.others);
+    let others = others.fold(0.0, f64::max);
+    if others > QUIET {
+        let _ = writeln!(
+            text,
+            "\nNOT a quiet machine: other processes took up to {:.0} % of the processors, so the \
+             rates are too low and the ratios are not to be trusted; CPU per request is.",
+            others * 100.0
+        );
     }
     text
 }

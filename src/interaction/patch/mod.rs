@@ -2,6 +2,12 @@
 //! <https://hl7.org/fhir/R4/http.html#patch>
 //!
 //! The result is validated and stored like an update; a patch that fails changes nothing.
+//! `operations` reads the patch, `apply` carries it out; neither does I/O. FHIRPath Patch and
+//! XML Patch are not served.
+
+mod apply;
+mod operations;
+mod size;
 
 use super::update::{says_the_same, written};
 use super::{
@@ -84,14 +90,7 @@ async fn conditionally(
 
 fn parse(hub: &Hub, patch: &Patch) -> Result<json_patch::Patch> {
     let Patch::Json(text) = patch;
-    let value = json::parse(text, hub.settings.limits.json_depth)?;
-    serde_json::from_value(value).map_err(|error| {
-        Error::coded(
-            Category::Invalid,
-            "structure",
-            format!("expected a JSON Patch, an array of operations (RFC 6902): {error}"),
-        )
-    })
+    operations::read(json::parse(text, hub.settings.limits.json_depth)?)
 }
 
 /// The write that patches what is there.
@@ -141,35 +140,6 @@ fn patching(
 
 /// The resource as the patch leaves it.
 fn apply(hub: &Hub, body: &[u8], patch: &json_patch::Patch) -> Result<Map<String, Value>> {
-    let before = Value::Object(prepare::parse_any(hub, body)?);
-    let mut after = before.clone();
-    json_patch::patch(&mut after, patch).map_err(|error| {
-        Error::coded(
-            Category::Unprocessable,
-            "processing",
-            format!("the patch cannot be applied, nothing was changed: {error}"),
-        )
-    })?;
-    for place in [
-        "/resourceType",
-        "/id",
-        "/meta/versionId",
-        "/meta/lastUpdated",
-    ] {
-        if before.pointer(place) != after.pointer(place) {
-            return Err(Error::coded(
-                Category::Invalid,
-                "business-rule",
-                format!("expected a patch that leaves {place} as it is: the server keeps it"),
-            ));
-        }
-    }
-    match after {
-        Value::Object(after) => Ok(after),
-        _ => Err(Error::coded(
-            Category::Unprocessable,
-            "structure",
-            "expected the patched resource to be an object",
-        )),
-    }
+    let before = prepare::parse_any(hub, body)?;
+    apply::apply(before, body.len(), patch, &hub.settings.limits)
 }

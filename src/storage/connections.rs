@@ -1,0 +1,108 @@
+//! Connections that do not go back to the pool between uses.
+//!
+//! A connection that returns to sqlx's pool is asked for a sign of life, a round trip of
+//! its own. That is right after a request that was given up half-way, and a fifth of the
+//! cost of a read after one that was not. So reads keep their connections on a stack, and
+//! each writer has one for good; one whose work did not end well goes back to the pool,
+//! which looks after it.
+
+use super::failed;
+use crate::error::Result;
+use sqlx::pool::PoolConnection;
+use sqlx::postgres::{PgConnection, PgPool};
+use sqlx::{Connection, Executor, Postgres};
+use std::sync::{Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
+/// How long a connection may rest before it is asked for a sign of life.
+const REST: Duration = Duration::from_secs(1);
+
+/// Connections of reads.
+pub struct Kept {
+    pool: PgPool,
+    stack: Mutex<Vec<PoolConnection<Postgres>>>,
+    most: usize,
+}
+
+impl Kept {
+    /// Keeps at most half of the pool's connections.
+    pub fn new(pool: PgPool) -> Kept {
+        let most = pool.options().get_max_connections() as usize / 2;
+        Kept {
+            pool,
+            stack: Mutex::default(),
+            most,
+        }
+    }
+
+    /// A connection: kept, or of the pool.
+    pub async fn take(&self) -> Result<PoolConnection<Postgres>> {
+        let kept = self
+            .stack
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .pop();
+        match kept {
+            Some(connection) => Ok(connection),
+            None => self.pool.acquire().await.map_err(failed),
+        }
+    }
+
+    /// Keeps a connection whose last answer arrived whole.
+    pub fn keep(&self, connection: PoolConnection<Postgres>) {
+        let mut stack = self.stack.lock().unwrap_or_else(PoisonError::into_inner);
+        if stack.len() < self.most && !self.pool.is_closed() {
+            stack.push(connection);
+        }
+    }
+
+    /// Gives all of them back.
+    pub fn clear(&self) {
+        let mut stack = self.stack.lock().unwrap_or_else(PoisonError::into_inner);
+        stack.clear();
+    }
+}
+
+/// The connection of one writer.
+pub struct Own {
+    pool: PgPool,
+    connection: Option<PoolConnection<Postgres>>,
+    used: Instant,
+}
+
+impl Own {
+    pub fn new(pool: PgPool) -> Own {
+        Own {
+            pool,
+            connection: None,
+            used: Instant::now(),
+        }
+    }
+
+    /// The connection, alive. Its statements are planned once, for any values: those of a
+    /// writer find rows by their keys, and planning them anew each time costs more than they do.
+    pub async fn get(&mut self) -> Result<&mut PgConnection> {
+        if self.used.elapsed() > REST
+            && let Some(connection) = &mut self.connection
+            && connection.ping().await.is_err()
+        {
+            self.connection = None;
+        }
+        self.used = Instant::now();
+        if self.connection.is_none() {
+            let mut connection = self.pool.acquire().await?;
+            connection.close_on_drop();
+            connection
+                .execute("SET plan_cache_mode = force_generic_plan")
+                .await?;
+            self.connection = Some(connection);
+        }
+        let connection = self.connection.as_mut();
+        Ok(connection.expect("it was made just above"))
+    }
+
+    /// Lets the connection go after an error that leaves its state in doubt.
+    pub fn drop_connection(&mut self) {
+        self.connection = None;
+    }
+}
