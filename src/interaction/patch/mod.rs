@@ -66,7 +66,8 @@ async fn conditionally(
     let mut transaction = hub.store.begin(access).await?;
     let mut locks = vec![criteria::lock_name(access, resource_type, criteria)];
     write::lock_names(&mut transaction, &mut locks).await?;
-    let ids = criteria::matches(hub, &mut transaction, access, resource_type, criteria, 2).await?;
+    let ids =
+        criteria::held_matches(hub, &mut transaction, access, resource_type, criteria, 2).await?;
     let id = criteria::at_most_one(resource_type, ids)?.ok_or_else(|| {
         Error::new(
             Category::NotFound,
