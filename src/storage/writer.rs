@@ -372,11 +372,29 @@ fn jitter(pause: Duration) -> Duration {
 
 /// One transaction for all of a batch. An error of the database fails the whole.
 async fn attempt(own: &mut Own, batch: &[Queued], waiting: Waiting) -> Result<Vec<Answer>> {
+    let connection = own.get().await?;
+    let mut transaction = connection.begin_with(super::BEGIN).await?;
+    let answers = answer_in(&mut transaction, batch, waiting).await;
+    let wrote =
+        |answer: &Answer| matches!(answer, Answer::Done(Ok(Outcome { after: Some(_), .. })));
+    // Said, not left to the drop: that would undo it at the connection's next use, and hold
+    // the rows until then.
+    match &answers {
+        Ok(answers) if answers.iter().any(wrote) => transaction.commit().await?,
+        _ => transaction.rollback().await?,
+    }
+    answers
+}
+
+/// Does what can be done of a batch in the open transaction.
+async fn answer_in(
+    connection: &mut PgConnection,
+    batch: &[Queued],
+    waiting: Waiting,
+) -> Result<Vec<Answer>> {
     let Some(access) = batch.first().map(|queued| &queued.job.access) else {
         return Ok(Vec::new());
     };
-    let connection = own.get().await?;
-    let mut transaction = connection.begin_with(super::BEGIN).await?;
     let asked: Vec<_> = batch
         .iter()
         .filter(|queued| !queued.job.fresh)
@@ -384,9 +402,9 @@ async fn attempt(own: &mut Own, batch: &[Queued], waiting: Waiting) -> Result<Ve
         .collect();
     let (mut rows, mut busy) = (HashMap::new(), HashSet::new());
     if waiting == Waiting::Allowed {
-        rows = write::lock(&mut transaction, access, &asked).await?;
+        rows = write::lock(connection, access, &asked).await?;
     } else {
-        for (key, current) in write::lock_free(&mut transaction, access, &asked).await? {
+        for (key, current) in write::lock_free(connection, access, &asked).await? {
             match current {
                 Some(current) => drop(rows.insert(key, current)),
                 None => drop(busy.insert(key)),
@@ -399,12 +417,9 @@ async fn attempt(own: &mut Own, batch: &[Queued], waiting: Waiting) -> Result<Ve
         .filter(free)
         .map(|queued| &queued.job)
         .collect();
-    let outcomes = perform_on(&mut transaction, access, &jobs, rows).await?;
-    let wrote = |outcome: &Result<Outcome>| matches!(outcome, Ok(Outcome { after: Some(_), .. }));
-    if outcomes.iter().any(wrote) {
-        transaction.commit().await?;
-    }
-    let mut outcomes = outcomes.into_iter();
+    let mut outcomes = perform_on(connection, access, &jobs, rows)
+        .await?
+        .into_iter();
     let answers = batch.iter().map(|queued| match busy.contains(&queued.key) {
         true => Answer::Busy,
         false => Answer::Done(
