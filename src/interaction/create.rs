@@ -32,8 +32,6 @@ pub async fn create(
             loop {
                 match conditionally(hub, &job, criteria).await {
                     Err(error) if patience.again(&error).await => {}
-                    // The match was deleted between the search and the read.
-                    Ok(Written::Unchanged(version)) if version.is_deleted() => {}
                     outcome => return outcome,
                 }
             }
@@ -72,9 +70,11 @@ async fn conditionally(hub: &Hub, job: &Job, criteria: &str) -> Result<Written> 
     let ids = criteria::matches(hub, &mut transaction, access, *resource_type, criteria, 2).await?;
     if let Some(id) = criteria::at_most_one(*resource_type, ids)? {
         let version = read::find_current(&mut transaction, access, *resource_type, &id).await?;
+        // It may have been deleted between the search and the read.
         return version
+            .filter(|version| !version.is_deleted())
             .map(Written::Unchanged)
-            .ok_or_else(|| Error::fault("a match is not there"));
+            .ok_or_else(|| Error::lost_race("the match was deleted meanwhile; try again"));
     }
     let outcome = perform(&mut transaction, access, &[job]).await?.remove(0)?;
     storage::commit(transaction).await?;

@@ -248,7 +248,8 @@ impl<'a> Transaction<'a> {
         let limit = self.hub.settings.limits.max_conditional_delete;
         let (hub, access) = (self.hub, self.access);
         let ids =
-            criteria::matches(hub, connection, access, resource_type, criteria, limit + 1).await?;
+            criteria::held_matches(hub, connection, access, resource_type, criteria, limit + 1)
+                .await?;
         if ids.len() > limit {
             return Err(Error::new(
                 Category::TooCostly,
@@ -265,9 +266,15 @@ impl<'a> Transaction<'a> {
         for request in self.requests {
             let matched = match request.action.criteria() {
                 Some((kind, criteria)) if !matches!(request.action, Action::Delete { .. }) => {
-                    let found =
-                        criteria::matches(self.hub, connection, self.access, kind, criteria, 2)
-                            .await;
+                    let found = criteria::held_matches(
+                        self.hub,
+                        connection,
+                        self.access,
+                        kind,
+                        criteria,
+                        2,
+                    )
+                    .await;
                     found
                         .and_then(|ids| criteria::at_most_one(kind, ids))
                         .map_err(|error| error.in_entry(request.index))?
