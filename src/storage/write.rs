@@ -12,7 +12,7 @@ use crate::search::index::IndexRows;
 use bytes::Bytes;
 use sqlx::Row;
 use sqlx::postgres::{PgConnection, PgRow};
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 /// How many resources one statement carries: enough to spread its cost, little enough to
 /// bound its memory.
@@ -24,22 +24,29 @@ const MOMENT: &str = "SELECT pg_current_xact_id()::text::bigint, clock_timestamp
       WHERE NOT EXISTS (SELECT 1 FROM resource r \
         WHERE r.tenant = $1 AND r.type = a.type AND r.key = a.key AND r.body IS NOT NULL))";
 
-const LOCK: &str = "SELECT r.type, r.key, r.id, r.version, r.last_updated, r.xact, r.method, r.body \
-    FROM resource r JOIN unnest($2::smallint[], $3::bigint[]) AS asked(type, key) \
-    ON r.tenant = $1 AND r.type = asked.type AND r.key = asked.key \
-    ORDER BY r.type, r.key FOR UPDATE OF r";
+/// The rows, held; with each the moment, since a write that points at nothing needs no
+/// other question.
+macro_rules! lock {
+    ($waiting:literal) => {
+        concat!(
+            "SELECT r.type, r.key, r.id, r.version, r.last_updated, r.xact, r.method, r.body, \
+               pg_current_xact_id()::text::bigint, clock_timestamp() \
+             FROM resource r JOIN unnest($2::smallint[], $3::bigint[]) AS asked(type, key) \
+             ON r.tenant = $1 AND r.type = asked.type AND r.key = asked.key \
+             ORDER BY r.type, r.key FOR UPDATE OF r",
+            $waiting
+        )
+    };
+}
 
-/// The same without waiting: a row that somebody else holds comes back with a version of
-/// NULL instead.
-const LOCK_FREE: &str = "WITH free AS MATERIALIZED ( \
-      SELECT r.type, r.key, r.id, r.version, r.last_updated, r.xact, r.method, r.body \
-      FROM resource r JOIN unnest($2::smallint[], $3::bigint[]) AS asked(type, key) \
-      ON r.tenant = $1 AND r.type = asked.type AND r.key = asked.key \
-      ORDER BY r.type, r.key FOR UPDATE OF r SKIP LOCKED) \
-    SELECT r.type, r.key, r.id, f.version, f.last_updated, f.xact, f.method, f.body \
-    FROM resource r JOIN unnest($2::smallint[], $3::bigint[]) AS asked(type, key) \
-    ON r.tenant = $1 AND r.type = asked.type AND r.key = asked.key \
-    LEFT JOIN free f ON f.type = r.type AND f.key = r.key";
+const LOCK: &str = lock!("");
+
+/// The same without waiting: a row that somebody else holds is passed over.
+const LOCK_FREE: &str = lock!(" SKIP LOCKED");
+
+/// Which of these rows there are, held or not.
+const PRESENT: &str = "SELECT r.key FROM resource r JOIN unnest($2::smallint[], $3::bigint[]) \
+    AS asked(type, key) ON r.tenant = $1 AND r.type = asked.type AND r.key = asked.key";
 
 const ADVISORY: &str =
     "SELECT count(pg_advisory_xact_lock(name)) FROM unnest($1::bigint[]) AS name";
@@ -135,10 +142,11 @@ const RELABEL: &str = "UPDATE resource SET body = $4, entries = $5, present = $6
     WHERE tenant = $1 AND type = $2 AND key = $3";
 
 /// Every fixed statement of this file, for the test that prepares them.
-pub const STATEMENTS: [&str; 8] = [
+pub const STATEMENTS: [&str; 9] = [
     MOMENT,
     LOCK,
     LOCK_FREE,
+    PRESENT,
     ADVISORY,
     CREATE,
     CREATE_AT_ONCE,
@@ -290,20 +298,45 @@ pub async fn lock(
     access: &Access,
     asked: &[(ResourceType, i64)],
 ) -> Result<HashMap<i64, Current>> {
-    let rows = lock_with(LOCK, connection, access, asked).await?;
-    Ok(rows
-        .into_iter()
-        .filter_map(|(key, current)| Some((key, current?)))
-        .collect())
+    Ok(lock_with(LOCK, connection, access, asked).await?.rows)
 }
 
-/// The same without waiting: `None` for a row that another transaction holds.
-pub async fn lock_free(
+/// What a lock found.
+#[derive(Default)]
+pub struct Locked {
+    pub rows: HashMap<i64, Current>,
+    /// Rows that another transaction holds.
+    pub busy: HashSet<i64>,
+    /// The moment, where any row was found.
+    pub moment: Option<Moment>,
+}
+
+/// The same; with `waits`, as long as it takes, else what others hold is told as busy.
+pub async fn lock_rows(
     connection: &mut PgConnection,
     access: &Access,
     asked: &[(ResourceType, i64)],
-) -> Result<HashMap<i64, Option<Current>>> {
-    lock_with(LOCK_FREE, connection, access, asked).await
+    waits: bool,
+) -> Result<Locked> {
+    if waits {
+        // Its moment may be one before the wait.
+        let mut locked = lock_with(LOCK, connection, access, asked).await?;
+        locked.moment = None;
+        return Ok(locked);
+    }
+    let mut locked = lock_with(LOCK_FREE, connection, access, asked).await?;
+    if locked.rows.len() < asked.len() {
+        let (types, keys) = columns(asked);
+        let present: Vec<i64> = sqlx::query_scalar(PRESENT)
+            .bind(access.tenant.0)
+            .bind(types)
+            .bind(keys)
+            .fetch_all(connection)
+            .await?;
+        let held = |key: &i64| !locked.rows.contains_key(key);
+        locked.busy = present.into_iter().filter(held).collect();
+    }
+    Ok(locked)
 }
 
 async fn lock_with(
@@ -311,9 +344,10 @@ async fn lock_with(
     connection: &mut PgConnection,
     access: &Access,
     asked: &[(ResourceType, i64)],
-) -> Result<HashMap<i64, Option<Current>>> {
+) -> Result<Locked> {
+    let mut locked = Locked::default();
     if asked.is_empty() {
-        return Ok(HashMap::new());
+        return Ok(locked);
     }
     let (types, keys) = columns(asked);
     let rows = sqlx::query(statement)
@@ -322,29 +356,30 @@ async fn lock_with(
         .bind(keys)
         .fetch_all(connection)
         .await?;
-    rows.iter()
-        .map(|row| Ok((row.try_get(1)?, current_from(row)?)))
-        .collect()
+    for row in &rows {
+        locked.rows.insert(row.try_get(1)?, current_from(row)?);
+        locked.moment = Some(Moment {
+            xact: row.try_get(8)?,
+            now: row.try_get(9)?,
+        });
+    }
+    Ok(locked)
 }
 
-/// The row as it is held; `None` where it is not.
-fn current_from(row: &PgRow) -> Result<Option<Current>, sqlx::Error> {
-    let Some(number) = row.try_get::<Option<i32>, _>(3)? else {
-        return Ok(None);
-    };
+fn current_from(row: &PgRow) -> Result<Current, sqlx::Error> {
     let body: Option<&str> = row.try_get(7)?;
     let version = Version {
         resource_type: type_from(row.try_get(0)?)?,
         id: row.try_get(2)?,
-        version: number,
+        version: row.try_get(3)?,
         last_updated: row.try_get(4)?,
         method: method_from(row.try_get(6)?)?,
         body: body.map(|text| Bytes::copy_from_slice(text.as_bytes())),
     };
-    Ok(Some(Current {
+    Ok(Current {
         version,
         xact: row.try_get(5)?,
-    }))
+    })
 }
 
 /// A new resource for [`create_at_once`].

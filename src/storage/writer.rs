@@ -21,7 +21,7 @@
 use super::connections::Own;
 use super::is_retryable;
 use super::read::existing;
-use super::write::{self, Change, Current, Fresh, Moment};
+use super::write::{self, Change, Current, Fresh, Locked, Moment};
 use crate::access::Access;
 use crate::error::{Category, Error, Issue, Result};
 use crate::fhir::{Draft, Method, ResourceType, Version};
@@ -29,7 +29,7 @@ use crate::search::index::{IndexRows, resource_key};
 use futures::FutureExt;
 use sqlx::Connection;
 use sqlx::postgres::{PgConnection, PgPool};
-use std::collections::{HashMap, HashSet};
+use std::collections::HashSet;
 use std::panic::AssertUnwindSafe;
 use std::sync::{Arc, PoisonError};
 use std::time::{Duration, Instant as Clock};
@@ -400,24 +400,16 @@ async fn answer_in(
         .filter(|queued| !queued.job.fresh)
         .map(|queued| (queued.job.resource_type, queued.key))
         .collect();
-    let (mut rows, mut busy) = (HashMap::new(), HashSet::new());
-    if waiting == Waiting::Allowed {
-        rows = write::lock(connection, access, &asked).await?;
-    } else {
-        for (key, current) in write::lock_free(connection, access, &asked).await? {
-            match current {
-                Some(current) => drop(rows.insert(key, current)),
-                None => drop(busy.insert(key)),
-            }
-        }
-    }
+    let waits = waiting == Waiting::Allowed;
+    let mut locked = write::lock_rows(connection, access, &asked, waits).await?;
+    let busy = std::mem::take(&mut locked.busy);
     let free = |queued: &&Queued| !busy.contains(&queued.key);
     let jobs: Vec<&Job> = batch
         .iter()
         .filter(free)
         .map(|queued| &queued.job)
         .collect();
-    let mut outcomes = perform_on(connection, access, &jobs, rows)
+    let mut outcomes = perform_on(connection, access, &jobs, locked)
         .await?
         .into_iter();
     let answers = batch.iter().map(|queued| match busy.contains(&queued.key) {
@@ -442,8 +434,8 @@ pub async fn perform(
         .filter(|job| !job.fresh)
         .map(|job| (job.resource_type, job.key()))
         .collect();
-    let rows = write::lock(connection, access, &asked).await?;
-    perform_on(connection, access, jobs, rows).await
+    let locked = write::lock_rows(connection, access, &asked, true).await?;
+    perform_on(connection, access, jobs, locked).await
 }
 
 /// The same with the rows that are there locked already.
@@ -451,13 +443,13 @@ async fn perform_on(
     connection: &mut PgConnection,
     access: &Access,
     jobs: &[&Job],
-    mut rows: HashMap<i64, Current>,
+    mut locked: Locked,
 ) -> Result<Vec<Result<Outcome>>> {
     let decided: Vec<(Option<Current>, Result<Decision>)> = jobs
         .iter()
-        .map(|job| decide(job, rows.remove(&job.key())))
+        .map(|job| decide(job, locked.rows.remove(&job.key())))
         .collect();
-    let (moment, lost) = moment_and_lost(connection, access, jobs, &decided).await?;
+    let (moment, lost) = moment_and_lost(connection, access, jobs, &decided, locked.moment).await?;
 
     let mut changes = Vec::new();
     let mut written = Vec::new();
@@ -583,6 +575,7 @@ async fn moment_and_lost(
     access: &Access,
     jobs: &[&Job],
     decided: &[(Option<Current>, Result<Decision>)],
+    known: Option<Moment>,
 ) -> Result<(Moment, HashSet<i64>)> {
     let mut asked = Vec::new();
     let mut hold = false;
@@ -599,6 +592,9 @@ async fn moment_and_lost(
     if hold {
         let lost = missing(connection, access, asked, hold).await?;
         return Ok((write::moment(connection, access).await?, lost));
+    }
+    if let (Some(moment), true) = (known, asked.is_empty()) {
+        return Ok((moment, HashSet::new()));
     }
     asked.sort_unstable();
     asked.dedup();
