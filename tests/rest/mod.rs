@@ -12,6 +12,7 @@ mod paging;
 mod patch;
 mod races;
 mod serialization;
+mod synthea;
 
 use serde_json::{Value, json};
 
