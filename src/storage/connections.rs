@@ -17,6 +17,11 @@ use std::time::{Duration, Instant};
 /// How long a connection may rest before it is asked for a sign of life.
 const REST: Duration = Duration::from_secs(1);
 
+/// How long the plans of a writer's statements are kept. A plan that was made while the
+/// tables were small reads them whole, and PostgreSQL keeps it until the tables are analysed,
+/// which may be a minute and a million rows later.
+const PLANS: Duration = Duration::from_secs(1);
+
 /// Connections of reads.
 pub struct Kept {
     pool: PgPool,
@@ -42,10 +47,14 @@ impl Kept {
             .lock()
             .unwrap_or_else(PoisonError::into_inner)
             .pop();
-        match kept {
-            Some(connection) => Ok(connection),
-            None => self.pool.acquire().await.map_err(failed),
+        if let Some(connection) = kept {
+            return Ok(connection);
         }
+        let mut connection = self.pool.acquire().await.map_err(failed)?;
+        // A read by id has its index, also where the table is so small that reading it whole
+        // would be cheaper: the plan is kept while the table grows.
+        connection.execute("SET enable_seqscan = off").await?;
+        Ok(connection)
     }
 
     /// Keeps a connection whose last answer arrived whole.
@@ -68,6 +77,7 @@ pub struct Own {
     pool: PgPool,
     connection: Option<PoolConnection<Postgres>>,
     used: Instant,
+    planned: Instant,
 }
 
 impl Own {
@@ -76,6 +86,7 @@ impl Own {
             pool,
             connection: None,
             used: Instant::now(),
+            planned: Instant::now(),
         }
     }
 
@@ -96,9 +107,15 @@ impl Own {
                 .execute("SET plan_cache_mode = force_generic_plan")
                 .await?;
             self.connection = Some(connection);
+            self.planned = Instant::now();
         }
         let connection = self.connection.as_mut();
-        Ok(connection.expect("it was made just above"))
+        let connection = connection.expect("it was made just above");
+        if self.planned.elapsed() > PLANS {
+            connection.execute("DISCARD PLANS").await?;
+            self.planned = Instant::now();
+        }
+        Ok(connection)
     }
 
     /// Lets the connection go after an error that leaves its state in doubt.

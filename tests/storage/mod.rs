@@ -103,12 +103,25 @@ async fn the_feed_waits_for_a_late_commit_and_loses_nothing() {
             .map(|(_, version)| (version.id, version.version))
             .collect()
     };
+    // The horizon is that of the whole cluster, in which other tests have transactions open:
+    // what is committed is there in the end.
+    let follow_for = async |position: &mut Position, count: usize| -> Vec<(String, i32)> {
+        let mut found = Vec::new();
+        let all = async {
+            while found.len() < count {
+                found.extend(follow(position).await);
+            }
+        };
+        let in_time = tokio::time::timeout(std::time::Duration::from_secs(60), all).await;
+        in_time.expect("the feed goes on");
+        found
+    };
     let mut position = Position::START;
     server
         .put("/Patient/a", &patient_with_id("a", "1"))
         .await
         .expect(201);
-    assert_eq!(follow(&mut position).await, [("a".to_owned(), 1)]);
+    assert_eq!(follow_for(&mut position, 1).await, [("a".to_owned(), 1)]);
 
     // An early transaction that is still open when a later one commits.
     let mut early = server
@@ -146,7 +159,7 @@ async fn the_feed_waits_for_a_late_commit_and_loses_nothing() {
         .await
         .expect("written");
     andiron::storage::commit(early).await.expect("committed");
-    let mut rest = follow(&mut position).await;
+    let mut rest = follow_for(&mut position, 3).await;
     assert_eq!(
         rest.remove(0),
         ("late".to_owned(), 1),
