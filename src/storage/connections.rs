@@ -30,13 +30,12 @@ pub struct Kept {
 }
 
 impl Kept {
-    /// Keeps at most half of the pool's connections.
-    pub fn new(pool: PgPool) -> Kept {
-        let most = pool.options().get_max_connections() as usize / 2;
+    /// Keeps at most so many connections of the pool.
+    pub fn new(pool: PgPool, most: u32) -> Kept {
         Kept {
             pool,
             stack: Mutex::default(),
-            most,
+            most: most as usize,
         }
     }
 

@@ -166,7 +166,8 @@ impl Store {
                 ("jit", "off"),
             ]);
         let pool = PgPoolOptions::new()
-            .max_connections(options.connections)
+            // Each writer has one for good, on top of what the rest shares.
+            .max_connections(options.connections + writer::WORKERS)
             .acquire_timeout(Duration::from_secs(10))
             // A connection that broke shows itself at its first statement; asking every time
             // would cost a round trip per request.
@@ -175,7 +176,7 @@ impl Store {
             .await
             .map_err(failed)?;
         let writer = writer::Writer::start(pool.clone());
-        let kept = connections::Kept::new(pool.clone());
+        let kept = connections::Kept::new(pool.clone(), options.connections / 2);
         Ok(Store { pool, kept, writer })
     }
 

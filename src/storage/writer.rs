@@ -36,7 +36,7 @@ use std::time::{Duration, Instant as Clock};
 use tokio::sync::{Mutex, mpsc, oneshot};
 
 /// Workers that commit at the same time.
-const WORKERS: usize = 2;
+pub const WORKERS: u32 = 2;
 /// Writes in one transaction at most.
 const BATCH: usize = 64;
 /// Writes that wait at most; beyond, callers wait for a place.
