@@ -5,14 +5,14 @@
 use super::middleware::{caller, request_id};
 use super::negotiate::BodyFormat;
 use super::place::Place;
-use super::query::{self, Query};
+use super::query::Query;
 use super::request::{self, Wishes};
 use super::router::Route;
 use super::{Api, body, error, response};
 use crate::access::Access;
 use crate::error::{Category, Error, Result};
 use crate::fhir::bundle::Outgoing;
-use crate::fhir::{ResourceType, Version};
+use crate::fhir::{ResourceType, Version, query};
 use crate::interaction::capabilities::Interaction;
 use crate::interaction::subset::{Subset, subset};
 use crate::interaction::{
@@ -303,7 +303,7 @@ impl Call<'_> {
         };
         let text = std::str::from_utf8(&form)
             .map_err(|_| Error::invalid("expected a form in UTF-8 but found other bytes"))?;
-        query::parse_pairs(text.trim_end_matches(['\r', '\n']))
+        query::pairs(text.trim_end_matches(['\r', '\n']))
     }
 
     async fn bundle(&self, body: Body) -> Result<Response> {

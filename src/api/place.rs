@@ -1,8 +1,8 @@
 //! What a URL names: resource type, id, version, and the `$operation` that is none of ours.
 //! <https://hl7.org/fhir/R4/http.html#general>
 
-use super::query::decode;
 use crate::error::{Category, Error, Result};
+use crate::fhir::query::decode;
 use crate::fhir::{Id, ResourceType};
 use std::borrow::Cow;
 

@@ -1,14 +1,10 @@
-//! A query string or a form as decoded pairs in their order.
-//! <https://hl7.org/fhir/R4/http.html#parameters>, RFC 3986 section 2.1.
+//! The query string of a request: what all interactions take, and the criteria of the
+//! conditional ones. <https://hl7.org/fhir/R4/http.html#parameters>
 //!
-//! ```text
-//! query = pair *( "&" pair )     pair = name [ "=" value ]     both percent-encoded
-//! ```
-//!
-//! What a parameter means is decided below `api`.
+//! How it is decoded is told in `fhir::query`. What a parameter means is decided below `api`.
 
-use crate::error::{Error, Result};
-use std::borrow::Cow;
+use crate::error::Result;
+use crate::fhir::query;
 
 /// A query string: as sent, and as decoded pairs in their order.
 #[derive(Clone, Debug, Default)]
@@ -24,7 +20,7 @@ impl<'a> Query<'a> {
         let raw = raw.unwrap_or_default();
         Ok(Query {
             raw,
-            pairs: parse_pairs(raw)?,
+            pairs: query::pairs(raw)?,
         })
     }
 
@@ -62,94 +58,9 @@ pub fn first<'p>(pairs: &'p [(String, String)], name: &str) -> Option<&'p str> {
     Some(&pair.1)
 }
 
-/// Decodes `a=1&b=2` as of a query string or a form.
-///
-/// # Errors
-/// `Invalid`, as [`Query::parse`].
-pub fn parse_pairs(raw: &str) -> Result<Vec<(String, String)>> {
-    raw.split('&')
-        .filter(|pair| !pair.is_empty())
-        .map(|pair| {
-            let (name, value) = pair.split_once('=').unwrap_or((pair, ""));
-            Ok((
-                decode(name, true)?.into_owned(),
-                decode(value, true)?.into_owned(),
-            ))
-        })
-        .collect()
-}
-
-/// Undoes percent-encoding; in a query or a form (`plus`) a `+` is a space.
-pub fn decode(text: &str, plus: bool) -> Result<Cow<'_, str>> {
-    let is_plain = |byte: u8| byte != b'%' && (byte != b'+' || !plus);
-    if text.bytes().all(is_plain) {
-        return Ok(Cow::Borrowed(text));
-    }
-    let bad = |says: &str| Err(Error::invalid(format!("{says} in the URL at {text:?}")));
-    let mut decoded = Vec::with_capacity(text.len());
-    let mut bytes = text.bytes();
-    while let Some(byte) = bytes.next() {
-        match byte {
-            b'+' if plus => decoded.push(b' '),
-            b'%' => match (bytes.next().and_then(digit), bytes.next().and_then(digit)) {
-                (Some(0), Some(0)) => return bad("the forbidden character U+0000 stands"),
-                (Some(high), Some(low)) => decoded.push(high << 4 | low),
-                _ => return bad("`%` is not followed by two hexadecimal digits"),
-            },
-            other => decoded.push(other),
-        }
-    }
-    match String::from_utf8(decoded) {
-        Ok(decoded) => Ok(Cow::Owned(decoded)),
-        Err(_) => bad("the percent-encoding is not UTF-8"),
-    }
-}
-
-fn digit(byte: u8) -> Option<u8> {
-    (byte as char).to_digit(16).map(|digit| digit as u8)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::error::Category;
-
-    #[test]
-    fn queries_are_decoded_in_order() {
-        for (raw, expected) in [
-            ("", &[][..]),
-            ("a=1&b=2&a=3", &[("a", "1"), ("b", "2"), ("a", "3")]),
-            ("name=a+b%20c%2B", &[("name", "a b c+")]),
-            (
-                "code=http://x%7Cy,z&&_id",
-                &[("code", "http://x|y,z"), ("_id", "")],
-            ),
-            ("a=b=c&=d", &[("a", "b=c"), ("", "d")]),
-            (
-                "%6eame%3Aexact=%C3%A4%F0%9F%98%80",
-                &[("name:exact", "ä😀")],
-            ),
-        ] {
-            let pairs = parse_pairs(raw).expect(raw);
-            let pairs: Vec<_> = pairs
-                .iter()
-                .map(|(n, v)| (n.as_str(), v.as_str()))
-                .collect();
-            assert_eq!(pairs, expected, "{raw}");
-        }
-        for (raw, says) in [
-            ("a=%", "two hexadecimal"),
-            ("a=%4", "two hexadecimal"),
-            ("%zz=1", "two hexadecimal"),
-            ("a=%+1", "two hexadecimal"),
-            ("a=%ff", "not UTF-8"),
-            ("a=x%00", "U+0000"),
-        ] {
-            let error = parse_pairs(raw).expect_err(raw);
-            assert_eq!(error.category, Category::Invalid);
-            assert!(error.to_string().contains(says), "{raw}: {error}");
-        }
-    }
 
     #[test]
     fn criteria_lose_what_only_shapes_the_answer() {

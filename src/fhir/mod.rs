@@ -8,6 +8,7 @@ pub mod id;
 pub mod instant;
 pub mod json;
 pub mod outcome;
+pub mod query;
 pub mod reference;
 pub mod resource_type;
 pub mod version;

@@ -5,7 +5,7 @@ use crate::access::Access;
 use crate::error::{Error, Result};
 use crate::fhir::{Id, Method, ResourceType};
 use crate::storage::writer::{Decision, Job, Next, Outcome, Patience, perform};
-use crate::storage::{self, read, write};
+use crate::storage::{self, read};
 use bytes::Bytes;
 use std::sync::Arc;
 
@@ -64,9 +64,7 @@ async fn conditionally(hub: &Hub, job: &Job, criteria: &str) -> Result<Written> 
         resource_type,
         ..
     } = job;
-    let mut transaction = hub.store.begin(access).await?;
-    let mut locks = vec![criteria::lock_name(access, *resource_type, criteria)];
-    write::lock_names(&mut transaction, &mut locks).await?;
+    let mut transaction = criteria::begin(hub, access, *resource_type, criteria).await?;
     let ids = criteria::matches(hub, &mut transaction, access, *resource_type, criteria, 2).await?;
     if let Some(id) = criteria::at_most_one(*resource_type, ids)? {
         let version = read::find_current(&mut transaction, access, *resource_type, &id).await?;

@@ -9,7 +9,7 @@ use crate::fhir::ResourceType;
 use crate::search;
 use crate::search::index::{hash, resource_key};
 use crate::storage::write;
-use sqlx::PgConnection;
+use sqlx::{PgConnection, Postgres, Transaction};
 
 /// The name of the lock for these criteria: the same for the same parameters in any order
 /// and any encoding.
@@ -28,6 +28,19 @@ pub fn lock_name(access: &Access, resource_type: ResourceType, criteria: &str) -
         access.tenant.0,
         parts.join("\n")
     ))
+}
+
+/// Begins a write under criteria: nobody else acts on equal ones until it ends.
+pub async fn begin(
+    hub: &Hub,
+    access: &Access,
+    resource_type: ResourceType,
+    criteria: &str,
+) -> Result<Transaction<'static, Postgres>> {
+    let mut transaction = hub.store.begin(access).await?;
+    let mut names = vec![lock_name(access, resource_type, criteria)];
+    write::lock_names(&mut transaction, &mut names).await?;
+    Ok(transaction)
 }
 
 /// The ids of what the criteria match, `limit` at most.

@@ -9,8 +9,8 @@ use crate::access::Access;
 use crate::config::Integrity;
 use crate::error::{Category, Error, Result};
 use crate::fhir::ResourceType;
+use crate::storage;
 use crate::storage::writer::{Decision, Job, Outcome, Patience, perform};
-use crate::storage::{self, write};
 use std::sync::Arc;
 
 /// Deletes one resource, or what the criteria match.
@@ -88,9 +88,7 @@ async fn conditionally(
     conditions: &WriteConditions,
 ) -> Result<Deleted> {
     let limit = hub.settings.limits.max_conditional_delete;
-    let mut transaction = hub.store.begin(access).await?;
-    let mut locks = vec![criteria::lock_name(access, resource_type, criteria)];
-    write::lock_names(&mut transaction, &mut locks).await?;
+    let mut transaction = criteria::begin(hub, access, resource_type, criteria).await?;
     let ids = criteria::held_matches(
         hub,
         &mut transaction,

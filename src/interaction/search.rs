@@ -3,13 +3,12 @@
 
 use super::{Hub, subset};
 use crate::access::Access;
-use crate::error::{Category, Error, Result};
+use crate::error::Result;
 use crate::fhir::bundle::{Entry, Outgoing, SearchMode};
 use crate::fhir::outcome::operation_outcome;
 use crate::fhir::{Instant, ResourceType, Version};
 use crate::search::{self as engine, Handling, Request, Scope};
 use bytes::Bytes;
-use percent_encoding::percent_decode_str;
 use sqlx::PgConnection;
 
 /// Answers a search from one snapshot.
@@ -85,32 +84,4 @@ pub fn system(pairs: Vec<(String, String)>) -> Request {
         pairs,
         handling: Handling::Strict,
     }
-}
-
-/// The names and values of a query string, decoded, in order.
-///
-/// # Errors
-/// `Invalid` for percent-encoding that is not UTF-8.
-pub fn pairs(query: &str) -> Result<Vec<(String, String)>> {
-    query
-        .split('&')
-        .filter(|part| !part.is_empty())
-        .map(|part| {
-            let (name, value) = part.split_once('=').unwrap_or((part, ""));
-            Ok((decode(name)?, decode(value)?))
-        })
-        .collect()
-}
-
-fn decode(text: &str) -> Result<String> {
-    let text = text.replace('+', " ");
-    percent_decode_str(&text)
-        .decode_utf8()
-        .map(|text| text.into_owned())
-        .map_err(|_| {
-            Error::new(
-                Category::Invalid,
-                "expected percent-encoded UTF-8 in the query but found other bytes",
-            )
-        })
 }

@@ -8,8 +8,8 @@ use super::{Hub, Subject, WriteConditions, Written, conditions, criteria, prepar
 use crate::access::Access;
 use crate::error::{Category, Error, Result};
 use crate::fhir::{Id, Method, ResourceType, Version};
+use crate::storage;
 use crate::storage::writer::{Decision, Job, Next, Outcome, Patience, perform};
-use crate::storage::{self, write};
 use bytes::Bytes;
 use serde_json::{Map, Value};
 use std::sync::Arc;
@@ -173,9 +173,7 @@ async fn conditionally(
     resource: &Map<String, Value>,
     conditions: &WriteConditions,
 ) -> Result<Written> {
-    let mut transaction = hub.store.begin(access).await?;
-    let mut locks = vec![criteria::lock_name(access, resource_type, criteria)];
-    write::lock_names(&mut transaction, &mut locks).await?;
+    let mut transaction = criteria::begin(hub, access, resource_type, criteria).await?;
     let ids =
         criteria::held_matches(hub, &mut transaction, access, resource_type, criteria, 2).await?;
     let matched = criteria::at_most_one(resource_type, ids)?;

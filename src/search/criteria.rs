@@ -13,8 +13,8 @@ use super::resolve::{Handling, Limits, Query, Request, Scope, compile};
 use super::sql;
 use crate::access::Access;
 use crate::error::{Category, Error, Issue, Result};
+use crate::fhir::query;
 use crate::fhir::{Instant, ResourceType};
-use percent_encoding::percent_decode_str;
 use sqlx::{PgConnection, Row};
 
 /// Key and id of the first `limit` matches of `criteria`, a raw (percent-encoded) query
@@ -46,7 +46,7 @@ pub fn compile_criteria(
 ) -> Result<Query> {
     let request = Request {
         scope: Scope::Type(resource_type),
-        pairs: decode(criteria)?,
+        pairs: query::pairs(criteria)?,
         handling: Handling::Strict,
     };
     bounds::check(&request.pairs)?;
@@ -81,23 +81,4 @@ fn problem_of((name, value): &(String, String)) -> Option<Issue> {
         let text = format!("{name}: expected a value, since without one every resource would pass");
         Issue::error("value", text)
     })
-}
-
-/// The decoded pairs of a query string: `+` is a space, as in every form.
-pub fn decode(query: &str) -> Result<Vec<(String, String)>> {
-    let part = |text: &str| {
-        let spaced = text.replace('+', " ");
-        percent_decode_str(&spaced)
-            .decode_utf8()
-            .map(|text| text.into_owned())
-            .map_err(|_| Error::invalid("expected percent-encoded UTF-8 in the query string"))
-    };
-    query
-        .split('&')
-        .filter(|pair| !pair.is_empty())
-        .map(|pair| {
-            let (name, value) = pair.split_once('=').unwrap_or((pair, ""));
-            Ok((part(name)?, part(value)?))
-        })
-        .collect()
 }

@@ -53,6 +53,6 @@ mod sort;
 pub mod sql;
 mod suggest;
 
-pub use criteria::{decode, find_matches};
+pub use criteria::find_matches;
 pub use page::{Page, run};
 pub use resolve::{Handling, Limits, Query, Request, Scope, Summary, compile};

@@ -2,7 +2,7 @@
 //!
 //! A write transaction locks the rows that it will change in the order of their keys, asks
 //! for its [`Moment`], and ends in [`apply`], whatever interaction it serves. One statement
-//! creates resources together with their index rows; replacing takes two.
+//! creates resources together with their index rows, one replaces them.
 
 use super::read::{method_from, type_from};
 use crate::access::Access;

@@ -62,7 +62,7 @@ async fn explain(connection: &mut PgConnection, text: &str) -> String {
     let (path, pairs) = text.split_once('?').expect("a query");
     let request = Request {
         scope: Scope::Type(kind(path)),
-        pairs: search::decode(pairs).expect("well encoded"),
+        pairs: andiron::fhir::query::pairs(pairs).expect("well encoded"),
         handling: Handling::Strict,
     };
     let now = Instant::now();

@@ -160,7 +160,7 @@ impl World {
         } else {
             Scope::Type(kind(path))
         };
-        let pairs = search::decode(text)?;
+        let pairs = andiron::fhir::query::pairs(text)?;
         let request = Request {
             scope,
             pairs,

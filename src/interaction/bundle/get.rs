@@ -4,7 +4,7 @@ use super::request::Action;
 use crate::access::Access;
 use crate::error::{Category, Error, Result};
 use crate::fhir::bundle::{Entry, Response};
-use crate::fhir::{ResourceType, Version};
+use crate::fhir::{ResourceType, Version, query};
 use crate::interaction::subset::{Subset, subset};
 use crate::interaction::{Hub, Read, ReadConditions, history, prepare, read, search, vread};
 use crate::storage;
@@ -42,8 +42,8 @@ async fn find(
     url: &str,
     conditions: &ReadConditions,
 ) -> Result<Entry> {
-    let (path, query) = url.split_once('?').unwrap_or((url, ""));
-    let pairs = search::pairs(query)?;
+    let (path, raw) = url.split_once('?').unwrap_or((url, ""));
+    let pairs = query::pairs(raw)?;
     let parts: Vec<Cow<'_, str>> = path
         .split('/')
         .filter(|part| !part.is_empty())
@@ -120,7 +120,8 @@ async fn past(
     Ok(ok(found.to_json()))
 }
 
-/// One part of a path, of which `+` is no space.
+/// One part of a path, of which `+` is no space. What no id or version can be is left for
+/// their own checks to answer.
 fn decode(part: &str) -> Result<Cow<'_, str>> {
     percent_decode_str(part).decode_utf8().map_err(|_| {
         Error::coded(

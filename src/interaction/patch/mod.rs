@@ -16,8 +16,8 @@ use super::{
 use crate::access::Access;
 use crate::error::{Category, Error, Result};
 use crate::fhir::{Method, ResourceType, json};
+use crate::storage;
 use crate::storage::writer::{Decision, Job, Patience, perform};
-use crate::storage::{self, write};
 use serde_json::{Map, Value};
 use std::sync::Arc;
 
@@ -63,9 +63,7 @@ async fn conditionally(
     patch: &Arc<json_patch::Patch>,
     conditions: &WriteConditions,
 ) -> Result<Written> {
-    let mut transaction = hub.store.begin(access).await?;
-    let mut locks = vec![criteria::lock_name(access, resource_type, criteria)];
-    write::lock_names(&mut transaction, &mut locks).await?;
+    let mut transaction = criteria::begin(hub, access, resource_type, criteria).await?;
     let ids =
         criteria::held_matches(hub, &mut transaction, access, resource_type, criteria, 2).await?;
     let id = criteria::at_most_one(resource_type, ids)?.ok_or_else(|| {

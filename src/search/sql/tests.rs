@@ -6,14 +6,14 @@ use crate::fhir::{Instant, ResourceType};
 use crate::search::cursor::Position;
 use crate::search::registry::Registry;
 use crate::search::sql::{self, Bind, Part};
-use crate::search::{Handling, Limits, Query, Request, Scope, compile, decode};
+use crate::search::{Handling, Limits, Query, Request, Scope, compile};
 
 fn query(text: &str) -> Query {
     let registry = Registry::new(Definitions::r4()).expect("the registry of R4 compiles");
     let (path, pairs) = text.split_once('?').expect("a query");
     let request = Request {
         scope: ResourceType::parse(path).map_or(Scope::System, Scope::Type),
-        pairs: decode(pairs).expect("well encoded"),
+        pairs: crate::fhir::query::pairs(pairs).expect("well encoded"),
         handling: Handling::Strict,
     };
     let now = Instant::from_milliseconds(0);
