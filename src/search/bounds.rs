@@ -105,6 +105,9 @@ fn most_binds(filter: &Predicate) -> usize {
         Predicate::Entries(_) | Predicate::EveryEntry(_) | Predicate::Present(_) => 1,
         Predicate::Type(_) => 1,
         Predicate::Id(_) | Predicate::LastUpdated(_) => 3,
+        Predicate::Refers { filter, .. } | Predicate::Referred { filter, .. } => {
+            3 + most_binds(filter)
+        }
         Predicate::Date { .. } | Predicate::String { .. } | Predicate::Quantity { .. } => 7,
     }
 }

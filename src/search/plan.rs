@@ -43,6 +43,19 @@ pub enum Predicate {
     /// The resource is of one of these types (system-level search).
     Type(Vec<ResourceType>),
     LastUpdated(RangeTest<Instant>),
+    /// A reference in one of these slots leads to a resource of `target` that passes: one
+    /// step of a chain.
+    Refers {
+        slots: Vec<Slot>,
+        target: ResourceType,
+        filter: Box<Predicate>,
+    },
+    /// A resource of `source` passes and refers here in one of these slots: `_has`.
+    Referred {
+        source: ResourceType,
+        slots: Vec<Slot>,
+        filter: Box<Predicate>,
+    },
 }
 
 /// A comparison of a value's range with bounds. For dates the ranges are half-open, for
@@ -193,6 +206,16 @@ impl fmt::Display for Predicate {
             Predicate::And(parts) => list(f, "and", parts),
             Predicate::Or(parts) => list(f, "or", parts),
             Predicate::Not(part) => write!(f, "not {part}"),
+            Predicate::Refers {
+                slots,
+                target,
+                filter,
+            } => write!(f, "refers by {slots:?} to {target} where {filter}"),
+            Predicate::Referred {
+                source,
+                slots,
+                filter,
+            } => write!(f, "referred to by {slots:?} of {source} where {filter}"),
             other => write!(f, "{other:?}"),
         }
     }

@@ -26,6 +26,11 @@ pub fn constants(predicate: Predicate) -> Predicate {
             Nothing => Everything,
             other => Not(Box::new(other)),
         },
+        Predicate::Refers { filter, .. } | Predicate::Referred { filter, .. }
+            if *filter == Nothing =>
+        {
+            Nothing
+        }
         Entries(list) if list.is_empty() => Nothing,
         EveryEntry(list) if list.is_empty() => Everything,
         other => other,

@@ -41,6 +41,24 @@ fn rewrite_predicate(predicate: Predicate) -> Predicate {
         Predicate::And(parts) => Predicate::And(parts.into_iter().map(rewrite_predicate).collect()),
         Predicate::Or(parts) => Predicate::Or(parts.into_iter().map(rewrite_predicate).collect()),
         Predicate::Not(part) => Predicate::Not(Box::new(rewrite_predicate(*part))),
+        Predicate::Refers {
+            slots,
+            target,
+            filter,
+        } => Predicate::Refers {
+            slots,
+            target,
+            filter: Box::new(rewrite_predicate(*filter)),
+        },
+        Predicate::Referred {
+            source,
+            slots,
+            filter,
+        } => Predicate::Referred {
+            source,
+            slots,
+            filter: Box::new(rewrite_predicate(*filter)),
+        },
         leaf => leaf,
     };
     REWRITES

@@ -9,28 +9,37 @@ use crate::search::plan::{Plan, Predicate, RangeTest, RowTable};
 
 /// Tenant, types, existence and filter: what every statement about matches has.
 pub(super) fn conditions(statement: &mut Statement, plan: &Plan, access: &Access) {
-    statement.push("r.tenant = $1");
-    if !plan.types.is_empty() {
+    exists(statement, &plan.types);
+    filter(statement, &plan.filter, &plan.types, access);
+}
+
+fn exists(statement: &mut Statement, types: &[ResourceType]) {
+    statement.own("tenant = $1");
+    if !types.is_empty() {
         statement.push(" AND ");
-        of_types(statement, &plan.types);
+        of_types(statement, types);
     }
-    statement.push(" AND r.body IS NOT NULL");
-    filter(statement, plan, access);
+    statement.push(" AND ").own("body IS NOT NULL");
 }
 
 /// The filter alone, after other conditions.
-pub(super) fn filter(statement: &mut Statement, plan: &Plan, access: &Access) {
-    match &plan.filter {
+pub(super) fn filter(
+    statement: &mut Statement,
+    filter: &Predicate,
+    types: &[ResourceType],
+    access: &Access,
+) {
+    match filter {
         Predicate::Everything => {}
         Predicate::And(parts) => {
             for part in parts {
                 statement.push(" AND ");
-                predicate(statement, part, plan, access);
+                predicate(statement, part, types, access);
             }
         }
         one => {
             statement.push(" AND ");
-            predicate(statement, one, plan, access);
+            predicate(statement, one, types, access);
         }
     }
 }
@@ -47,9 +56,9 @@ pub(super) fn equals_any(statement: &mut Statement, slots: &[i32]) {
 
 fn of_types(statement: &mut Statement, types: &[ResourceType]) {
     match types {
-        [one] => statement.push("r.type = ").bind(Bind::Small(one.number())),
+        [one] => statement.own("type = ").bind(Bind::Small(one.number())),
         many => statement
-            .push("r.type = ANY(")
+            .own("type = ANY(")
             .bind(Bind::Smalls(
                 many.iter().map(|kind| kind.number()).collect(),
             ))
@@ -57,7 +66,7 @@ fn of_types(statement: &mut Statement, types: &[ResourceType]) {
     };
 }
 
-fn predicate(statement: &mut Statement, one: &Predicate, plan: &Plan, access: &Access) {
+fn predicate(statement: &mut Statement, one: &Predicate, types: &[ResourceType], access: &Access) {
     match one {
         Predicate::Everything => {
             statement.push("TRUE");
@@ -65,39 +74,100 @@ fn predicate(statement: &mut Statement, one: &Predicate, plan: &Plan, access: &A
         Predicate::Nothing => {
             statement.push("FALSE");
         }
-        Predicate::And(parts) => list(statement, parts, " AND ", plan, access),
-        Predicate::Or(parts) => alternatives(statement, parts, plan, access),
+        Predicate::And(parts) => list(statement, parts, " AND ", types, access),
+        Predicate::Or(parts) => alternatives(statement, parts, types, access),
         Predicate::Not(part) => match **part {
             Predicate::Present(bits) => present(statement, bits, " = 0"),
             ref part => {
                 statement.push("NOT (");
-                predicate(statement, part, plan, access);
+                predicate(statement, part, types, access);
                 statement.push(")");
             }
         },
         Predicate::Present(bits) => present(statement, *bits, " <> 0"),
         Predicate::Entries(list) => {
             let operator = if list.len() == 1 {
-                "r.entries @> "
+                "entries @> "
             } else {
-                "r.entries && "
+                "entries && "
             };
-            statement.push(operator).bind(entries(list, access));
+            statement.own(operator).bind(entries(list, access));
         }
         Predicate::EveryEntry(list) => {
-            statement.push("r.entries @> ").bind(entries(list, access));
+            statement.own("entries @> ").bind(entries(list, access));
         }
         Predicate::Date { .. } | Predicate::String { .. } | Predicate::Quantity { .. } => {
             rows_exist(statement, &[one]);
         }
-        Predicate::Id(ids) => with_ids(statement, ids, plan),
+        Predicate::Id(ids) => with_ids(statement, ids, types),
         Predicate::Type(types) => of_types(statement, types),
         Predicate::LastUpdated(test) => last_updated(statement, test),
+        Predicate::Refers {
+            slots,
+            target,
+            filter,
+        } => refers(statement, slots, *target, filter, access),
+        Predicate::Referred {
+            source,
+            slots,
+            filter,
+        } => referred(statement, *source, slots, filter, access),
     }
 }
 
+/// A step of a chain: each entry may be a reference in one of the slots, whose target has a
+/// key that the seed gives back.
+fn refers(
+    statement: &mut Statement,
+    slots: &[Slot],
+    target: ResourceType,
+    filter: &Predicate,
+    access: &Access,
+) {
+    statement
+        .push("EXISTS (SELECT 1 FROM unnest(")
+        .own("entries")
+        .push(") AS e(entry) CROSS JOIN unnest(");
+    statement
+        .bind(seeds(slots, access))
+        .push("::bigint[]) AS s(seed) JOIN resource ");
+    statement.enter();
+    statement
+        .alias()
+        .push(" ON ")
+        .own("key = e.entry # s.seed WHERE ");
+    exists(statement, &[target]);
+    self::filter(statement, filter, &[target], access);
+    statement.leave().push(")");
+}
+
+/// `_has`: some resource has the entry that a reference to this one makes.
+fn referred(
+    statement: &mut Statement,
+    source: ResourceType,
+    slots: &[Slot],
+    filter: &Predicate,
+    access: &Access,
+) {
+    statement.enter();
+    statement.push("EXISTS (SELECT 1 FROM resource ").alias();
+    statement.push(" WHERE ").own("entries && ARRAY(SELECT ");
+    statement.leave().own("key # s.seed FROM unnest(");
+    statement
+        .bind(seeds(slots, access))
+        .push("::bigint[]) AS s(seed)) AND ");
+    statement.enter();
+    exists(statement, &[source]);
+    self::filter(statement, filter, &[source], access);
+    statement.leave().push(")");
+}
+
+fn seeds(slots: &[Slot], access: &Access) -> Bind {
+    Bind::Bigs(slots.iter().map(|slot| slot.seed(access.tenant)).collect())
+}
+
 fn present(statement: &mut Statement, bits: i64, test: &'static str) {
-    statement.push("(r.present & ").bind(Bind::Big(bits));
+    statement.push("(").own("present & ").bind(Bind::Big(bits));
     statement.push(")").push(test);
 }
 
@@ -105,20 +175,25 @@ fn list(
     statement: &mut Statement,
     parts: &[Predicate],
     separator: &'static str,
-    plan: &Plan,
+    types: &[ResourceType],
     access: &Access,
 ) {
     statement.push("(");
     for (index, part) in parts.iter().enumerate() {
         statement.push(if index > 0 { separator } else { "" });
-        predicate(statement, part, plan, access);
+        predicate(statement, part, types, access);
     }
     statement.push(")");
 }
 
 /// An Or, with the rows of one table asked in one EXISTS: PostgreSQL can join with one
 /// EXISTS, but runs each EXISTS within an OR again for every resource.
-fn alternatives(statement: &mut Statement, parts: &[Predicate], plan: &Plan, access: &Access) {
+fn alternatives(
+    statement: &mut Statement,
+    parts: &[Predicate],
+    types: &[ResourceType],
+    access: &Access,
+) {
     let tables = [RowTable::Date, RowTable::String, RowTable::Quantity];
     let mut separator = "(";
     for table in tables {
@@ -134,7 +209,7 @@ fn alternatives(statement: &mut Statement, parts: &[Predicate], plan: &Plan, acc
     }
     for part in parts.iter().filter(|part| row_table(part).is_none()) {
         statement.push(separator);
-        predicate(statement, part, plan, access);
+        predicate(statement, part, types, access);
         separator = " OR ";
     }
     statement.push(if separator == "(" { "FALSE" } else { ")" });
@@ -149,25 +224,26 @@ fn entries(list: &[(Slot, i64)], access: &Access) -> Bind {
 }
 
 /// By key, which has an index, and by id, since two ids may share a key.
-fn with_ids(statement: &mut Statement, ids: &[String], plan: &Plan) {
+fn with_ids(statement: &mut Statement, ids: &[String], searched: &[ResourceType]) {
     let all: Vec<ResourceType>;
-    let types = if plan.types.is_empty() {
+    let types = if searched.is_empty() {
         all = ResourceType::all().collect();
         &all
     } else {
-        &plan.types
+        searched
     };
     let keys = types
         .iter()
         .flat_map(|kind| ids.iter().map(|id| resource_key(*kind, id)))
         .collect();
-    if plan.types.is_empty() {
+    if searched.is_empty() {
         of_types(statement, types);
         statement.push(" AND ");
     }
-    statement.push("r.key = ANY(").bind(Bind::Bigs(keys));
+    statement.own("key = ANY(").bind(Bind::Bigs(keys));
     statement
-        .push(") AND r.id = ANY(")
+        .push(") AND ")
+        .own("id = ANY(")
         .bind(Bind::Texts(ids.to_vec()))
         .push(")");
 }
@@ -177,23 +253,27 @@ fn with_ids(statement: &mut Statement, ids: &[String], plan: &Plan) {
 fn last_updated(statement: &mut Statement, test: &RangeTest<Instant>) {
     match test {
         RangeTest::Within(low, high) | RangeTest::Overlaps(low, high) => {
-            statement.push("r.last_updated >= ").instant(*low);
-            statement.push(" AND r.last_updated < ").instant(*high)
+            statement.own("last_updated >= ").instant(*low);
+            statement
+                .push(" AND ")
+                .own("last_updated < ")
+                .instant(*high)
         }
         RangeTest::NotWithin(low, high) => {
-            statement.push("(r.last_updated < ").instant(*low);
+            statement.push("(").own("last_updated < ").instant(*low);
             statement
-                .push(" OR r.last_updated >= ")
+                .push(" OR ")
+                .own("last_updated >= ")
                 .instant(*high)
                 .push(")")
         }
         RangeTest::HighAbove(bound)
         | RangeTest::HighAtLeast(bound)
-        | RangeTest::LowAtLeast(bound) => statement.push("r.last_updated >= ").instant(*bound),
-        RangeTest::LowAbove(bound) => statement.push("r.last_updated > ").instant(*bound),
-        RangeTest::LowAtMost(bound) => statement.push("r.last_updated <= ").instant(*bound),
+        | RangeTest::LowAtLeast(bound) => statement.own("last_updated >= ").instant(*bound),
+        RangeTest::LowAbove(bound) => statement.own("last_updated > ").instant(*bound),
+        RangeTest::LowAtMost(bound) => statement.own("last_updated <= ").instant(*bound),
         RangeTest::LowBelow(bound) | RangeTest::HighAtMost(bound) | RangeTest::HighBelow(bound) => {
-            statement.push("r.last_updated < ").instant(*bound)
+            statement.own("last_updated < ").instant(*bound)
         }
     };
 }

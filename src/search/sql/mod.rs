@@ -68,7 +68,7 @@ pub fn keys(plan: &Plan, limit: usize, access: &Access) -> Statement {
                 .push("r.tenant IS NOT DISTINCT FROM $1 AND r.type IS NOT DISTINCT FROM ")
                 .bind(Bind::Small(one.number()))
                 .push(" AND r.body IS NOT NULL");
-            filter(&mut statement, plan, access);
+            filter(&mut statement, &plan.filter, &plan.types, access);
         }
         _ => conditions(&mut statement, plan, access),
     }

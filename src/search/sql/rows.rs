@@ -31,7 +31,8 @@ pub(super) fn rows_exist(statement: &mut Statement, tests: &[&Predicate]) {
     statement
         .push("EXISTS (SELECT 1 FROM ")
         .push(table_name(table));
-    statement.push(" d WHERE d.tenant = $1 AND d.key = r.key AND ");
+    statement.push(" d WHERE d.tenant = $1 AND d.key = ");
+    statement.own("key").push(" AND ");
     statement.push(if tests.len() > 1 { "(" } else { "" });
     for (index, test) in tests.iter().enumerate() {
         statement.push(if index > 0 { " OR " } else { "" });

@@ -22,6 +22,8 @@ pub enum Bind {
 pub struct Statement {
     pub sql: String,
     pub binds: Vec<Bind>,
+    /// How many steps of chains the conditions are inside of.
+    depth: usize,
 }
 
 impl Statement {
@@ -30,7 +32,35 @@ impl Statement {
         Statement {
             sql: String::with_capacity(512),
             binds: vec![Bind::Int(access.tenant.0)],
+            depth: 0,
         }
+    }
+
+    /// A column of the resource that conditions are about: of `r`, or of `r1`, `r2` … within
+    /// the steps of a chain.
+    pub(super) fn own(&mut self, column: &'static str) -> &mut Statement {
+        self.alias().push(".").push(column)
+    }
+
+    /// The name of the resource that conditions are about.
+    pub(super) fn alias(&mut self) -> &mut Statement {
+        self.sql.push('r');
+        if self.depth > 0 {
+            self.sql.push_str(&self.depth.to_string());
+        }
+        self
+    }
+
+    /// Conditions that follow are about the resource one step further on.
+    pub(super) fn enter(&mut self) -> &mut Statement {
+        self.depth += 1;
+        self
+    }
+
+    /// Back from [`Statement::enter`].
+    pub(super) fn leave(&mut self) -> &mut Statement {
+        self.depth -= 1;
+        self
     }
 
     pub(super) fn push(&mut self, fixed: &'static str) -> &mut Statement {
