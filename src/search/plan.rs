@@ -159,10 +159,12 @@ pub enum Total {
 pub struct Include {
     /// `_revinclude`: the source refers to the matches.
     pub reverse: bool,
-    /// The type that has the reference.
-    pub source: ResourceType,
-    /// The code of a reference parameter of `source`.
-    pub parameter: String,
+    /// `:iterate`: of what was included too, not of the matches alone.
+    pub iterate: bool,
+    /// The type that has the reference; `None` for `*`.
+    pub source: Option<ResourceType>,
+    /// The code of a reference parameter of `source`; `None` for `*`.
+    pub parameter: Option<String>,
     /// Only references to this type.
     pub target: Option<ResourceType>,
 }

@@ -62,12 +62,14 @@ pub struct Parameter {
     pub supported: bool,
 }
 
-/// A reference to a resource of this server.
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
-pub struct LocalReference {
-    pub resource_type: ResourceType,
-    pub id: String,
-    pub version: Option<String>,
+/// A reference as it stands in a resource.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Literal<'a> {
+    pub text: &'a str,
+    /// Names a resource by its `url`, with a version after `|`.
+    pub canonical: bool,
+    /// The only type that the parameter follows.
+    pub only: Option<ResourceType>,
 }
 
 /// What one slot needs: its expression, and how to read what that gives.
@@ -186,30 +188,30 @@ impl Registry {
         });
     }
 
-    /// The resources of this server that a reference parameter points at, in order, each
-    /// once: what `_include` adds.
-    pub fn references(
-        &self,
-        parameter: &Parameter,
-        resource: &Value,
-        base: &str,
-    ) -> Vec<LocalReference> {
-        let mut found: Vec<LocalReference> = Vec::new();
-        let mut known: HashSet<LocalReference> = HashSet::new();
-        let Some(context) = self.context(parameter.resource_type, resource, base) else {
+    /// The references that these branches of a type's parameters find in a resource, in
+    /// order: what `_include` follows.
+    pub fn literals<'a>(
+        &'a self,
+        resource_type: ResourceType,
+        branches: &[&'a Branch],
+        resource: &'a Value,
+        base: &'a str,
+    ) -> Vec<Literal<'a>> {
+        let mut found = Vec::new();
+        let Some(context) = self.context(resource_type, resource, base) else {
             return found;
         };
-        if parameter.kind != Kind::Reference {
-            return found;
-        }
-        for branch in &parameter.branches {
+        for branch in branches {
             let items = branch.expression.evaluate(&context, context.resource);
             for item in items.unwrap_or_default() {
-                let local = local_reference(&item, base)
-                    .filter(|local| branch.only.is_none_or(|only| only == local.resource_type));
-                if let Some(local) = local.filter(|local| known.insert(local.clone())) {
-                    found.push(local);
-                }
+                let Item::Node(node) = &item else {
+                    continue;
+                };
+                found.extend(params::reference::literal(node).map(|text| Literal {
+                    text,
+                    canonical: params::reference::is_canonical(node),
+                    only: branch.only,
+                }));
             }
         }
         found
@@ -360,23 +362,5 @@ fn extract(kind: Kind, items: &[Item<'_>], base: &str, sink: &mut Sink<'_>, keys
         Kind::Quantity => params::quantity::extract(items, sink),
         Kind::String => params::string::extract(items, sink),
         Kind::Composite | Kind::Special => {}
-    }
-}
-
-fn local_reference(item: &Item<'_>, base: &str) -> Option<LocalReference> {
-    let Item::Node(node) = item else {
-        return None;
-    };
-    match Target::parse(params::reference::literal(node)?, base) {
-        Target::Local {
-            resource_type,
-            id,
-            version,
-        } => Some(LocalReference {
-            resource_type,
-            id: id.to_owned(),
-            version: version.map(str::to_owned),
-        }),
-        _ => None,
     }
 }

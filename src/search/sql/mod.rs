@@ -8,18 +8,19 @@
 //! which are `d` where they filter and `s` where they sort. Nothing here does I/O.
 
 mod condition;
+mod include;
 mod page;
 mod rows;
 mod statement;
 #[cfg(test)]
 mod tests;
 
+pub use include::{Wanted, included};
 pub use page::{Part, page};
 pub use statement::{Bind, Statement};
 
 use super::plan::{Plan, Predicate};
 use crate::access::Access;
-use crate::fhir::ResourceType;
 use condition::{conditions, filter};
 use statement::at_most;
 
@@ -86,44 +87,4 @@ fn has_entries(filter: &Predicate) -> bool {
         Predicate::And(parts) => parts.iter().any(is_list),
         one => is_list(one),
     }
-}
-
-/// Resources of `source` with one of these entries, beside the columns of a page.
-pub fn having_entries(
-    source: ResourceType,
-    entries: Vec<i64>,
-    limit: usize,
-    access: &Access,
-) -> Statement {
-    let mut statement = Statement::new(access);
-    statement
-        .push(COLUMNS)
-        .push(", NULL::text AS position FROM resource r WHERE r.tenant = $1");
-    statement
-        .push(" AND r.type = ")
-        .bind(Bind::Small(source.number()));
-    statement
-        .push(" AND r.body IS NOT NULL AND r.entries && ")
-        .bind(Bind::Bigs(entries));
-    statement
-        .push(" ORDER BY r.key LIMIT ")
-        .bind(Bind::Big(at_most(limit)));
-    statement
-}
-
-/// The current versions of these resources, where they are not deleted.
-pub fn having_keys(keys: &[(ResourceType, i64)], access: &Access) -> Statement {
-    let mut statement = Statement::new(access);
-    statement
-        .push(COLUMNS)
-        .push(", NULL::text AS position FROM unnest(");
-    statement.bind(Bind::Smalls(
-        keys.iter().map(|(kind, _)| kind.number()).collect(),
-    ));
-    statement.push("::smallint[], ");
-    statement.bind(Bind::Bigs(keys.iter().map(|(_, key)| *key).collect()));
-    statement.push("::bigint[]) AS wanted(type, key) JOIN resource r ON r.tenant = $1");
-    statement.push(" AND r.type = wanted.type AND r.key = wanted.key");
-    statement.push(" WHERE r.body IS NOT NULL ORDER BY r.type, r.key");
-    statement
 }
