@@ -110,7 +110,7 @@ pub fn prepare(
     let base = &hub.settings.base;
     let index = hub
         .registry
-        .index(access.tenant, resource_type, &resource, base);
+        .index_as(access.tenant, resource_type, id, &resource, base);
     let pointers = pointers(hub, resource_type, &resource)?;
     let Value::Object(resource) = resource else {
         return Err(Error::fault("a resource ceased to be an object"));

@@ -4,11 +4,12 @@
 //! caller, who has opened one read-only repeatable-read transaction, so that a page is one
 //! snapshot. There is no `previous` link: clients keep the pages that they have seen.
 
+use super::contained;
 use super::cursor::{self, Position};
 use super::include;
 use super::link;
 use super::parse::CURSOR;
-use super::plan::{Sort, Total};
+use super::plan::{Contained, Sort, Total};
 use super::registry::Registry;
 use super::resolve::Query;
 use super::sql::{self, Bind, Part, Statement};
@@ -41,6 +42,8 @@ pub struct Found {
     pub version: Version,
     /// Its sort value as text.
     pub value: Option<String>,
+    /// The type of the resource that contains it; the version's id is then `23#m1`.
+    pub container: Option<ResourceType>,
 }
 
 impl Found {
@@ -81,7 +84,7 @@ pub async fn run(
             include::load(connection, access, registry, query, base, &matches).await?;
         page.includes = includes;
         page.issues.extend(issues);
-        page.matches = matches.into_iter().map(|found| found.version).collect();
+        page.matches = matches.into_iter().map(contained::page::shown).collect();
     }
     let shown = query.plan.count > 0 && next.is_none() && query.position.is_none();
     page.total = match query.plan.total {
@@ -102,6 +105,9 @@ async fn matches(
     query: &Query,
 ) -> Result<Vec<Found>, sqlx::Error> {
     let (plan, limit) = (&query.plan, query.plan.count.saturating_add(1));
+    if query.contained != Contained::False {
+        return contained::page::matches(connection, access, query, limit).await;
+    }
     let position = query.position.as_ref();
     let may_miss = matches!(plan.sort, Sort::Rows { .. } | Sort::Element { .. });
     let in_missing = may_miss && position.is_some_and(|position| position.value.is_none());
@@ -124,6 +130,9 @@ async fn total(
     access: &Access,
     query: &Query,
 ) -> Result<u64, sqlx::Error> {
+    if query.contained != Contained::False {
+        return contained::page::total(connection, access, query).await;
+    }
     let estimate = query.plan.total == Total::Estimate;
     let limit = estimate.then_some(COUNTED + 1);
     let statement = sql::count(&query.plan, limit, access);
@@ -172,7 +181,8 @@ pub async fn fetch(
     rows.iter().map(found).collect()
 }
 
-fn found(row: &PgRow) -> Result<Found, sqlx::Error> {
+/// The resource in a row with the columns of a page.
+pub fn found(row: &PgRow) -> Result<Found, sqlx::Error> {
     let unreadable = |what: &str| sqlx::Error::Decode(format!("unknown {what}").into());
     let resource_type = ResourceType::from_number(row.try_get("type")?);
     let method = Method::from_number(row.try_get("method")?);
@@ -180,6 +190,7 @@ fn found(row: &PgRow) -> Result<Found, sqlx::Error> {
     Ok(Found {
         key: row.try_get("key")?,
         value: row.try_get("position")?,
+        container: None,
         version: Version {
             resource_type: resource_type.ok_or_else(|| unreadable("resource type"))?,
             id: row.try_get("id")?,

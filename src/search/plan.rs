@@ -154,6 +154,28 @@ pub enum Total {
     Accurate,
 }
 
+/// Whether contained resources are searched: `_contained`.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Contained {
+    /// Not they.
+    #[default]
+    False,
+    /// They alone.
+    True,
+    /// They too.
+    Both,
+}
+
+/// What is shown where a contained resource matches: `_containedType`.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum ContainedType {
+    /// The resource that contains it, once.
+    #[default]
+    Container,
+    /// The contained resource itself.
+    Contained,
+}
+
 /// One `_include` or `_revinclude`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Include {

@@ -30,7 +30,8 @@
 //! - *`_id` and `_lastUpdated` are not indexed here*: they are columns of the resource.
 
 use super::branch;
-use super::index::{IndexRows, Slot, resource_key};
+use super::contained::Container;
+use super::index::{ContainedRows, IndexRows, Slot, resource_key};
 use super::literal_references::visit_references;
 use super::params::{self, Sink};
 use crate::access::Tenant;
@@ -127,7 +128,8 @@ impl Registry {
         &self.model
     }
 
-    /// Everything indexed of a resource. Never fails: what has no sense gives no rows.
+    /// Everything indexed of a resource that has its id. Never fails: what has no sense gives
+    /// no rows.
     pub fn index(
         &self,
         tenant: Tenant,
@@ -135,13 +137,60 @@ impl Registry {
         resource: &Value,
         base: &str,
     ) -> IndexRows {
-        let mut rows = IndexRows::default();
+        let id = resource.get("id").and_then(Value::as_str);
+        self.index_as(
+            tenant,
+            resource_type,
+            id.unwrap_or_default(),
+            resource,
+            base,
+        )
+    }
+
+    /// The same of a resource that will be stored under `id`.
+    pub fn index_as(
+        &self,
+        tenant: Tenant,
+        resource_type: ResourceType,
+        id: &str,
+        resource: &Value,
+        base: &str,
+    ) -> IndexRows {
         let Some(context) = self.context(resource_type, resource, base) else {
-            return rows;
+            return IndexRows::default();
         };
-        let mut covered = Vec::new();
-        for extraction in &self.compiled(resource_type).extractions {
-            let found = extraction.expression.evaluate(&context, context.resource);
+        let container = Container::of(resource_type, id, resource);
+        let (mut rows, covered) = self.index_one(tenant, &context, container.as_ref());
+        self.index_other_references(tenant, &context, &covered, &mut rows);
+        for inner in container.iter().flat_map(Container::inner) {
+            let kind = inner.resource_type;
+            let Some(context) = self.context(kind, inner.resource, base) else {
+                continue;
+            };
+            let (mut rows_of_inner, _) = self.index_one(tenant, &context, container.as_ref());
+            rows_of_inner.normalise();
+            rows.contained.push(ContainedRows {
+                resource_type: kind,
+                key: inner.key,
+                rows: rows_of_inner,
+            });
+        }
+        rows.normalise();
+        rows
+    }
+
+    /// What the parameters of its type find in a resource, and the keys that they refer to.
+    fn index_one(
+        &self,
+        tenant: Tenant,
+        context: &Context<'_>,
+        container: Option<&Container<'_>>,
+    ) -> (IndexRows, HashSet<i64>) {
+        let (mut rows, mut covered) = (IndexRows::default(), Vec::new());
+        let kind = ResourceType::parse(&context.resource.node_type.key);
+        let compiled = kind.map(|kind| self.compiled(kind));
+        for extraction in compiled.iter().flat_map(|compiled| &compiled.extractions) {
+            let found = extraction.expression.evaluate(context, context.resource);
             let items = found.unwrap_or_default();
             if items.is_empty() {
                 continue;
@@ -152,12 +201,18 @@ impl Registry {
                 marks: &extraction.marks,
                 rows: &mut rows,
             };
-            extract(extraction.kind, &items, base, &mut sink, &mut covered);
+            extract(
+                extraction.kind,
+                &items,
+                context.base,
+                &mut sink,
+                &mut covered,
+            );
+            if let Some(container) = container.filter(|_| extraction.kind == Kind::Reference) {
+                container.refer(&items, &mut sink);
+            }
         }
-        let covered: HashSet<i64> = covered.into_iter().collect();
-        self.index_other_references(tenant, &context, &covered, &mut rows);
-        rows.normalise();
-        rows
+        (rows, covered.into_iter().collect())
     }
 
     /// Local references that no parameter covers go to the hidden slot of their type.

@@ -4,6 +4,7 @@
 //! resource   the current version: body, entries[] (GIN), feed position     PK (tenant, type, key)
 //! history    superseded versions, never changed                           PK (tenant, type, key, version)
 //! date_entry string_entry quantity_entry   values with an order, a row each
+//! contained  what resources contain: entries[] (GIN), no body              PK (tenant, type, key)
 //! ```
 //!
 //! A read is one lookup in `resource`; any past version is one in `history`. A write is one
@@ -285,7 +286,7 @@ pub async fn commit(transaction: Transaction<'static, Postgres>) -> Result<()> {
 
 /// Refreshes the planner's statistics, after a load.
 pub async fn analyze(connection: &mut PgConnection) -> Result<(), Error> {
-    sqlx::query("ANALYZE resource, date_entry, string_entry, quantity_entry")
+    sqlx::query("ANALYZE resource, contained, date_entry, string_entry, quantity_entry")
         .execute(connection)
         .await
         .map_err(failed)?;

@@ -1,5 +1,6 @@
 //! What must hold of a resource, as conditions on `resource r`.
 
+use super::contained;
 use super::rows::{row_table, rows_exist};
 use super::statement::{Bind, Statement};
 use crate::access::Access;
@@ -54,7 +55,7 @@ pub(super) fn equals_any(statement: &mut Statement, slots: &[i32]) {
     };
 }
 
-fn of_types(statement: &mut Statement, types: &[ResourceType]) {
+pub(super) fn of_types(statement: &mut Statement, types: &[ResourceType]) {
     match types {
         [one] => statement.own("type = ").bind(Bind::Small(one.number())),
         many => statement
@@ -125,7 +126,7 @@ fn refers(
     access: &Access,
 ) {
     statement
-        .push("EXISTS (SELECT 1 FROM unnest(")
+        .push("(EXISTS (SELECT 1 FROM unnest(")
         .own("entries")
         .push(") AS e(entry) CROSS JOIN unnest(");
     statement
@@ -139,6 +140,8 @@ fn refers(
     exists(statement, &[target]);
     self::filter(statement, filter, &[target], access);
     statement.leave().push(")");
+    contained::or_refers(statement, slots, target, filter, access);
+    statement.push(")");
 }
 
 /// `_has`: some resource has the entry that a reference to this one makes.
@@ -162,7 +165,7 @@ fn referred(
     statement.leave().push(")");
 }
 
-fn seeds(slots: &[Slot], access: &Access) -> Bind {
+pub(super) fn seeds(slots: &[Slot], access: &Access) -> Bind {
     Bind::Bigs(slots.iter().map(|slot| slot.seed(access.tenant)).collect())
 }
 

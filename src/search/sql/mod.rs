@@ -4,10 +4,11 @@
 //! only ever become a `$n`. The tenant of the caller is always `$1`, so that no statement
 //! can be built without an [`Access`].
 //!
-//! Tables: `resource r`, and the row tables `date_entry`, `string_entry`, `quantity_entry`,
+//! Tables: `resource r`, `contained r` where those are searched, and the row tables `date_entry`, `string_entry`, `quantity_entry`,
 //! which are `d` where they filter and `s` where they sort. Nothing here does I/O.
 
 mod condition;
+mod contained;
 mod include;
 mod page;
 mod rows;
@@ -15,6 +16,7 @@ mod statement;
 #[cfg(test)]
 mod tests;
 
+pub use contained::{contained_count, contained_page};
 pub use include::{Wanted, included};
 pub use page::{Part, page};
 pub use statement::{Bind, Statement};
