@@ -266,7 +266,7 @@ fn alternatives(
     statement.push(if separator == "(" { "FALSE" } else { ")" });
 }
 
-fn entries(list: &[(Slot, i64)], access: &Access) -> Bind {
+pub(super) fn entries(list: &[(Slot, i64)], access: &Access) -> Bind {
     Bind::Bigs(
         list.iter()
             .map(|(slot, hash)| slot.entry(access.tenant, *hash))

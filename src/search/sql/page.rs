@@ -5,11 +5,12 @@
 //! can be kept, and what it costs is known before it is run.
 
 use super::COLUMNS;
-use super::condition::{entries_test, exists, filter, of_types, predicate};
+use super::condition::{entries, entries_test, exists, filter, of_types, predicate};
 use super::order::{Order, bind_value, of_whole, row_value};
 use super::rows::{row_table, row_test, table_name};
 use super::statement::{Bind, Statement};
 use crate::access::Access;
+use crate::fhir::ResourceType;
 use crate::search::cursor::Position;
 use crate::search::plan::{Plan, Predicate, RowTable, SortBy};
 
@@ -40,8 +41,11 @@ pub enum After<'p> {
 pub enum Source {
     /// All resources of the types.
     All,
-    /// The resources with these keys.
-    Keys(Vec<i64>),
+    /// The resources that this conjunct names.
+    Keys {
+        conjunct: usize,
+        keys: Vec<(ResourceType, i64)>,
+    },
     /// The index of entries, for this conjunct of the filter.
     Entries(usize),
     /// The rows that pass this conjunct; given up where there are more than `most`.
@@ -84,16 +88,23 @@ pub fn page(ask: &Ask<'_>, source: &Source) -> Statement {
             rest(&mut statement, ask, None);
             end(&mut statement, ask, &order);
         }
-        Source::Keys(keys) => {
+        Source::Keys { conjunct, keys } => {
             columns(&mut statement, ask, &order);
-            statement
-                .push(" FROM unnest(")
-                .bind(Bind::Bigs(keys.clone()));
-            statement.push("::bigint[]) AS k(key) JOIN resource r ON r.key = k.key");
+            let (types, keys) = keys.iter().map(|(kind, key)| (kind.number(), *key)).unzip();
+            statement.push(" FROM unnest(").bind(Bind::Smalls(types));
+            statement.push("::smallint[], ").bind(Bind::Bigs(keys));
+            statement.push("::bigint[]) AS k(type, key) ");
+            statement.push("JOIN resource r ON r.type = k.type AND r.key = k.key");
             order.values(&mut statement);
-            statement.push(" WHERE ");
-            exists(&mut statement, &ask.plan.types);
-            rest(&mut statement, ask, None);
+            statement.push(" WHERE r.tenant = $1 AND r.body IS NOT NULL");
+            // Two ids may share a key.
+            if let Some(Predicate::Id(ids)) = conjuncts(&ask.plan.filter).get(*conjunct) {
+                statement
+                    .push(" AND r.id = ANY(")
+                    .bind(Bind::Texts(ids.clone()));
+                statement.push(")");
+            }
+            rest(&mut statement, ask, Some(*conjunct));
             end(&mut statement, ask, &order);
         }
         Source::Entries(at) => of_entries(&mut statement, ask, &order, *at),
@@ -146,16 +157,36 @@ fn end(statement: &mut Statement, ask: &Ask<'_>, order: &Order<'_>) {
     statement.push(" LIMIT ").number(ask.limit);
 }
 
+/// Entries that are one look into their index; of more it takes the square of their number,
+/// so that each is looked up by itself (on 92,000 resources: 4,000 entries 89 ms and 47 ms,
+/// 16,000 entries 1.1 s and 0.18 s).
+const TOGETHER: usize = 1000;
+
 /// By the index of entries: tenant and type are said so that no index is read for them.
 fn of_entries(statement: &mut Statement, ask: &Ask<'_>, order: &Order<'_>, at: usize) {
     columns(statement, ask, order);
-    statement.push(" FROM resource r");
-    order.values(statement);
-    statement.push(" WHERE ");
-    unindexed_types(statement, ask);
-    statement.push(" AND ");
-    if let Some(driver) = conjuncts(&ask.plan.filter).get(at) {
-        entries_test(statement, driver, ask.access);
+    let driver = conjuncts(&ask.plan.filter).get(at);
+    match driver {
+        Some(Predicate::Entries(list)) if list.len() > TOGETHER => {
+            statement.push(" FROM (SELECT DISTINCT r.type, r.key FROM unnest(");
+            statement.bind(entries(list, ask.access));
+            statement.push("::bigint[]) AS x(entry) JOIN resource r ON r.entries @> ");
+            statement.push("ARRAY[x.entry] WHERE ");
+            unindexed_types(statement, ask);
+            statement.push(") k JOIN resource r ON r.type = k.type AND r.key = k.key");
+            order.values(statement);
+            statement.push(" WHERE r.tenant = $1");
+        }
+        _ => {
+            statement.push(" FROM resource r");
+            order.values(statement);
+            statement.push(" WHERE ");
+            unindexed_types(statement, ask);
+            statement.push(" AND ");
+            if let Some(driver) = driver {
+                entries_test(statement, driver, ask.access);
+            }
+        }
     }
     rest(statement, ask, Some(at));
     end(statement, ask, order);
@@ -213,31 +244,53 @@ fn of_rows(
     statement.push(") p ON TRUE");
 }
 
+/// Tests that are a scan each; more of them are one scan of the bits of all.
+const SCANS: usize = 16;
+
 /// The keys of the rows that pass one of the tests.
 fn keys_of_rows(statement: &mut Statement, ask: &Ask<'_>, tests: &[Predicate]) {
     statement.push("SELECT key FROM (");
-    for (at, test) in tests.iter().enumerate() {
-        statement.push(if at > 0 { " UNION ALL " } else { "" });
-        match (test, row_table(test)) {
-            (Predicate::LastUpdated(_), _) => {
-                statement.push("SELECT r.key FROM resource r WHERE ");
-                exists(statement, &ask.plan.types);
-                statement.push(" AND ");
-                let pinned = std::mem::replace(&mut statement.pinned, false);
-                predicate(statement, test, &ask.plan.types, ask.access);
-                statement.pinned = pinned;
-            }
-            (_, Some(table)) => {
-                statement.push("SELECT d.key FROM ").push(table_name(table));
-                statement.push(" d WHERE d.tenant = $1 AND ");
+    let first = tests.first().and_then(row_table);
+    match first {
+        Some(table) if tests.len() > SCANS && tests.iter().all(|t| row_table(t) == first) => {
+            statement.push("SELECT d.key FROM ").push(table_name(table));
+            statement.push(" d WHERE d.tenant = $1 AND (");
+            for (at, test) in tests.iter().enumerate() {
+                statement.push(if at > 0 { " OR (" } else { "(" });
                 row_test(statement, test);
+                statement.push(")");
             }
-            _ => {
-                statement.push("SELECT 0::bigint AS key WHERE FALSE");
+            statement.push(")");
+        }
+        _ => {
+            for (at, test) in tests.iter().enumerate() {
+                statement.push(if at > 0 { " UNION ALL " } else { "" });
+                keys_of_test(statement, ask, test);
             }
         }
     }
     statement.push(") u");
+}
+
+fn keys_of_test(statement: &mut Statement, ask: &Ask<'_>, test: &Predicate) {
+    match (test, row_table(test)) {
+        (Predicate::LastUpdated(_), _) => {
+            statement.push("SELECT r.key FROM resource r WHERE ");
+            exists(statement, &ask.plan.types);
+            statement.push(" AND ");
+            let pinned = std::mem::replace(&mut statement.pinned, false);
+            predicate(statement, test, &ask.plan.types, ask.access);
+            statement.pinned = pinned;
+        }
+        (_, Some(table)) => {
+            statement.push("SELECT d.key FROM ").push(table_name(table));
+            statement.push(" d WHERE d.tenant = $1 AND ");
+            row_test(statement, test);
+        }
+        _ => {
+            statement.push("SELECT 0::bigint AS key WHERE FALSE");
+        }
+    }
 }
 
 /// Along the key, or along the time of the last change.
