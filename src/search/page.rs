@@ -149,7 +149,7 @@ fn links(query: &Query, base: &str, next: Option<&Position>) -> Vec<(&'static st
             .map(|(name, value)| (name.as_str(), value.as_str()));
         link::url(
             base,
-            query.scope,
+            &query.scope,
             used.chain(cursor.map(|cursor| (CURSOR, cursor))),
         )
     };
