@@ -105,7 +105,7 @@ fn values(resource_type: &str, code: &str) -> &'static [&'static str] {
             "1987-02-20",
             "ge1987-02-20",
             "le1987-02-20",
-            "gt1987",
+            "gt1986",
             "lt1988",
         ],
         (_, "_lastUpdated") => &["gt2000-01-01T00:00:00Z", "ge2000"],
