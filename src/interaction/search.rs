@@ -117,6 +117,23 @@ pub fn of_type(resource_type: ResourceType, pairs: Vec<(String, String)>) -> Req
     }
 }
 
+/// A search of what belongs to one resource, strict: of one type, or of all without it.
+pub fn in_compartment(
+    (focal, id): (ResourceType, &str),
+    member: Option<ResourceType>,
+    pairs: Vec<(String, String)>,
+) -> Request {
+    Request {
+        scope: Scope::Compartment {
+            focal,
+            id: id.to_owned(),
+            member,
+        },
+        pairs,
+        handling: Handling::Strict,
+    }
+}
+
 /// A search of the whole system, strict.
 pub fn system(pairs: Vec<(String, String)>) -> Request {
     Request {

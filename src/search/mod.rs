@@ -31,13 +31,18 @@ pub mod params;
 pub mod plan;
 pub mod registry;
 
+pub mod compartment;
+
 mod bounds;
 mod branch;
+mod chain;
 mod criteria;
 mod cursor;
 mod filter;
+mod filter_expression;
 mod include;
 mod link;
+mod list;
 mod page;
 mod parse;
 mod resolve;

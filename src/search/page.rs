@@ -208,7 +208,7 @@ fn links(
             .map(|(name, value)| (name.as_str(), value.as_str()));
         link::url(
             base,
-            query.scope,
+            &query.scope,
             used.chain(cursor.map(|cursor| (CURSOR, cursor))),
         )
     };

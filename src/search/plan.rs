@@ -110,6 +110,8 @@ pub enum StringTest {
     Contains(String),
     /// The value is exactly this.
     Exactly(String),
+    /// All of the normalised value is this normalised text.
+    Is(String),
 }
 
 /// Which unit a quantity must have, by hash.

@@ -62,6 +62,14 @@ pub struct Parameter {
     pub supported: bool,
 }
 
+impl Parameter {
+    /// Whether a chain can lead through it: its references name types and ids.
+    pub fn can_be_followed(&self) -> bool {
+        let is_reference = self.kind == Kind::Reference && self.supported;
+        is_reference && !self.branches.iter().any(Branch::is_by_url)
+    }
+}
+
 /// A reference to a resource of this server.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct LocalReference {

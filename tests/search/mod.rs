@@ -3,12 +3,17 @@
 //! Resources are put there with plain SQL and the registry's own index rows, so that these
 //! tests are about searching alone; the way over HTTP is tested in `rest`.
 
+mod chains;
+mod compartments;
+mod filter_expression;
 mod handling;
 mod includes;
 mod indexes;
+mod lists;
 mod missing;
 mod paging;
 mod sorting;
+mod us_core;
 
 use crate::harness::database;
 use andiron::access::Access;
@@ -156,10 +161,15 @@ impl World {
             .unwrap_or(url)
             .trim_start_matches('/');
         let (path, text) = relative.split_once('?').unwrap_or((relative, ""));
-        let scope = if path.is_empty() {
-            Scope::System
-        } else {
-            Scope::Type(kind(path))
+        let parts: Vec<&str> = path.split('/').filter(|part| !part.is_empty()).collect();
+        let scope = match parts[..] {
+            [] => Scope::System,
+            [focal, id, member] => Scope::Compartment {
+                focal: kind(focal),
+                id: id.to_owned(),
+                member: ResourceType::parse(member),
+            },
+            _ => Scope::Type(kind(path)),
         };
         let pairs = andiron::fhir::query::pairs(text)?;
         let request = Request {

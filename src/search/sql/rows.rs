@@ -185,6 +185,14 @@ fn string(statement: &mut Statement, test: &StringTest) {
                 .push(" AND d.exact = ")
                 .bind(Bind::Text(value.clone()));
         }
+        StringTest::Is(normal) => {
+            // A row that begins at a later word of its text has no exact value.
+            statement
+                .push("d.value = ")
+                .bind(Bind::Text(string_value(normal).to_owned()))
+                .push(" AND d.exact <> '' AND coalesce(d.whole, d.value) = ")
+                .bind(Bind::Text(normal.clone()));
+        }
     }
 }
 
