@@ -3,11 +3,13 @@
 //! Resources are put there with plain SQL and the registry's own index rows, so that these
 //! tests are about searching alone; the way over HTTP is tested in `rest`.
 
+mod found;
 mod handling;
 mod includes;
 mod indexes;
 mod missing;
 mod paging;
+mod reference;
 mod sorting;
 
 use crate::harness::database;
