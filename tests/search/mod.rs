@@ -6,12 +6,14 @@
 mod chains;
 mod compartments;
 mod filter_expression;
+mod found;
 mod handling;
 mod includes;
 mod indexes;
 mod lists;
 mod missing;
 mod paging;
+mod reference;
 mod sorting;
 mod us_core;
 
