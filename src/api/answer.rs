@@ -255,12 +255,8 @@ impl Call<'_> {
             pairs.extend(self.form(body).await?);
             wishes = Wishes::parse(&pairs, &self.parts.headers)?;
         }
-        let scope = match self.place.resource_type {
-            Some(resource_type) => search::Scope::Type(resource_type),
-            None => search::Scope::System,
-        };
         let request = search::Request {
-            scope,
+            scope: self.search_scope(),
             pairs,
             handling: wishes.preferences.handling.unwrap_or(Handling::Strict),
         };
@@ -268,6 +264,20 @@ impl Call<'_> {
         let mut response = response::json(StatusCode::OK, found.to_json(), &wishes);
         response::handling_applied(&mut response, &wishes);
         Ok(response)
+    }
+
+    /// Where is searched.
+    fn search_scope(&self) -> search::Scope {
+        let Place { member, id, .. } = &self.place;
+        match (self.place.resource_type, id, member) {
+            (Some(focal), Some(id), Some(member)) => search::Scope::Compartment {
+                focal,
+                id: id.clone(),
+                member: member.resource_type(),
+            },
+            (Some(resource_type), ..) => search::Scope::Type(resource_type),
+            (None, ..) => search::Scope::System,
+        }
     }
 
     /// The form of a POST search; without a Content-Type it has to be empty. It may be longer

@@ -17,7 +17,7 @@ use tower_http::compression::predicate::SizeAbove;
 #[derive(Debug)]
 pub struct Route {
     pub method: MethodFilter,
-    /// `{type}`, `{id}` and `{vid}` stand for one segment each.
+    /// `{type}`, `{id}`, `{vid}` and `{member}` (a type or `*`) stand for one segment each.
     pub path: &'static str,
     pub interaction: Interaction,
 }
@@ -71,6 +71,9 @@ pub static ROUTES: &[Route] = &[
     route(POST,   "/fhir/{type}/{id}/_history/{vid}/$meta",  Interaction::Meta),
     route(POST,   "/fhir/{type}/{id}/_history/{vid}/$meta-add",    Interaction::MetaAdd),
     route(POST,   "/fhir/{type}/{id}/_history/{vid}/$meta-delete", Interaction::MetaDelete),
+
+    route(GET,    "/fhir/{type}/{id}/{member}",              Interaction::Search),
+    route(POST,   "/fhir/{type}/{id}/{member}/_search",      Interaction::Search),
 ];
 
 impl Route {

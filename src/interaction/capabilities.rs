@@ -11,9 +11,10 @@
 //! Those are of R4B, whose list of resource types lacks 24 types of R4 (such as
 //! MedicinalProduct), so that a true statement cannot be said with them.
 
-use super::Hub;
+use super::{Hub, search_combinations};
 use crate::config::Integrity;
 use crate::fhir::{Instant, ResourceType};
+use crate::search::params::Modifier;
 use crate::search::registry::{Kind, Parameter};
 use serde_json::{Map, Value, json};
 
@@ -197,7 +198,13 @@ fn rest(hub: &Hub, offers: &[Offer]) -> Value {
         "resource": resources,
         "interaction": interactions(offers, SYSTEM_CODES),
     });
+    let common = common.into_iter().chain(special_parameters()).collect();
     insert_list(&mut rest, "searchParam", common);
+    let compartments = hub.definitions.compartments().iter();
+    let compartments = compartments
+        .map(|compartment| json!(compartment.url))
+        .collect();
+    insert_list(&mut rest, "compartment", compartments);
     insert_list(
         &mut rest,
         "operation",
@@ -229,6 +236,11 @@ fn resource(hub: &Hub, offers: &[Offer], resource_type: ResourceType) -> Value {
         },
         "referencePolicy": references,
     });
+    insert_list(
+        &mut resource,
+        "extension",
+        search_combinations::extensions(&hub.registry, resource_type),
+    );
     insert_list(&mut resource, "searchInclude", includes(hub, resource_type));
     insert_list(
         &mut resource,
@@ -282,10 +294,39 @@ fn served(hub: &Hub, resource_type: ResourceType) -> impl Iterator<Item = &Param
 }
 
 fn search_parameter(parameter: &Parameter) -> Value {
-    json!({
+    let mut said = json!({
         "name": parameter.code,
         "definition": parameter.url,
         "type": kind_code(parameter.kind),
+    });
+    let mut documentation = Vec::new();
+    let modifiers = Modifier::supported(parameter.kind);
+    if !modifiers.is_empty() && parameter.code != "_lastUpdated" && parameter.code != "_id" {
+        documentation.push(format!("Modifiers: {}.", modifiers.join(", ")));
+    }
+    if parameter.can_be_followed() {
+        let code = &parameter.code;
+        documentation.push(format!("Chains: {code}.parameter, {code}:Type.parameter."));
+    }
+    if !documentation.is_empty() {
+        said["documentation"] = json!(documentation.join(" "));
+    }
+    said
+}
+
+/// What every search takes and no SearchParameter of R4 defines.
+fn special_parameters() -> impl Iterator<Item = Value> {
+    [
+        ("_has", "_has:Type:reference:parameter=value, also in chains and within itself."),
+        ("_list", "The id of a List, or $current-problems, $current-medications, \
+                   $current-allergies, $current-drug-allergies: Lists of that code."),
+        ("_filter", "Operators eq ne co sw gt lt ge le ap sa eb pr po ss sb in ni re as far as the \
+                     type of the parameter has them; and, or, not; chains."),
+        ("_type", "In searches of the system and of a whole compartment."),
+    ]
+    .into_iter()
+    .map(|(name, documentation)| {
+        json!({"name": name, "type": "special", "documentation": documentation})
     })
 }
 

@@ -16,6 +16,7 @@ pub mod patch;
 pub mod prepare;
 pub mod read;
 pub mod search;
+pub mod search_combinations;
 pub mod subset;
 pub mod update;
 pub mod vread;

@@ -139,6 +139,19 @@ fn has_presence(parameter: &Parameter) -> bool {
 }
 
 impl Branch {
+    /// Whether its references are canonical URLs, which name no resource by type and id.
+    pub fn is_by_url(&self) -> bool {
+        let Some(root) = self.model.resource(self.resource_type) else {
+            return false;
+        };
+        let root = infer::Kind::Resource(root);
+        let kinds = infer(&self.model, self.expression.ast(), &root);
+        kinds.iter().any(|kind| match kind {
+            infer::Kind::Element(_, node_type) => node_type.is("uri"),
+            _ => false,
+        })
+    }
+
     /// What the values of this branch are; read from the definitions when first asked.
     pub fn leaves(&self) -> &Leaves {
         self.leaves.get_or_init(|| {

@@ -63,6 +63,14 @@ pub struct Parameter {
     pub supported: bool,
 }
 
+impl Parameter {
+    /// Whether a chain can lead through it: its references name types and ids.
+    pub fn can_be_followed(&self) -> bool {
+        let is_reference = self.kind == Kind::Reference && self.supported;
+        is_reference && !self.branches.iter().any(Branch::is_by_url)
+    }
+}
+
 /// A reference as it stands in a resource.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Literal<'a> {

@@ -4,7 +4,9 @@
 use super::*;
 use crate::harness::{Reply, Server};
 use andiron::search::Query;
-use andiron::search::plan::Predicate;
+use andiron::search::plan::{ContainedType, Predicate};
+use andiron::search::sql;
+use andiron::storage::FOR_SEARCHES;
 use serde_json::json;
 
 /// A request for a contained Medication with this code, by a contained Practitioner.
@@ -338,20 +340,68 @@ async fn a_transaction_writes_and_removes_what_is_contained() {
     assert_eq!(urls(&server.get(path).await), ["MedicationRequest/1"]);
 }
 
+#[tokio::test]
+async fn contained_resources_are_found_by_entries_or_by_key() {
+    let mut world = World::new().await;
+    let medication = kind("Medication");
+    for statement in [
+        "INSERT INTO contained (tenant, type, key, container_type, container_key, present, entries) \
+         SELECT 1, $1, hashint8extended(i, 1), 1, hashint8extended(i, 2), 0, ARRAY[i, i % 2] \
+         FROM generate_series(1000, 21000) i",
+        "INSERT INTO resource (tenant, version, key, xact, last_updated, type, method, id, entries, body, present) \
+         SELECT 1, 1, hashint8extended(i, 2), 1, now(), 1, 2, i::text, ARRAY[i], '{}', $1 FROM generate_series(1000, 21000) i",
+    ] {
+        query(statement)
+            .bind(medication.number())
+            .execute(&mut world.connection)
+            .await
+            .expect("rows");
+    }
+    for statement in ["VACUUM ANALYZE contained", "VACUUM ANALYZE resource"] {
+        query(statement)
+            .execute(&mut world.connection)
+            .await
+            .expect("statistics");
+    }
+    sqlx::raw_sql(FOR_SEARCHES)
+        .execute(&mut world.connection)
+        .await
+        .expect("the settings of searches");
+    let access = Access::unrestricted();
+    for (text, index) in [("code=rare", "contained_entries"), ("", "contained_pkey")] {
+        let query = compiled("Medication", text);
+        let page = sql::ContainedPage {
+            plan: &query.plan,
+            show: ContainedType::Contained,
+            position: None,
+            backward: false,
+            limit: 21,
+        };
+        let statement = sql::contained_page(&page, &access);
+        let plan = indexes::explain_statement(&mut world.connection, &statement, text).await;
+        assert!(
+            plan.contains(index),
+            "{text}: expected {index} but found\n{plan}"
+        );
+        assert!(!plan.contains("Seq Scan"), "{text}:\n{plan}");
+    }
+}
+
+fn compiled(path: &str, text: &str) -> Query {
+    let request = Request {
+        scope: Scope::Type(kind(path)),
+        pairs: andiron::fhir::query::pairs(text).expect("well encoded"),
+        handling: Handling::Strict,
+    };
+    let limits = Limits::default();
+    search::compile(&REGISTRY, &request, BASE, &limits, Instant::now()).expect(text)
+}
+
 /// Pains A14, TB9: one step of a chain into what is contained, asked of the engine.
 #[tokio::test]
 async fn a_chain_leads_into_contained_resources() {
     let server = pharmacy().await;
     let access = Access::unrestricted();
-    let compiled = |path: &str, text: &str| -> Query {
-        let request = Request {
-            scope: Scope::Type(kind(path)),
-            pairs: andiron::fhir::query::pairs(text).expect("well encoded"),
-            handling: Handling::Strict,
-        };
-        let limits = Limits::default();
-        search::compile(&REGISTRY, &request, BASE, &limits, Instant::now()).expect(text)
-    };
     let refers = |source: &str, code: &str, target: &str, filter: Predicate| {
         let parameter = REGISTRY.parameter(kind(source), code).expect(code);
         Predicate::Refers {
@@ -432,7 +482,9 @@ async fn a_chain_leads_into_contained_resources() {
             .snapshot(&access)
             .await
             .expect("a snapshot");
-        let page = search::run(&mut snapshot, &access, &REGISTRY, &query, BASE).await;
+        let statistics = server.hub.store.statistics();
+        let connection = &mut *snapshot;
+        let page = search::run(connection, &access, &REGISTRY, &statistics, &query, BASE).await;
         let page = page.unwrap_or_else(|error| panic!("{}: {error}", query.plan));
         let ids = page.matches.into_iter().map(|version| version.id).collect();
         assert_eq!(sorted(ids), found, "{}", query.plan);

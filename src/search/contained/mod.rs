@@ -22,6 +22,10 @@
 //!   holds the text.
 //! - *Found by key and by entries alone.* What a superseded container contained is read
 //!   from its old body, which the write has at hand, so that no index by container is kept.
+//! - *What it costs*: 122 bytes of table, 40 of the primary key and 29 of GIN a row. The Synthea set,
+//!   where one resource in twenty contains two, takes 20 bytes a resource more (1.0 %, measured
+//!   2026-11-22 with 92,114 resources); a resource that contains nothing costs no statement and
+//!   no byte.
 
 pub mod page;
 
@@ -143,6 +147,7 @@ pub fn within(filter: &Predicate) -> Predicate {
         | Predicate::Date { .. }
         | Predicate::String { .. }
         | Predicate::Quantity { .. }
+        | Predicate::Keys(_)
         | Predicate::Type(_)
         | Predicate::Refers { .. }
         | Predicate::Referred { .. } => filter.clone(),

@@ -10,60 +10,81 @@ use super::Container;
 use crate::access::Access;
 use crate::fhir::{ResourceType, Version, json};
 use crate::search::page::{Found, bound, found};
-use crate::search::plan::{Contained, ContainedType};
+use crate::search::plan::{Contained, ContainedType, Plan};
 use crate::search::resolve::Query;
-use crate::search::sql::{self, Part};
+use crate::search::sql::{self, ContainedPage};
+use crate::search::strategy::{self, Ground};
 use bytes::Bytes;
 use sqlx::{PgConnection, Row};
+use std::cmp::Ordering;
 
-/// The matches after the position of the query, at most `limit`.
+/// The matches from where the query starts, at most `limit`; `plan` is that of the query with
+/// its filter settled.
 pub async fn matches(
     connection: &mut PgConnection,
-    access: &Access,
+    ground: &Ground<'_>,
     query: &Query,
+    plan: &Plan,
     limit: usize,
 ) -> Result<Vec<Found>, sqlx::Error> {
-    let (plan, show) = (&query.plan, query.contained_type);
-    let position = query.position.as_ref();
-    let statement = sql::contained_page(plan, show, position, limit, access);
+    let backward = query.start.as_ref().is_some_and(|start| start.backward);
+    let page = ContainedPage {
+        plan,
+        show: query.contained_type,
+        position: query
+            .start
+            .as_ref()
+            .and_then(|start| start.position.as_ref()),
+        backward,
+        limit,
+    };
+    let statement = sql::contained_page(&page, ground.access);
     let rows = bound(&statement).fetch_all(&mut *connection).await?;
     let mut matches = Vec::with_capacity(rows.len());
     for row in &rows {
         let row_found = found(row)?;
-        matches.extend(match show {
+        matches.extend(match page.show {
             ContainedType::Container => Some(row_found),
             ContainedType::Contained => taken_out(row_found, row.try_get("container")?),
         });
     }
     if query.contained == Contained::Both {
-        matches.extend(whole(connection, access, query, limit).await?);
-        let order = |found: &Found| (found.version.resource_type.number(), found.key);
-        matches.sort_by_key(order);
-        matches.dedup_by_key(|found| found.identity());
-        matches.truncate(limit);
+        matches.extend(whole(connection, ground, query, plan, limit).await?);
     }
+    matches.sort_by_key(|found| (found.version.resource_type.number(), found.key));
+    if backward {
+        matches.reverse();
+    }
+    matches.dedup_by_key(|found| found.identity());
+    matches.truncate(limit);
     Ok(matches)
 }
 
 /// The resources that match and are not contained.
 async fn whole(
     connection: &mut PgConnection,
-    access: &Access,
+    ground: &Ground<'_>,
     query: &Query,
+    plan: &Plan,
     limit: usize,
 ) -> Result<Vec<Found>, sqlx::Error> {
-    let position = match (query.position.as_ref(), query.plan.types.as_slice()) {
-        // The statement of one type compares keys alone.
-        (Some(position), [one]) => match one.number().cmp(&position.type_number) {
-            std::cmp::Ordering::Less => return Ok(Vec::new()),
-            std::cmp::Ordering::Equal => Some(position),
-            std::cmp::Ordering::Greater => None,
-        },
-        (position, _) => position,
-    };
-    let statement = sql::page(&query.plan, Part::Valued, position, limit, access);
-    let rows = bound(&statement).fetch_all(connection).await?;
-    rows.iter().map(found).collect()
+    let mut start = query.start.clone();
+    // The order of one type compares keys alone.
+    if let (Some(from), [one]) = (&mut start, plan.types.as_slice())
+        && let Some(position) = &from.position
+    {
+        let order = one.number().cmp(&position.type_number);
+        match if from.backward {
+            order.reverse()
+        } else {
+            order
+        } {
+            Ordering::Less => return Ok(Vec::new()),
+            Ordering::Equal => {}
+            Ordering::Greater => from.position = None,
+        }
+    }
+    strategy::find(connection, ground, plan, start.as_ref(), limit).await
 }
 
 /// The contained resource in the body of its container.
@@ -95,9 +116,10 @@ pub async fn total(
     connection: &mut PgConnection,
     access: &Access,
     query: &Query,
+    plan: &Plan,
 ) -> Result<u64, sqlx::Error> {
     let (contained, show) = (query.contained, query.contained_type);
-    let statement = sql::contained_count(&query.plan, contained, show, access);
+    let statement = sql::contained_count(plan, contained, show, access);
     let counted: i64 = bound(&statement).fetch_one(connection).await?.try_get(0)?;
     Ok(u64::try_from(counted).unwrap_or_default())
 }

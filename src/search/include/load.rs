@@ -150,7 +150,7 @@ fn rest(includes: &[&Include], base: &str, from: &[Found]) -> Vec<String> {
         if !references.is_empty() && urls.len() < MOST_NAMED {
             let value = references.join(",");
             let pair = (parameter.as_str(), value.as_str());
-            urls.push(link::url(base, Scope::Type(source), std::iter::once(pair)));
+            urls.push(link::url(base, &Scope::Type(source), std::iter::once(pair)));
         }
     }
     urls

@@ -33,7 +33,7 @@ pub fn included(wanted: &Wanted, limit: usize, access: &Access) -> Statement {
     let mut parts = 0;
     let mut next = |statement: &mut Statement| {
         statement.push(if parts > 0 { " UNION ALL " } else { "" });
-        statement.push(COLUMNS).push(", NULL::text AS position");
+        statement.push(COLUMNS).push(", NULL::text[] AS position");
         parts += 1;
     };
     if !wanted.references.is_empty() {
@@ -106,9 +106,27 @@ fn canonicals(statement: &mut Statement, entries: &[(i64, i64)], limit: usize) {
     statement.bind(Bind::Big(at_most(limit))).push(") r");
 }
 
+/// Entries that are one look into their index; of more it takes the square of their number.
+const TOGETHER: usize = 1000;
+
 /// An entry names the type that has it, and the tenant. The list is hidden from the planner,
 /// which would take a long one for half of the table and read that, hoping for the limit.
 fn referrers(statement: &mut Statement, entries: &[i64], limit: usize) {
+    if entries.len() > TOGETHER {
+        statement.push(" FROM (SELECT DISTINCT c.type, c.key FROM unnest(");
+        statement.bind(Bind::Bigs(entries.to_vec()));
+        statement.push(
+            "::bigint[]) AS w(entry) CROSS JOIN LATERAL (SELECT * FROM resource c \
+             WHERE c.entries @> ARRAY[w.entry] AND c.tenant IS NOT DISTINCT FROM $1 \
+             AND c.body IS NOT NULL OFFSET 0) c LIMIT ",
+        );
+        statement.bind(Bind::Big(at_most(limit)));
+        statement.push(
+            ") k CROSS JOIN LATERAL (SELECT * FROM resource c WHERE c.tenant = $1 \
+             AND c.type = k.type AND c.key = k.key OFFSET 0) r",
+        );
+        return;
+    }
     statement.push(" FROM (SELECT * FROM resource c WHERE c.entries && ARRAY(SELECT unnest(");
     statement.bind(Bind::Bigs(entries.to_vec()));
     statement

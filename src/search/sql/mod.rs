@@ -10,19 +10,22 @@
 mod condition;
 mod contained;
 mod include;
+mod order;
 mod page;
 mod rows;
 mod statement;
 #[cfg(test)]
 mod tests;
 
-pub use contained::{contained_count, contained_page};
+pub use contained::{ContainedPage, and_contained_keys, contained_count, contained_page};
 pub use include::{Wanted, included};
-pub use page::{Part, page};
+pub use page::{After, Ask, Source, conjuncts, page, window_end};
 pub use statement::{Bind, Statement};
 
 use super::plan::{Plan, Predicate};
 use crate::access::Access;
+use crate::fhir::ResourceType;
+use crate::search::index::Slot;
 use condition::{conditions, filter};
 use statement::at_most;
 
@@ -89,4 +92,27 @@ fn has_entries(filter: &Predicate) -> bool {
         Predicate::And(parts) => parts.iter().any(is_list),
         one => is_list(one),
     }
+}
+
+/// The keys of the resources of `types` that one of these `sources` refers to in one of the
+/// slots: column `key`.
+pub fn referred_keys(
+    source: ResourceType,
+    sources: &[i64],
+    slots: &[Slot],
+    types: &[ResourceType],
+    access: &Access,
+) -> Statement {
+    let mut statement = Statement::new(access);
+    statement.push("SELECT DISTINCT r.key FROM unnest(");
+    statement.bind(Bind::Bigs(sources.to_vec()));
+    statement.push("::bigint[]) AS k(key) JOIN resource f ON f.tenant = $1 AND f.type = ");
+    statement.bind(Bind::Small(source.number()));
+    statement.push(" AND f.key = k.key CROSS JOIN LATERAL unnest(f.entries) AS e(entry) ");
+    statement
+        .push("CROSS JOIN unnest(")
+        .bind(condition::seeds(slots, access));
+    statement.push("::bigint[]) AS s(seed) JOIN resource r ON r.key = e.entry # s.seed WHERE ");
+    condition::exists(&mut statement, types);
+    statement
 }
