@@ -1,12 +1,12 @@
 //! search: the matches of a page and what it includes, as a Bundle.
 //! <https://hl7.org/fhir/R4/http.html#search>
 
-use super::{Hub, subset};
+use super::{Hub, building, subset};
 use crate::access::Access;
 use crate::error::Result;
 use crate::fhir::bundle::{Entry, Outgoing, SearchMode};
 use crate::fhir::outcome::operation_outcome;
-use crate::fhir::{Instant, ResourceType, Version};
+use crate::fhir::{ResourceType, Version};
 use crate::search::{self as engine, Handling, Request, Scope};
 use bytes::Bytes;
 use sqlx::PgConnection;
@@ -30,8 +30,9 @@ pub async fn search_in(
         max_count: hub.settings.limits.max_page_size,
         max_include: hub.settings.limits.max_includes,
     };
-    let query = engine::compile(&hub.registry, &request, base, &limits, Instant::now())?;
-    let page = engine::run(connection, access, &hub.registry, &query, base).await?;
+    let edition = hub.live.current();
+    let (query, registry) = building::compile(&edition, &request, base, &limits)?;
+    let page = engine::run(connection, access, registry, &query, base).await?;
     let how = subset::Subset::of(&query.summary, &query.elements);
     let entry = |version: &Version, mode| Entry {
         full_url: Some(format!("{base}/{}", version.reference())),
