@@ -145,7 +145,7 @@ impl Interaction {
             )),
             Interaction::Reindex => Some((
                 "reindex",
-                "https://andiron.dev/fhir/OperationDefinition/reindex",
+                "https://andiron.example/fhir/OperationDefinition/reindex",
             )),
             _ => None,
         }

@@ -103,14 +103,14 @@ async fn steps(
     stop: &watch::Receiver<bool>,
     told: &mut (dyn FnMut(&Job) + Send),
 ) -> Result<Step> {
-    loop {
+    while !*stop.borrow() {
         match reindex::step(hub, job, owner, LEASE).await? {
             end @ (Step::Done | Step::Lost) => return Ok(end),
-            other if *stop.borrow() => return Ok(other),
             Step::Waits => rest(stop, SHORT_REST).await,
             Step::More => told(job),
         }
     }
+    Ok(Step::More)
 }
 
 /// Rests so long, or until it is stopped.

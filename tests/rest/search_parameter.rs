@@ -142,7 +142,7 @@ async fn a_new_parameter_answers_nothing_before_it_can_answer_right() {
     let other = server
         .send(
             "GET",
-            "/fhir/Patient?gender=female",
+            "/fhir/Patient?gender=female&_total=accurate",
             &["Prefer: handling=lenient"],
             "",
         )
@@ -180,7 +180,7 @@ async fn every_search_type_can_be_added() {
         {"url": x("day"), "valueDate": "2020-02-29"},
         {"url": x("size"), "valueDecimal": 5.5},
         {"url": x("dose"), "valueQuantity": {"value": 7, "system": "http://unitsofmeasure.org", "code": "mg"}},
-        {"url": x("link"), "valueUri": "http://example.org/one"},
+        {"url": x("site"), "valueUri": "http://example.org/one"},
         {"url": x("friend"), "valueReference": {"reference": "Patient/a"}},
     ]})).await.expect(201);
     server
@@ -195,7 +195,7 @@ async fn every_search_type_can_be_added() {
         ("day", "date", "date"),
         ("size", "number", "decimal"),
         ("dose", "quantity", "Quantity"),
-        ("link", "uri", "uri"),
+        ("site", "uri", "uri"),
         ("friend", "reference", "Reference"),
     ] {
         let parameter = parameter(code, "Patient", kind, &cast(code, of));
@@ -215,7 +215,7 @@ async fn every_search_type_can_be_added() {
         "size=lt6",
         "dose=7|http://unitsofmeasure.org|mg",
         "dose=ge7",
-        "link=http://example.org/one",
+        "site=http://example.org/one",
         "friend=Patient/a",
         "friend=a",
         "friend:Patient=a",
@@ -236,7 +236,7 @@ async fn every_search_type_can_be_added() {
         }
         assert_eq!(reply.expect(200).ids(), ["a"], "{query}");
     }
-    for code in ["word", "day", "size", "dose", "link", "friend"] {
+    for code in ["word", "day", "size", "dose", "site", "friend"] {
         let with = server.get(&format!("/Patient?{code}:missing=false")).await;
         assert_eq!(with.expect(200).ids(), ["a"], "{code}");
         let without = server.get(&format!("/Patient?{code}:missing=true")).await;
