@@ -26,8 +26,10 @@
 //!   every match, so that a selective filter belongs beside it.
 
 pub mod contained;
+pub mod custom;
 pub mod index;
 pub mod literal_references;
+pub mod live;
 pub mod params;
 pub mod plan;
 pub mod registry;

@@ -585,6 +585,24 @@ pub async fn remove_contained(
     Ok(())
 }
 
+/// Replaces in the index what containers of a type contain, whose bodies are what they were;
+/// rows of values are left to the caller.
+pub async fn replace_contained<'i>(
+    connection: &mut PgConnection,
+    access: &Access,
+    resource_type: ResourceType,
+    containers: impl Iterator<Item = (i64, &'i IndexRows)>,
+) -> Result<()> {
+    let (mut columns, mut gone) = (ContainedColumns::default(), Vec::new());
+    for (key, index) in containers {
+        columns.push((resource_type, key), index);
+        let inner = index.contained.iter();
+        gone.extend(inner.map(|inner| (inner.resource_type, inner.key)));
+    }
+    remove_contained(connection, access, &gone).await?;
+    insert_contained(connection, access, &columns).await
+}
+
 async fn insert_contained(
     connection: &mut PgConnection,
     access: &Access,
