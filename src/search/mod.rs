@@ -54,6 +54,7 @@ mod parse;
 mod resolve;
 mod result_parameter;
 mod rewrite;
+mod scope;
 mod sort;
 pub mod sql;
 mod suggest;
