@@ -131,7 +131,7 @@ fn most_binds(filter: &Predicate) -> usize {
         Predicate::And(parts) | Predicate::Or(parts) => parts.iter().map(most_binds).sum(),
         Predicate::Not(part) => most_binds(part),
         Predicate::Entries(_) | Predicate::EveryEntry(_) | Predicate::Present(_) => 1,
-        Predicate::Type(_) => 1,
+        Predicate::Type(_) | Predicate::Keys(_) => 1,
         Predicate::Id(_) | Predicate::LastUpdated(_) => 3,
         Predicate::Refers { filter, .. } | Predicate::Referred { filter, .. } => {
             3 + most_binds(filter)

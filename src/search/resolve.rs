@@ -10,10 +10,10 @@
 //! further on, in `filter`; what a compartment holds is told by `compartment`.
 
 use super::bounds;
-use super::cursor::{self, Position};
+use super::cursor::{self, Start};
 use super::include;
 use super::parse::{self, Item, ResultName};
-use super::plan::{Plan, Predicate, Sort, Total};
+use super::plan::{Plan, Predicate, Total};
 use super::registry::{Parameter, Registry};
 pub use super::result_parameter::Summary;
 pub use super::scope::Scope;
@@ -70,7 +70,8 @@ pub struct Query {
     pub used: Vec<(String, String)>,
     /// The cursor of this page, for its self link.
     pub cursor: Option<String>,
-    pub position: Option<Position>,
+    /// Where this page begins; nowhere in particular on the first.
+    pub start: Option<Start>,
     pub summary: Option<Summary>,
     pub elements: Vec<String>,
     pub format: Option<String>,
@@ -219,14 +220,14 @@ impl<'a> Draft<'a> {
                 plan: Plan {
                     types,
                     filter: Predicate::Everything,
-                    sort: Sort::Key,
+                    sort: Vec::new(),
                     count: limits.default_count.min(limits.max_count),
                     total: Total::Unasked,
                     includes: Vec::new(),
                 },
                 used: Vec::new(),
                 cursor: None,
-                position: None,
+                start: None,
                 summary: None,
                 elements: Vec::new(),
                 format: None,
@@ -443,9 +444,12 @@ impl<'a> Draft<'a> {
             ));
         }
         if let Some(cursor) = &query.cursor {
-            query.position = cursor::decode(cursor, &query.identity())
-                .filter(|position| position.fits(&query.plan.sort));
-            if query.position.is_none() {
+            let fits = |start: &Start| {
+                let position = start.position.as_ref();
+                position.is_none_or(|position| position.fits(&query.plan.sort))
+            };
+            query.start = cursor::decode(cursor, &query.identity()).filter(fits);
+            if query.start.is_none() {
                 query.issues.push(Issue::error(
                     "value",
                     "_cursor: expected the cursor of a page of this search but found another, or \

@@ -103,15 +103,18 @@ pub mod history;
 mod instant;
 pub mod migrate;
 pub mod read;
+pub mod statistics;
 pub mod write;
 pub mod writer;
 
+pub use connections::FOR_SEARCHES;
 pub use failure::{failed, is_retryable};
 
 use crate::access::Access;
 use crate::error::{Error, Result};
 use sqlx::postgres::{PgConnectOptions, PgPool, PgPoolOptions};
 use sqlx::{PgConnection, Postgres, Transaction};
+use std::sync::Arc;
 use std::time::Duration;
 
 /// The database, as a pool of connections.
@@ -119,7 +122,10 @@ pub struct Store {
     pool: PgPool,
     /// The connections of reads.
     kept: connections::Kept,
+    /// The connections of searches.
+    searches: connections::Kept,
     writer: writer::Writer,
+    statistics: Arc<statistics::Kept>,
 }
 
 /// How long a statement waits for a row or a name that another transaction holds, in
@@ -128,6 +134,9 @@ const LOCK_TIME: &str = "5000";
 
 /// How the transaction of a writer begins, whose connection has its own way with plans.
 const BEGIN: &str = "BEGIN ISOLATION LEVEL READ COMMITTED";
+
+/// How a view of one moment begins.
+pub(crate) const SNAPSHOT: &str = "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY";
 
 /// How the pool is made.
 #[derive(Clone, Debug)]
@@ -178,8 +187,24 @@ impl Store {
             .await
             .map_err(failed)?;
         let writer = writer::Writer::start(pool.clone());
-        let kept = connections::Kept::new(pool.clone(), options.connections / 2);
-        Ok(Store { pool, kept, writer })
+        let reads = connections::Kept::new(
+            pool.clone(),
+            options.connections / 2,
+            connections::FOR_READS,
+        );
+        let searches = connections::Kept::new(
+            pool.clone(),
+            options.connections / 2,
+            connections::FOR_SEARCHES,
+        );
+        let statistics = statistics::Kept::new(pool.clone());
+        Ok(Store {
+            pool,
+            kept: reads,
+            searches,
+            writer,
+            statistics,
+        })
     }
 
     /// A read-only view of one moment: every statement in it sees the same data.
@@ -206,6 +231,16 @@ impl Store {
     /// The connections of reads.
     pub(crate) fn kept(&self) -> &connections::Kept {
         &self.kept
+    }
+
+    /// The connections of searches, whose statements have one shape each.
+    pub(crate) fn searches(&self) -> &connections::Kept {
+        &self.searches
+    }
+
+    /// How common entries are, as far as it is known.
+    pub fn statistics(&self) -> Arc<crate::search::statistics::Statistics> {
+        self.statistics.now()
     }
 
     /// Concurrent single writes share transactions here.
@@ -242,6 +277,7 @@ impl Store {
     pub async fn close(&self) {
         self.writer.close();
         self.kept.clear();
+        self.searches.clear();
         self.pool.close().await;
     }
 }

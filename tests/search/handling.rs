@@ -49,7 +49,6 @@ async fn malformed_and_unsupported_is_refused_by_both() {
         "_count=-1",
         "_count=abc",
         "_count=",
-        "_sort=a,b",
         "_total=maybe",
         "_summary=maybe",
         "_contained=true",

@@ -6,12 +6,14 @@
 mod chains;
 mod compartments;
 mod filter_expression;
+mod found;
 mod handling;
 mod includes;
 mod indexes;
 mod lists;
 mod missing;
 mod paging;
+mod reference;
 mod sorting;
 mod us_core;
 
@@ -23,6 +25,7 @@ use andiron::fhir::{Instant, ResourceType};
 use andiron::search::index::resource_key;
 use andiron::search::registry::Registry;
 use andiron::search::{self, Handling, Limits, Page, Request, Scope};
+use andiron::storage::statistics;
 use serde_json::Value;
 use sqlx::{ConnectOptions, PgConnection, query};
 use std::collections::HashMap;
@@ -178,11 +181,19 @@ impl World {
         };
         let query = search::compile(&REGISTRY, &request, BASE, &self.limits, Instant::now())?;
         let access = Access::unrestricted();
-        Ok(
-            search::run(&mut self.connection, &access, &REGISTRY, &query, BASE)
-                .await
-                .expect("the statement runs"),
-        )
+        let statistics = statistics::load(&mut self.connection).await?;
+        let connection = &mut self.connection;
+        let at_once = search::run_at_once(connection, &access, &statistics, &query, BASE)
+            .await
+            .expect("the statement runs");
+        let page = search::run(connection, &access, &REGISTRY, &statistics, &query, BASE)
+            .await
+            .expect("the statements run");
+        if let Some(at_once) = at_once {
+            assert_eq!(matches(&at_once), matches(&page), "{url}");
+            assert_eq!(at_once.links, page.links, "{url}");
+        }
+        Ok(page)
     }
 
     async fn search(&mut self, url: &str) -> Page {
@@ -191,14 +202,27 @@ impl World {
             .unwrap_or_else(|error| panic!("{url}: {error}"))
     }
 
-    /// The matches of all pages, following `next`.
+    /// The matches of all pages, following `next`; the way back by `previous` must show the
+    /// same.
     async fn walk(&mut self, url: &str) -> Vec<String> {
         let (mut found, mut next) = (Vec::new(), Some(url.to_owned()));
+        let mut last = Vec::new();
+        let mut previous = None;
         while let Some(url) = next {
             let page = self.search(&url).await;
-            found.extend(matches(&page));
+            last = matches(&page);
+            found.extend(last.clone());
             next = link(&page, "next");
+            previous = link(&page, "previous");
         }
+        let mut back = last;
+        while let Some(url) = previous {
+            let page = self.search(&url).await;
+            let before = matches(&page);
+            previous = link(&page, "previous").filter(|_| !before.is_empty());
+            back.splice(0..0, before);
+        }
+        assert_eq!(back, found, "{url} and back");
         found
     }
 }

@@ -8,18 +8,20 @@
 //! which are `d` where they filter and `s` where they sort. Nothing here does I/O.
 
 mod condition;
+mod order;
 mod page;
 mod rows;
 mod statement;
 #[cfg(test)]
 mod tests;
 
-pub use page::{Part, page};
+pub use page::{After, Ask, Source, conjuncts, page, window_end};
 pub use statement::{Bind, Statement};
 
 use super::plan::{Plan, Predicate};
 use crate::access::Access;
 use crate::fhir::ResourceType;
+use crate::search::index::Slot;
 use condition::{conditions, filter};
 use statement::at_most;
 
@@ -98,7 +100,7 @@ pub fn having_entries(
     let mut statement = Statement::new(access);
     statement
         .push(COLUMNS)
-        .push(", NULL::text AS position FROM resource r WHERE r.tenant = $1");
+        .push(", NULL::text[] AS position FROM resource r WHERE r.tenant = $1");
     statement
         .push(" AND r.type = ")
         .bind(Bind::Small(source.number()));
@@ -111,12 +113,35 @@ pub fn having_entries(
     statement
 }
 
+/// The keys of the resources of `types` that one of these `sources` refers to in one of the
+/// slots: column `key`.
+pub fn referred_keys(
+    source: ResourceType,
+    sources: &[i64],
+    slots: &[Slot],
+    types: &[ResourceType],
+    access: &Access,
+) -> Statement {
+    let mut statement = Statement::new(access);
+    statement.push("SELECT DISTINCT r.key FROM unnest(");
+    statement.bind(Bind::Bigs(sources.to_vec()));
+    statement.push("::bigint[]) AS k(key) JOIN resource f ON f.tenant = $1 AND f.type = ");
+    statement.bind(Bind::Small(source.number()));
+    statement.push(" AND f.key = k.key CROSS JOIN LATERAL unnest(f.entries) AS e(entry) ");
+    statement
+        .push("CROSS JOIN unnest(")
+        .bind(condition::seeds(slots, access));
+    statement.push("::bigint[]) AS s(seed) JOIN resource r ON r.key = e.entry # s.seed WHERE ");
+    condition::exists(&mut statement, types);
+    statement
+}
+
 /// The current versions of these resources, where they are not deleted.
 pub fn having_keys(keys: &[(ResourceType, i64)], access: &Access) -> Statement {
     let mut statement = Statement::new(access);
     statement
         .push(COLUMNS)
-        .push(", NULL::text AS position FROM unnest(");
+        .push(", NULL::text[] AS position FROM unnest(");
     statement.bind(Bind::Smalls(
         keys.iter().map(|(kind, _)| kind.number()).collect(),
     ));
