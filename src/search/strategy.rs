@@ -701,7 +701,7 @@ fn rank(part: &Predicate) -> Option<Rank> {
         Predicate::LastUpdated(test) => Some(of_range(test)),
         Predicate::String { test, .. } => Some(match test {
             StringTest::StartsWith(text) if text.is_empty() => Rank::Scan,
-            StringTest::StartsWith(_) | StringTest::Exactly(_) => Rank::Narrow,
+            StringTest::StartsWith(_) | StringTest::Exactly(_) | StringTest::Is(_) => Rank::Narrow,
             StringTest::Contains(_) => Rank::Scan,
         }),
         Predicate::Or(parts) if !parts.is_empty() => parts
