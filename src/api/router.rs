@@ -46,6 +46,10 @@ pub static ROUTES: &[Route] = &[
     route(GET,    "/fhir/_history",                          Interaction::History),
     route(GET,    "/fhir/$meta",                             Interaction::Meta),
     route(POST,   "/fhir/$meta",                             Interaction::Meta),
+    route(POST,   "/fhir/$reindex",                          Interaction::Reindex),
+    route(GET,    "/fhir/_job",                              Interaction::Job),
+    route(GET,    "/fhir/_job/{id}",                         Interaction::Job),
+    route(DELETE, "/fhir/_job/{id}",                         Interaction::Job),
 
     route(GET,    "/fhir/{type}",                            Interaction::Search),
     route(POST,   "/fhir/{type}",                            Interaction::Create),
@@ -56,6 +60,7 @@ pub static ROUTES: &[Route] = &[
     route(GET,    "/fhir/{type}/_history",                   Interaction::History),
     route(GET,    "/fhir/{type}/$meta",                      Interaction::Meta),
     route(POST,   "/fhir/{type}/$meta",                      Interaction::Meta),
+    route(POST,   "/fhir/{type}/$reindex",                   Interaction::Reindex),
 
     route(GET,    "/fhir/{type}/{id}",                       Interaction::Read),
     route(PUT,    "/fhir/{type}/{id}",                       Interaction::Update),

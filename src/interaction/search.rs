@@ -1,12 +1,14 @@
 //! search: the matches of a page and what it includes, as a Bundle.
 //! <https://hl7.org/fhir/R4/http.html#search>
 
-use super::{Hub, subset};
+use super::{Hub, building, subset};
 use crate::access::Access;
 use crate::error::{Category, Result};
 use crate::fhir::bundle::{Entry, Outgoing, SearchMode};
 use crate::fhir::outcome::operation_outcome;
-use crate::fhir::{Instant, ResourceType, Version};
+use crate::fhir::{ResourceType, Version};
+use crate::search::live::Edition;
+use crate::search::registry::Registry;
 use crate::search::{self as engine, Handling, Page, Query, Request, Scope};
 use crate::storage::SNAPSHOT;
 use bytes::Bytes;
@@ -14,10 +16,11 @@ use sqlx::{Connection, PgConnection};
 
 /// Answers a search from one snapshot.
 pub async fn search(hub: &Hub, access: &Access, request: Request) -> Result<Outgoing> {
-    let query = compile(hub, &request)?;
+    let edition = hub.live.current();
+    let (query, registry) = compile(hub, &edition, &request)?;
     let mut left = hub.store.pool_status().open;
     loop {
-        match answer(hub, access, &query).await {
+        match answer(hub, access, registry, &query).await {
             // A connection that died while it was kept shows it here.
             Err(error) if left > 0 && error.category == Category::Unavailable => left -= 1,
             page => return Ok(bundle(hub, &query, page?)),
@@ -25,7 +28,7 @@ pub async fn search(hub: &Hub, access: &Access, request: Request) -> Result<Outg
     }
 }
 
-async fn answer(hub: &Hub, access: &Access, query: &Query) -> Result<Page> {
+async fn answer(hub: &Hub, access: &Access, registry: &Registry, query: &Query) -> Result<Page> {
     let statistics = hub.store.statistics();
     let base = &hub.settings.base;
     let mut held = hub.store.searches().take().await?;
@@ -35,7 +38,7 @@ async fn answer(hub: &Hub, access: &Access, query: &Query) -> Result<Page> {
         Some(page) => page,
         None => {
             let mut snapshot = held.connection.begin_with(SNAPSHOT).await?;
-            let (registry, statistics) = (&hub.registry, &statistics);
+            let statistics = &statistics;
             let page =
                 engine::run(&mut snapshot, access, registry, statistics, query, base).await?;
             snapshot.commit().await?;
@@ -53,21 +56,25 @@ pub async fn search_in(
     access: &Access,
     request: Request,
 ) -> Result<Outgoing> {
-    let query = compile(hub, &request)?;
+    let edition = hub.live.current();
+    let (query, registry) = compile(hub, &edition, &request)?;
     let statistics = hub.store.statistics();
-    let (registry, base) = (&hub.registry, &hub.settings.base);
+    let base = &hub.settings.base;
     let page = engine::run(connection, access, registry, &statistics, &query, base).await?;
     Ok(bundle(hub, &query, page))
 }
 
-fn compile(hub: &Hub, request: &Request) -> Result<Query> {
+fn compile<'e>(
+    hub: &Hub,
+    edition: &'e Edition,
+    request: &Request,
+) -> Result<(Query, &'e Registry)> {
     let limits = engine::Limits {
         default_count: hub.settings.limits.page_size,
         max_count: hub.settings.limits.max_page_size,
         max_include: hub.settings.limits.max_includes,
     };
-    let base = &hub.settings.base;
-    engine::compile(&hub.registry, request, base, &limits, Instant::now())
+    building::compile(edition, request, &hub.settings.base, &limits)
 }
 
 fn bundle(hub: &Hub, query: &Query, page: Page) -> Outgoing {

@@ -2,7 +2,8 @@
 //! that its values are indexed under. Which kinds are split and why:
 //! [`registry`](super::registry).
 
-use super::index::Slot;
+use super::index::{Slot, hash};
+use super::plan::Predicate;
 use super::registry::{Kind, Parameter};
 use crate::fhir::ResourceType;
 use crate::fhirpath::ast::{Ast, Operator};
@@ -20,6 +21,8 @@ pub struct Branch {
     pub only: Option<ResourceType>,
     /// The bit that a resource has where this branch has a value; 0 for what has rows.
     pub presence: i64,
+    /// Of a custom parameter: presence is an entry of the slot, not a bit.
+    pub is_custom: bool,
     resource_type: ResourceType,
     model: Arc<Model>,
     leaves: OnceLock<Leaves>,
@@ -60,6 +63,7 @@ pub fn compile(
             expression,
             only,
             presence: 0,
+            is_custom: false,
             resource_type,
             model: model.clone(),
             leaves: OnceLock::new(),
@@ -138,6 +142,12 @@ fn has_presence(parameter: &Parameter) -> bool {
     !has_rows(parameter.kind) && !matches!(parameter.code.as_str(), "_id" | "_lastUpdated")
 }
 
+/// The hash of the entry that says of a custom parameter that there is a value. No value
+/// hashes to it: none holds the character U+0000.
+pub fn presence_hash(only: Option<ResourceType>) -> i64 {
+    hash(&format!("\0present{}", only.map_or("", ResourceType::name)))
+}
+
 impl Branch {
     /// Whether its values are References, which name resources by type and id: not canonical
     /// URLs, and not resources that stand in the place themselves.
@@ -171,6 +181,14 @@ impl Branch {
             _ => None,
         });
         elements.collect()
+    }
+
+    /// Holds of the resources that have a value of this branch of entries.
+    pub fn present(&self) -> Predicate {
+        match self.is_custom {
+            true => Predicate::Entries(vec![(self.slot, presence_hash(self.only))]),
+            false => Predicate::Present(self.presence),
+        }
     }
 
     /// What the values of this branch are; read from the definitions when first asked.
@@ -219,7 +237,8 @@ impl Leaves {
     }
 }
 
-fn has_rows(kind: Kind) -> bool {
+/// Whether values of the kind are rows, not entries.
+pub fn has_rows(kind: Kind) -> bool {
     matches!(
         kind,
         Kind::Date | Kind::Number | Kind::Quantity | Kind::String

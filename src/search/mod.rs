@@ -25,8 +25,10 @@
 //! - *Codes sort by the JSON* (`_sort=status`): entries are hashes and have no order. It reads
 //!   every match, so that a selective filter belongs beside it.
 
+pub mod custom;
 pub mod index;
 pub mod literal_references;
+pub mod live;
 pub mod params;
 pub mod plan;
 pub mod registry;

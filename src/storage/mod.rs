@@ -4,6 +4,7 @@
 //! resource   the current version: body, entries[] (GIN), feed position     PK (tenant, type, key)
 //! history    superseded versions, never changed                           PK (tenant, type, key, version)
 //! date_entry string_entry quantity_entry   values with an order, a row each
+//! job node search_parameter search_generation   see crate::jobs
 //! ```
 //!
 //! A read is one lookup in `resource`; any past version is one in `history`. A write is one
@@ -101,8 +102,12 @@ mod failure;
 pub mod feed;
 pub mod history;
 mod instant;
+pub mod jobs;
 pub mod migrate;
+pub mod nodes;
+pub mod parameters;
 pub mod read;
+pub mod reindex;
 pub mod statistics;
 pub mod write;
 pub mod writer;
@@ -131,6 +136,9 @@ pub struct Store {
 /// How long a statement waits for a row or a name that another transaction holds, in
 /// milliseconds; then the answer is 409.
 const LOCK_TIME: &str = "5000";
+
+/// Connections of what goes on in the background: one listens, one works on jobs.
+const BACKGROUND: u32 = 2;
 
 /// How the transaction of a writer begins, whose connection has its own way with plans.
 const BEGIN: &str = "BEGIN ISOLATION LEVEL READ COMMITTED";
@@ -177,8 +185,9 @@ impl Store {
                 ("jit", "off"),
             ]);
         let pool = PgPoolOptions::new()
-            // Each writer has one for good, on top of what the rest shares.
-            .max_connections(options.connections + writer::WORKERS)
+            // Each writer has one for good, and the background its own, on top of what the
+            // rest shares.
+            .max_connections(options.connections + writer::WORKERS + BACKGROUND)
             .acquire_timeout(Duration::from_secs(10))
             // A connection that broke shows itself at its first statement; asking every time
             // would cost a round trip per request.
@@ -222,6 +231,11 @@ impl Store {
     /// A transaction for writing; dropping it undoes everything.
     pub async fn begin(&self, _access: &Access) -> Result<Transaction<'static, Postgres>> {
         begin(&self.pool).await
+    }
+
+    /// Listens to what other nodes notify, on a connection of its own.
+    pub async fn listen(&self) -> Result<nodes::Listener> {
+        nodes::Listener::connect(&self.pool).await
     }
 
     pub(crate) fn pool(&self) -> &PgPool {

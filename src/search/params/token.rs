@@ -237,7 +237,7 @@ fn compile_in(branch: &Branch, asked: &Asked) -> Predicate {
                 add(&any_system("", code));
             }
             (Asked::System(system), Some(implied)) if system == implied => {
-                all_of_system = Predicate::Present(branch.presence);
+                all_of_system = branch.present();
             }
             _ => {}
         }
