@@ -52,6 +52,7 @@ mod rewrite;
 mod sort;
 pub mod sql;
 mod suggest;
+mod ucum;
 
 pub use criteria::find_matches;
 pub use page::{Page, run};

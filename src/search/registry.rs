@@ -13,8 +13,9 @@
 //! sorting by it reads one slot, unless other parameters make it up between them:
 //! `combo-value-quantity` is the slots of `value-quantity` and `component-value-quantity`.
 //!
-//! Composite and special parameters and those without an expression are listed but not
-//! supported yet.
+//! A composite is made of other parameters of its type, and so comes after them: see
+//! [`composite`](super::params::composite). Special parameters and those without an
+//! expression are listed but not supported yet.
 //!
 //! ## Decisions
 //! - *Slots are named by the normal spelling of an expression*, hence two parameters share a
@@ -32,7 +33,7 @@
 use super::branch;
 use super::index::{IndexRows, Slot, resource_key};
 use super::literal_references::visit_references;
-use super::params::{self, Sink};
+use super::params::{self, Sink, composite};
 use crate::access::Tenant;
 use crate::definitions::{Definitions, SearchParameter, SearchParameterType};
 use crate::error::Error;
@@ -58,6 +59,8 @@ pub struct Parameter {
     /// What a reference may point at; empty for any type.
     pub targets: Vec<ResourceType>,
     pub branches: Vec<Branch>,
+    /// Of a composite: what it is made of.
+    pub forms: Vec<composite::Form>,
     /// False for what is listed but cannot be searched by.
     pub supported: bool,
 }
@@ -84,6 +87,7 @@ struct Extraction {
 struct Compiled {
     parameters: Vec<Parameter>,
     extractions: Vec<Extraction>,
+    composites: Vec<composite::Extraction>,
 }
 
 /// All search parameters.
@@ -152,6 +156,8 @@ impl Registry {
             };
             extract(extraction.kind, &items, base, &mut sink, &mut covered);
         }
+        let composites = &self.compiled(resource_type).composites;
+        composite::extract(composites, &context, tenant, &mut rows);
         let covered: HashSet<i64> = covered.into_iter().collect();
         self.index_other_references(tenant, &context, &covered, &mut rows);
         rows.normalise();
@@ -271,8 +277,10 @@ impl Registry {
         if bits > i64::BITS as usize {
             tracing::error!(%resource_type, bits, "a type has more parameters than presence has bits");
         }
+        compile_composites(resource_type, published, &mut parameters);
         Compiled {
             extractions: extractions(&parameters),
+            composites: composite::extractions(&parameters),
             parameters,
         }
     }
@@ -290,6 +298,7 @@ impl Registry {
             resource_type,
             targets: targets(published),
             branches: Vec::new(),
+            forms: Vec::new(),
             supported: false,
         };
         let searchable = !matches!(kind, Kind::Composite | Kind::Special);
@@ -303,6 +312,28 @@ impl Registry {
         }
         parameter.supported = !parameter.branches.is_empty();
         parameter
+    }
+}
+
+/// Composites are made of parameters whose slots and bits are known.
+fn compile_composites(
+    resource_type: ResourceType,
+    published: &[Arc<SearchParameter>],
+    parameters: &mut [Parameter],
+) {
+    for published in published.iter().filter(|p| p.kind == Kind::Composite) {
+        let forms = composite::forms(resource_type, published, parameters);
+        let mut named = parameters.iter_mut();
+        match (forms, named.find(|p| p.url == published.url)) {
+            (Ok(forms), Some(parameter)) => {
+                parameter.supported = !forms.is_empty();
+                parameter.forms = forms;
+            }
+            (Err(error), _) => {
+                tracing::error!(parameter.url = %published.url, %error, "a composite cannot be compiled");
+            }
+            (Ok(_), None) => {}
+        }
     }
 }
 
@@ -350,7 +381,14 @@ fn hidden_slot(resource_type: ResourceType) -> Slot {
     Slot::new(resource_type, "_reference")
 }
 
-fn extract(kind: Kind, items: &[Item<'_>], base: &str, sink: &mut Sink<'_>, keys: &mut Vec<i64>) {
+/// Puts the entries and rows of an expression's items into a slot.
+pub fn extract(
+    kind: Kind,
+    items: &[Item<'_>],
+    base: &str,
+    sink: &mut Sink<'_>,
+    keys: &mut Vec<i64>,
+) {
     match kind {
         Kind::Token => params::token::extract(items, sink),
         Kind::Reference => params::reference::extract(items, base, sink, keys),

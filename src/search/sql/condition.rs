@@ -96,7 +96,10 @@ fn predicate(statement: &mut Statement, one: &Predicate, types: &[ResourceType],
         Predicate::EveryEntry(list) => {
             statement.own("entries @> ").bind(entries(list, access));
         }
-        Predicate::Date { .. } | Predicate::String { .. } | Predicate::Quantity { .. } => {
+        Predicate::Date { .. }
+        | Predicate::String { .. }
+        | Predicate::Quantity { .. }
+        | Predicate::NumberPair { .. } => {
             rows_exist(statement, &[one]);
         }
         Predicate::Id(ids) => with_ids(statement, ids, types),
