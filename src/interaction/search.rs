@@ -30,7 +30,8 @@ pub async fn search_in(
         max_count: hub.settings.limits.max_page_size,
         max_include: hub.settings.limits.max_includes,
     };
-    let query = engine::compile(&hub.registry, &request, base, &limits, Instant::now())?;
+    let mut query = engine::compile(&hub.registry, &request, base, &limits, Instant::now())?;
+    query.plan = engine::expand(connection, access, &hub.registry, query.plan).await?;
     let page = engine::run(connection, access, &hub.registry, &query, base).await?;
     let how = subset::Subset::of(&query.summary, &query.elements);
     let entry = |version: &Version, mode| Entry {

@@ -3,6 +3,7 @@
 //! [`registry`](super::registry).
 
 use super::index::Slot;
+use super::places::{Located, locate};
 use super::registry::{Kind, Parameter};
 use crate::fhir::ResourceType;
 use crate::fhirpath::ast::{Ast, Operator};
@@ -139,6 +140,13 @@ fn has_presence(parameter: &Parameter) -> bool {
 }
 
 impl Branch {
+    /// Where the values of this branch stand in the JSON; `None` where the expression is
+    /// more than a path.
+    pub fn places(&self) -> Option<Vec<Located<'_>>> {
+        let root = self.model.resource(self.resource_type)?;
+        locate(&self.model, self.expression.ast(), root)
+    }
+
     /// What the values of this branch are; read from the definitions when first asked.
     pub fn leaves(&self) -> &Leaves {
         self.leaves.get_or_init(|| {

@@ -13,7 +13,7 @@ use crate::error::Issue;
 use crate::fhir::ResourceType;
 
 /// Parameters of the specification that this server does not have yet.
-const NOT_YET: [&str; 6] = ["_has", "_filter", "_list", "_text", "_content", "_query"];
+const NOT_YET: [&str; 4] = ["_has", "_filter", "_list", "_query"];
 
 /// The predicate of a term; `None` where its value is empty and asks nothing.
 pub fn resolve(term: &Term<'_>, context: &Context<'_>) -> Result<Option<Predicate>, Problem> {
@@ -88,7 +88,7 @@ fn alternatives<'t>(term: &Term<'t>, modifier: Option<&Modifier>) -> Result<Vec<
 fn combine(modifier: Option<&Modifier>, mut predicates: Vec<Predicate>) -> Predicate {
     match (modifier, predicates.len()) {
         (_, 1) => predicates.swap_remove(0),
-        (Some(Modifier::Not), _) => Predicate::And(predicates),
+        (Some(modifier), _) if modifier.is_negative() => Predicate::And(predicates),
         _ => Predicate::Or(predicates),
     }
 }

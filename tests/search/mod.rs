@@ -7,8 +7,11 @@ mod handling;
 mod includes;
 mod indexes;
 mod missing;
+mod modifiers;
 mod paging;
 mod sorting;
+mod terminology;
+mod text;
 
 use crate::harness::database;
 use andiron::access::Access;
@@ -166,13 +169,32 @@ impl World {
             pairs,
             handling,
         };
-        let query = search::compile(&REGISTRY, &request, BASE, &self.limits, Instant::now())?;
+        let mut query = search::compile(&REGISTRY, &request, BASE, &self.limits, Instant::now())?;
         let access = Access::unrestricted();
+        query.plan = search::expand(&mut self.connection, &access, &REGISTRY, query.plan).await?;
         Ok(
             search::run(&mut self.connection, &access, &REGISTRY, &query, BASE)
                 .await
                 .expect("the statement runs"),
         )
+    }
+
+    /// Asks for each URL and compares the ids that match.
+    async fn check(&mut self, table: &[(&str, &str)]) {
+        for (url, expected) in table {
+            let page = self.search(url).await;
+            let mut ids: Vec<&str> = page.matches.iter().map(|one| one.id.as_str()).collect();
+            ids.sort_unstable();
+            assert_eq!(ids.join(" "), *expected, "{url}");
+        }
+    }
+
+    /// The code and the text of the first issue of a search that is refused.
+    async fn refusal(&mut self, url: &str) -> (&'static str, String) {
+        match self.try_search(url, Handling::Strict).await {
+            Ok(page) => panic!("{url} is answered: {:?}", matches(&page)),
+            Err(error) => (error.issues[0].code, error.issues[0].text.clone()),
+        }
     }
 
     async fn search(&mut self, url: &str) -> Page {

@@ -8,15 +8,18 @@
 //! which are `d` where they filter and `s` where they sort. Nothing here does I/O.
 
 mod condition;
+mod json;
 mod page;
 mod rows;
 mod statement;
 #[cfg(test)]
 mod tests;
 
+pub use json::score;
 pub use page::{Part, page};
 pub use statement::{Bind, Statement};
 
+use super::index::Slot;
 use super::plan::{Plan, Predicate};
 use crate::access::Access;
 use crate::fhir::ResourceType;
@@ -108,6 +111,30 @@ pub fn having_entries(
     statement
         .push(" ORDER BY r.key LIMIT ")
         .bind(Bind::Big(at_most(limit)));
+    statement
+}
+
+/// The keys of the resources that these refer to in one of the slots, all of one type.
+pub fn referred_keys(
+    resource_type: ResourceType,
+    keys: &[i64],
+    slots: &[Slot],
+    access: &Access,
+) -> Statement {
+    let mut statement = Statement::new(access);
+    let seeds = slots.iter().map(|slot| slot.seed(access.tenant)).collect();
+    statement
+        .push("SELECT DISTINCT p.key FROM resource r CROSS JOIN unnest(r.entries) AS e(entry)")
+        .push(" CROSS JOIN unnest(")
+        .bind(Bind::Bigs(seeds))
+        .push("::bigint[]) AS s(seed) JOIN resource p ON p.tenant = $1 AND p.type = ")
+        .bind(Bind::Small(resource_type.number()))
+        .push(" AND p.key = e.entry # s.seed AND p.body IS NOT NULL")
+        .push(" WHERE r.tenant = $1 AND r.type = ")
+        .bind(Bind::Small(resource_type.number()))
+        .push(" AND r.key = ANY(")
+        .bind(Bind::Bigs(keys.to_vec()))
+        .push(")");
     statement
 }
 
