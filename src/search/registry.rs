@@ -494,7 +494,8 @@ impl Registry {
                 }
             }
         }
-        parameter.supported = !parameter.branches.is_empty();
+        let of_words = params::words::within(&parameter.code).is_some();
+        parameter.supported = !parameter.branches.is_empty() || of_words;
         parameter
     }
 }
