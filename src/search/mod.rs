@@ -51,6 +51,7 @@ mod parse;
 mod resolve;
 mod result_parameter;
 mod rewrite;
+mod scope;
 mod sort;
 pub mod sql;
 pub mod statistics;

@@ -72,7 +72,7 @@ impl Parameter {
     /// Whether a chain can lead through it: its references name types and ids.
     pub fn can_be_followed(&self) -> bool {
         let is_reference = self.kind == Kind::Reference && self.supported;
-        is_reference && !self.branches.iter().any(Branch::is_by_url)
+        is_reference && self.branches.iter().all(Branch::holds_references)
     }
 }
 

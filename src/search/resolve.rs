@@ -16,56 +16,10 @@ use super::parse::{self, Item, ResultName};
 use super::plan::{Contained, ContainedType, Plan, Predicate, Total};
 use super::registry::{Parameter, Registry};
 pub use super::result_parameter::Summary;
+pub use super::scope::Scope;
 use super::{compartment, filter, link, result_parameter, rewrite, sort};
 use crate::error::{Category, Error, Issue};
 use crate::fhir::{Instant, ResourceType};
-
-/// Where is searched.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Scope {
-    /// `[base]?…`: all types, or those of `_type`.
-    System,
-    /// `[base]/Patient?…`
-    Type(ResourceType),
-    /// `[base]/Patient/1/Observation?…`, or `[base]/Patient/1/*?…` without a member: what
-    /// belongs to one resource. <https://hl7.org/fhir/R4/http.html#vsearch>
-    Compartment {
-        focal: ResourceType,
-        id: String,
-        member: Option<ResourceType>,
-    },
-}
-
-impl Scope {
-    /// Whether `_type` says which types are searched.
-    fn takes_types(&self) -> bool {
-        matches!(
-            self,
-            Scope::System | Scope::Compartment { member: None, .. }
-        )
-    }
-
-    /// The types that are searched without `_type`; empty means all.
-    fn types(&self, registry: &Registry) -> Result<Vec<ResourceType>, Error> {
-        match self {
-            Scope::System => Ok(Vec::new()),
-            Scope::Type(one) => Ok(vec![*one]),
-            Scope::Compartment {
-                focal,
-                member: None,
-                ..
-            } => compartment::member_types(registry, *focal),
-            Scope::Compartment {
-                focal,
-                member: Some(member),
-                ..
-            } => {
-                compartment::check_member(registry, *focal, *member)?;
-                Ok(vec![*member])
-            }
-        }
-    }
-}
 
 /// `Prefer: handling=…`, for what is not known.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
