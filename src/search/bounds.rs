@@ -216,6 +216,16 @@ mod tests {
             ("", vec![list("_id", 1100)], Some("search-values")),
             ("", vec![list("_tag", 1100)], Some("search-values")),
             ("", vec![of_types.clone(), list("name", 1000)], None),
+            (
+                "",
+                vec![pair("_filter", &vec!["_id eq a"; 1100].join(" or "))],
+                Some("search-values"),
+            ),
+            (
+                "Observation",
+                vec![pair("patient.name", "a"); 101],
+                Some("search-steps"),
+            ),
             // Rows of each type: more binds than a statement can have.
             (
                 "",

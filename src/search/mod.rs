@@ -8,6 +8,10 @@
 //! search type is one file of `params/` with both halves: the rows that it extracts from a
 //! resource and the predicate that it compiles from a query value.
 //!
+//! Within `resolve`, a pair of the query becomes a condition in `filter`, at the end of the steps
+//! of its `chain`; `list` and `filter_expression` are the special ones, and [`compartment`]
+//! says what belongs to a patient or another focal resource.
+//!
 //! [`compile`] turns the parameters of a request into a [`Query`] without touching the
 //! database; [`expand`] reads what its plan names but does not hold, such as the codes of a
 //! value set; [`run`] answers it with one page; [`find_matches`] serves the conditional

@@ -88,7 +88,12 @@ pub fn kinds(world: &World, scope: &Scope) -> Vec<String> {
         } => vec![kind.clone()],
         Scope::Compartment { owner, .. } => {
             let compartment = world.definitions.compartment(owner);
-            compartment.map_or_else(Vec::new, |c| c.resources.keys().cloned().collect())
+            let mut kinds: Vec<String> =
+                compartment.map_or_else(Vec::new, |c| c.resources.keys().cloned().collect());
+            if !kinds.contains(owner) {
+                kinds.push(owner.clone());
+            }
+            kinds
         }
     }
 }
@@ -101,11 +106,13 @@ fn is_in_scope(world: &World, subject: Subject<'_>, scope: &Scope) -> bool {
         return false;
     };
     let kind = subject.kind();
+    // A compartment holds the resource that it belongs to, whether its definition says so
+    // (`{def}`) or not.
+    if kind == owner && subject.json["id"].as_str() == Some(id) {
+        return true;
+    }
     let wanted = Points::Local(owner.clone(), id.clone());
     compartment.params(kind).iter().any(|code| {
-        if code == "{def}" {
-            return kind == owner && subject.json["id"].as_str() == Some(id);
-        }
         let Some(parameter) = world.parameter(kind, code) else {
             return false;
         };

@@ -3,16 +3,22 @@
 
 use super::query::{Name, Query, Scope};
 use super::world::World;
+use crate::search::REGISTRY;
 use andiron::definitions::SearchParameterType as Kind;
+use andiron::fhir::ResourceType;
 use std::collections::BTreeSet;
 
 /// Feature and reason.
-pub const MAY_BE_REFUSED: [(&str, &str); 11] = [
-    ("chain", "not built yet"),
-    ("chain into several types", "not built yet"),
-    ("_has", "not built yet"),
+pub const MAY_BE_REFUSED: [(&str, &str); 9] = [
+    (
+        "chain through a canonical URL",
+        "chains join by type and id",
+    ),
+    (
+        "chain into several types",
+        "a type has to be named where too many are possible",
+    ),
     ("composite", "not built yet"),
-    ("compartment", "not built yet"),
     (":text", "not built yet"),
     (":of-type", "not built yet"),
     (":above", "not built yet"),
@@ -74,10 +80,12 @@ fn of_name(world: &World, kind: &str, name: &str, found: &mut BTreeSet<&'static 
             });
         }
         Some(Name::Chain { code, only, rest }) => {
-            found.insert("chain");
             let Some(parameter) = world.parameter(kind, code) else {
                 return;
             };
+            if !is_followed(kind, code) {
+                found.insert("chain through a canonical URL");
+            }
             if only.is_none() && parameter.target.len() != 1 {
                 found.insert("chain into several types");
             }
@@ -87,10 +95,19 @@ fn of_name(world: &World, kind: &str, name: &str, found: &mut BTreeSet<&'static 
                 }
             }
         }
-        Some(Name::Has { source, rest, .. }) => {
-            found.insert("_has");
+        Some(Name::Has { source, code, rest }) => {
+            if !is_followed(source, code) {
+                found.insert("chain through a canonical URL");
+            }
             of_name(world, source, rest, found);
         }
         None => {}
     }
+}
+
+/// Whether chains can lead through that parameter.
+fn is_followed(kind: &str, code: &str) -> bool {
+    let kind = ResourceType::parse(kind);
+    let parameter = kind.and_then(|kind| REGISTRY.parameter(kind, code));
+    parameter.is_some_and(|parameter| parameter.can_be_followed())
 }
