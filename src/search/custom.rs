@@ -53,6 +53,10 @@ impl Custom {
         let definition = SearchParameter::parse(resource)
             .map_err(|text| vec![Issue::error("required", text).at("SearchParameter")])?;
         let mut issues = Vec::new();
+        if definition.url.is_empty() {
+            let text = "expected a url: the CapabilityStatement names the parameter by it";
+            issues.push(Issue::error("required", text).at("SearchParameter.url"));
+        }
         check_code(&definition.code, &mut issues);
         let types = base_types(&definition.base, &mut issues);
         check_targets(&definition.target, &mut issues);

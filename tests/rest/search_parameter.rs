@@ -629,3 +629,49 @@ async fn integrity_does_not_depend_on_custom_parameters() {
     server.delete("/SearchParameter/friend").await.expect(204);
     server.delete("/Patient/a").await.expect(409);
 }
+
+/// An edit while it is built, of what does not matter to the index, leaves it to its job.
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_being_built_may_be_described_meanwhile() {
+    let server = Server::start().await;
+    populate(&server, 6).await;
+    let mut own = eyes();
+    server.put("/SearchParameter/eyes", &own).await.expect(201);
+    let refused = server.get("/Patient?eyes=green").await;
+    let before = refused.expect(400).issues();
+    own["description"] = json!("of the eyes");
+    server.put("/SearchParameter/eyes", &own).await.expect(200);
+    let refused = server.get("/Patient?eyes=green").await;
+    assert_eq!(refused.expect(400).issues(), before, "the same job");
+    work(&server).await.expect("a job");
+    assert_eq!(total(&server, "/Patient?eyes=green").await, 2);
+    assert!(work(&server).await.is_none());
+
+    // Of another type besides: the one that is built stays built.
+    let on = |types: &[&str]| {
+        let mut own = eyes();
+        own["base"] = json!(types);
+        own["expression"] = json!("Patient.gender | Person.gender");
+        own
+    };
+    server
+        .put("/SearchParameter/eyes", &on(&["Patient"]))
+        .await
+        .expect(200);
+    work_off(&server).await;
+    server
+        .put("/SearchParameter/eyes", &on(&["Patient", "Person"]))
+        .await
+        .expect(200);
+    assert_eq!(total(&server, "/Patient?eyes=female").await, 6);
+    server.get("/Person?eyes=male").await.expect(400);
+    work_off(&server).await;
+    server.get("/Person?eyes=male").await.expect(200);
+    server
+        .put("/SearchParameter/eyes", &on(&["Patient"]))
+        .await
+        .expect(200);
+    assert!(work(&server).await.is_none());
+    assert_eq!(total(&server, "/Patient?eyes=female").await, 6);
+    server.get("/Person?eyes=male").await.expect(400);
+}
