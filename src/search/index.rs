@@ -145,8 +145,19 @@ pub struct IndexRows {
     pub dates: Vec<DateRow>,
     pub strings: Vec<StringRow>,
     pub quantities: Vec<QuantityRow>,
+    /// Those of the resources that it contains.
+    pub contained: Vec<ContainedRows>,
     /// What they were made with.
     pub edition: Edition,
+}
+
+/// What is indexed of a contained resource: see [`contained`](super::contained).
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ContainedRows {
+    pub resource_type: ResourceType,
+    pub key: i64,
+    /// Its own contain nothing.
+    pub rows: IndexRows,
 }
 
 impl IndexRows {

@@ -25,6 +25,7 @@
 //! - *Codes sort by the JSON* (`_sort=status`): entries are hashes and have no order. It reads
 //!   every match, so that a selective filter belongs beside it.
 
+pub mod contained;
 pub mod custom;
 pub mod index;
 pub mod literal_references;
@@ -50,6 +51,7 @@ mod parse;
 mod resolve;
 mod result_parameter;
 mod rewrite;
+mod scope;
 mod sort;
 pub mod sql;
 pub mod statistics;

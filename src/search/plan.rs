@@ -190,15 +190,39 @@ pub enum Total {
     Accurate,
 }
 
+/// Whether contained resources are searched: `_contained`.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Contained {
+    /// Not they.
+    #[default]
+    False,
+    /// They alone.
+    True,
+    /// They too.
+    Both,
+}
+
+/// What is shown where a contained resource matches: `_containedType`.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum ContainedType {
+    /// The resource that contains it, once.
+    #[default]
+    Container,
+    /// The contained resource itself.
+    Contained,
+}
+
 /// One `_include` or `_revinclude`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Include {
     /// `_revinclude`: the source refers to the matches.
     pub reverse: bool,
-    /// The type that has the reference.
-    pub source: ResourceType,
-    /// The code of a reference parameter of `source`.
-    pub parameter: String,
+    /// `:iterate`: of what was included too, not of the matches alone.
+    pub iterate: bool,
+    /// The type that has the reference; `None` for `*`.
+    pub source: Option<ResourceType>,
+    /// The code of a reference parameter of `source`; `None` for `*`.
+    pub parameter: Option<String>,
     /// Only references to this type.
     pub target: Option<ResourceType>,
 }

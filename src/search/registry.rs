@@ -34,8 +34,9 @@
 //!   They share the slots of the published where they say the same. See [`custom`](super::custom).
 
 use super::branch;
+use super::contained::Container;
 use super::custom::Custom;
-use super::index::{Edition, IndexRows, Slot, resource_key};
+use super::index::{ContainedRows, Edition, IndexRows, Slot, resource_key};
 use super::literal_references::visit_references;
 use super::params::{self, Sink};
 use crate::access::Tenant;
@@ -71,16 +72,18 @@ impl Parameter {
     /// Whether a chain can lead through it: its references name types and ids.
     pub fn can_be_followed(&self) -> bool {
         let is_reference = self.kind == Kind::Reference && self.supported;
-        is_reference && !self.branches.iter().any(Branch::is_by_url)
+        is_reference && self.branches.iter().all(Branch::holds_references)
     }
 }
 
-/// A reference to a resource of this server.
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
-pub struct LocalReference {
-    pub resource_type: ResourceType,
-    pub id: String,
-    pub version: Option<String>,
+/// A reference as it stands in a resource.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Literal<'a> {
+    pub text: &'a str,
+    /// Names a resource by its `url`, with a version after `|`.
+    pub canonical: bool,
+    /// The only type that the parameter follows.
+    pub only: Option<ResourceType>,
 }
 
 /// What one slot needs: its expression, and how to read what that gives.
@@ -172,7 +175,8 @@ impl Registry {
         &self.model
     }
 
-    /// Everything indexed of a resource. Never fails: what has no sense gives no rows.
+    /// Everything indexed of a resource that has its id. Never fails: what has no sense gives
+    /// no rows.
     pub fn index(
         &self,
         tenant: Tenant,
@@ -180,13 +184,62 @@ impl Registry {
         resource: &Value,
         base: &str,
     ) -> IndexRows {
-        let mut rows = IndexRows::default();
+        let id = resource.get("id").and_then(Value::as_str);
+        self.index_as(
+            tenant,
+            resource_type,
+            id.unwrap_or_default(),
+            resource,
+            base,
+        )
+    }
+
+    /// The same of a resource that will be stored under `id`.
+    pub fn index_as(
+        &self,
+        tenant: Tenant,
+        resource_type: ResourceType,
+        id: &str,
+        resource: &Value,
+        base: &str,
+    ) -> IndexRows {
         let Some(context) = self.context(resource_type, resource, base) else {
-            return rows;
+            return IndexRows::default();
         };
-        let mut covered = Vec::new();
-        for extraction in &self.compiled(resource_type).extractions {
-            let found = extraction.expression.evaluate(&context, context.resource);
+        let container = Container::of(resource_type, id, resource);
+        let (mut rows, covered) = self.index_one(tenant, &context, container.as_ref());
+        self.index_other_references(tenant, &context, &covered, &mut rows);
+        self.index_custom(tenant, resource_type, &context, &mut rows);
+        for inner in container.iter().flat_map(Container::inner) {
+            let kind = inner.resource_type;
+            let Some(context) = self.context(kind, inner.resource, base) else {
+                continue;
+            };
+            let (mut rows_of_inner, _) = self.index_one(tenant, &context, container.as_ref());
+            self.index_custom(tenant, kind, &context, &mut rows_of_inner);
+            rows_of_inner.normalise();
+            rows.contained.push(ContainedRows {
+                resource_type: kind,
+                key: inner.key,
+                rows: rows_of_inner,
+            });
+        }
+        rows.normalise();
+        rows
+    }
+
+    /// What the parameters of its type find in a resource, and the keys that they refer to.
+    fn index_one(
+        &self,
+        tenant: Tenant,
+        context: &Context<'_>,
+        container: Option<&Container<'_>>,
+    ) -> (IndexRows, HashSet<i64>) {
+        let (mut rows, mut covered) = (IndexRows::default(), Vec::new());
+        let kind = ResourceType::parse(&context.resource.node_type.key);
+        let compiled = kind.map(|kind| self.compiled(kind));
+        for extraction in compiled.iter().flat_map(|compiled| &compiled.extractions) {
+            let found = extraction.expression.evaluate(context, context.resource);
             let items = found.unwrap_or_default();
             if items.is_empty() {
                 continue;
@@ -197,13 +250,18 @@ impl Registry {
                 marks: &extraction.marks,
                 rows: &mut rows,
             };
-            extract(extraction.kind, &items, base, &mut sink, &mut covered);
+            extract(
+                extraction.kind,
+                &items,
+                context.base,
+                &mut sink,
+                &mut covered,
+            );
+            if let Some(container) = container.filter(|_| extraction.kind == Kind::Reference) {
+                container.refer(&items, &mut sink);
+            }
         }
-        let covered: HashSet<i64> = covered.into_iter().collect();
-        self.index_other_references(tenant, &context, &covered, &mut rows);
-        self.index_custom(tenant, resource_type, &context, &mut rows);
-        rows.normalise();
-        rows
+        (rows, covered.into_iter().collect())
     }
 
     /// What custom parameters add.
@@ -268,30 +326,30 @@ impl Registry {
         });
     }
 
-    /// The resources of this server that a reference parameter points at, in order, each
-    /// once: what `_include` adds.
-    pub fn references(
-        &self,
-        parameter: &Parameter,
-        resource: &Value,
-        base: &str,
-    ) -> Vec<LocalReference> {
-        let mut found: Vec<LocalReference> = Vec::new();
-        let mut known: HashSet<LocalReference> = HashSet::new();
-        let Some(context) = self.context(parameter.resource_type, resource, base) else {
+    /// The references that these branches of a type's parameters find in a resource, in
+    /// order: what `_include` follows.
+    pub fn literals<'a>(
+        &'a self,
+        resource_type: ResourceType,
+        branches: &[&'a Branch],
+        resource: &'a Value,
+        base: &'a str,
+    ) -> Vec<Literal<'a>> {
+        let mut found = Vec::new();
+        let Some(context) = self.context(resource_type, resource, base) else {
             return found;
         };
-        if parameter.kind != Kind::Reference {
-            return found;
-        }
-        for branch in &parameter.branches {
+        for branch in branches {
             let items = branch.expression.evaluate(&context, context.resource);
             for item in items.unwrap_or_default() {
-                let local = local_reference(&item, base)
-                    .filter(|local| branch.only.is_none_or(|only| only == local.resource_type));
-                if let Some(local) = local.filter(|local| known.insert(local.clone())) {
-                    found.push(local);
-                }
+                let Item::Node(node) = &item else {
+                    continue;
+                };
+                found.extend(params::reference::literal(node).map(|text| Literal {
+                    text,
+                    canonical: params::reference::is_canonical(node),
+                    only: branch.only,
+                }));
             }
         }
         found
@@ -488,23 +546,5 @@ fn extract(kind: Kind, items: &[Item<'_>], base: &str, sink: &mut Sink<'_>, keys
         Kind::Quantity => params::quantity::extract(items, sink),
         Kind::String => params::string::extract(items, sink),
         Kind::Composite | Kind::Special => {}
-    }
-}
-
-fn local_reference(item: &Item<'_>, base: &str) -> Option<LocalReference> {
-    let Item::Node(node) = item else {
-        return None;
-    };
-    match Target::parse(params::reference::literal(node)?, base) {
-        Target::Local {
-            resource_type,
-            id,
-            version,
-        } => Some(LocalReference {
-            resource_type,
-            id: id.to_owned(),
-            version: version.map(str::to_owned),
-        }),
-        _ => None,
     }
 }

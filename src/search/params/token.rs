@@ -140,7 +140,8 @@ fn whole_system(before: &str, system: &str) -> String {
     format!("{before}y{system}")
 }
 
-fn without_case(text: &str) -> String {
+/// What is hashed for a string, whose case does not count.
+pub fn without_case(text: &str) -> String {
     format!("t{}", text.to_lowercase())
 }
 

@@ -1,5 +1,6 @@
 //! What must hold of a resource, as conditions on `resource r`.
 
+use super::contained;
 use super::rows::{row_table, rows_exist};
 use super::statement::{Bind, Statement};
 use crate::access::Access;
@@ -122,7 +123,7 @@ fn refers(
     access: &Access,
 ) {
     statement
-        .push("EXISTS (SELECT 1 FROM unnest(")
+        .push("(EXISTS (SELECT 1 FROM unnest(")
         .own("entries")
         .push(") AS e(entry) CROSS JOIN unnest(");
     statement
@@ -137,6 +138,8 @@ fn refers(
     self::filter(statement, filter, &[target], access);
     statement.leave();
     statement.push(fence(statement)).push(")");
+    contained::or_refers(statement, slots, target, filter, access);
+    statement.push(")");
 }
 
 /// `_has`: some resource has the entry that a reference to this one makes. What else must be

@@ -15,7 +15,7 @@ use crate::fhir::{Instant, ResourceType};
 use crate::fhirpath::infer::{Kind as Given, infer};
 use crate::search::index::{IndexRows, QuantityRow, resource_key};
 use crate::search::plan::{Predicate, RangeTest, StringTest, UnitTest};
-use crate::search::registry::{Kind, LocalReference, Registry};
+use crate::search::registry::{Kind, Registry};
 use serde_json::{Value, json};
 use std::cmp::Ordering;
 use std::collections::{HashMap, HashSet};
