@@ -136,7 +136,10 @@ fn most_binds(filter: &Predicate) -> usize {
         Predicate::Refers { filter, .. } | Predicate::Referred { filter, .. } => {
             3 + most_binds(filter)
         }
-        Predicate::Date { .. } | Predicate::String { .. } | Predicate::Quantity { .. } => 7,
+        Predicate::Date { .. }
+        | Predicate::String { .. }
+        | Predicate::Quantity { .. }
+        | Predicate::NumberPair { .. } => 7,
     }
 }
 

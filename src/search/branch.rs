@@ -246,7 +246,7 @@ pub fn has_rows(kind: Kind) -> bool {
 }
 
 /// Published expressions name the type that each branch is of.
-fn applies_to(branch: &Ast, resource_type: ResourceType) -> bool {
+pub fn applies_to(branch: &Ast, resource_type: ResourceType) -> bool {
     match branch.first_name() {
         Some("Resource" | "DomainResource") | None => true,
         Some(name) if name.starts_with(|c: char| c.is_ascii_uppercase()) => {

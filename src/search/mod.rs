@@ -57,6 +57,7 @@ pub mod sql;
 pub mod statistics;
 pub mod strategy;
 mod suggest;
+mod ucum;
 
 pub use criteria::find_matches;
 pub use page::{Page, run, run_at_once};

@@ -38,6 +38,12 @@ pub enum Predicate {
         test: RangeTest<String>,
         unit: UnitTest,
     },
+    /// A row of the slot holds two numbers that pass: `low` the first, `high` the second.
+    NumberPair {
+        slot: i32,
+        first: RangeTest<String>,
+        second: RangeTest<String>,
+    },
     /// The resource has one of these logical ids.
     Id(Vec<String>),
     /// The resource has one of these keys: what a `_has` or a chain came down to.
@@ -100,6 +106,25 @@ pub enum RangeTest<T> {
     HighBelow(T),
     /// The value and the bounds share a point.
     Overlaps(T, T),
+}
+
+impl<T> RangeTest<T> {
+    /// The same test of what `change` makes of the bounds.
+    pub fn map<U>(&self, change: impl Fn(&T) -> U) -> RangeTest<U> {
+        match self {
+            RangeTest::Within(low, high) => RangeTest::Within(change(low), change(high)),
+            RangeTest::NotWithin(low, high) => RangeTest::NotWithin(change(low), change(high)),
+            RangeTest::HighAbove(bound) => RangeTest::HighAbove(change(bound)),
+            RangeTest::HighAtLeast(bound) => RangeTest::HighAtLeast(change(bound)),
+            RangeTest::LowBelow(bound) => RangeTest::LowBelow(change(bound)),
+            RangeTest::LowAtMost(bound) => RangeTest::LowAtMost(change(bound)),
+            RangeTest::LowAtLeast(bound) => RangeTest::LowAtLeast(change(bound)),
+            RangeTest::LowAbove(bound) => RangeTest::LowAbove(change(bound)),
+            RangeTest::HighAtMost(bound) => RangeTest::HighAtMost(change(bound)),
+            RangeTest::HighBelow(bound) => RangeTest::HighBelow(change(bound)),
+            RangeTest::Overlaps(low, high) => RangeTest::Overlaps(change(low), change(high)),
+        }
+    }
 }
 
 #[derive(Clone, Debug, PartialEq)]

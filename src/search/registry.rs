@@ -13,8 +13,9 @@
 //! sorting by it reads one slot, unless other parameters make it up between them:
 //! `combo-value-quantity` is the slots of `value-quantity` and `component-value-quantity`.
 //!
-//! Composite and special parameters and those without an expression are listed but not
-//! supported yet.
+//! A composite is made of other parameters of its type, and so comes after them: see
+//! [`composite`](super::params::composite). Special parameters and those without an
+//! expression are listed but not supported yet.
 //!
 //! ## Decisions
 //! - *Slots are named by the normal spelling of an expression*, hence two parameters share a
@@ -38,7 +39,7 @@ use super::contained::Container;
 use super::custom::Custom;
 use super::index::{ContainedRows, Edition, IndexRows, Slot, resource_key};
 use super::literal_references::visit_references;
-use super::params::{self, Sink};
+use super::params::{self, Sink, composite};
 use crate::access::Tenant;
 use crate::definitions::{Definitions, SearchParameter, SearchParameterType};
 use crate::error::Error;
@@ -64,6 +65,8 @@ pub struct Parameter {
     /// What a reference may point at; empty for any type.
     pub targets: Vec<ResourceType>,
     pub branches: Vec<Branch>,
+    /// Of a composite: what it is made of.
+    pub forms: Vec<composite::Form>,
     /// False for what is listed but cannot be searched by.
     pub supported: bool,
 }
@@ -100,6 +103,7 @@ struct Extraction {
 struct Compiled {
     parameters: Vec<Parameter>,
     extractions: Vec<Extraction>,
+    composites: Vec<composite::Extraction>,
     /// What custom parameters need; their marks are numbered within each.
     custom: Vec<Extraction>,
 }
@@ -260,6 +264,9 @@ impl Registry {
             if let Some(container) = container.filter(|_| extraction.kind == Kind::Reference) {
                 container.refer(&items, &mut sink);
             }
+        }
+        if let Some(compiled) = compiled {
+            composite::extract(&compiled.composites, context, tenant, &mut rows);
         }
         (rows, covered.into_iter().collect())
     }
@@ -433,8 +440,9 @@ impl Registry {
         parameters.extend(custom);
         parameters.sort_by(|a, b| a.code.cmp(&b.code));
         Compiled {
-            parameters,
             extractions: published.extractions.clone(),
+            composites: composite::extractions(&parameters),
+            parameters,
             custom: own,
         }
     }
@@ -452,8 +460,10 @@ impl Registry {
         if bits > i64::BITS as usize {
             tracing::error!(%resource_type, bits, "a type has more parameters than presence has bits");
         }
+        compile_composites(resource_type, published, &mut parameters);
         Compiled {
             extractions: extractions(&parameters),
+            composites: composite::extractions(&parameters),
             parameters,
             custom: Vec::new(),
         }
@@ -472,6 +482,7 @@ impl Registry {
             resource_type,
             targets: targets(published),
             branches: Vec::new(),
+            forms: Vec::new(),
             supported: false,
         };
         let searchable = !matches!(kind, Kind::Composite | Kind::Special);
@@ -490,6 +501,28 @@ impl Registry {
 
 fn index_of(resource_type: ResourceType) -> usize {
     usize::try_from(resource_type.number() - 1).unwrap_or_default()
+}
+
+/// Composites are made of parameters whose slots and bits are known.
+fn compile_composites(
+    resource_type: ResourceType,
+    published: &[Arc<SearchParameter>],
+    parameters: &mut [Parameter],
+) {
+    for published in published.iter().filter(|p| p.kind == Kind::Composite) {
+        let forms = composite::forms(resource_type, published, parameters);
+        let mut named = parameters.iter_mut();
+        match (forms, named.find(|p| p.url == published.url)) {
+            (Ok(forms), Some(parameter)) => {
+                parameter.supported = !forms.is_empty();
+                parameter.forms = forms;
+            }
+            (Err(error), _) => {
+                tracing::error!(parameter.url = %published.url, %error, "a composite cannot be compiled");
+            }
+            (Ok(_), None) => {}
+        }
+    }
 }
 
 fn targets(published: &SearchParameter) -> Vec<ResourceType> {
@@ -536,7 +569,14 @@ fn hidden_slot(resource_type: ResourceType) -> Slot {
     Slot::new(resource_type, "_reference")
 }
 
-fn extract(kind: Kind, items: &[Item<'_>], base: &str, sink: &mut Sink<'_>, keys: &mut Vec<i64>) {
+/// Puts the entries and rows of an expression's items into a slot.
+pub fn extract(
+    kind: Kind,
+    items: &[Item<'_>],
+    base: &str,
+    sink: &mut Sink<'_>,
+    keys: &mut Vec<i64>,
+) {
     match kind {
         Kind::Token => params::token::extract(items, sink),
         Kind::Reference => params::reference::extract(items, base, sink, keys),

@@ -94,7 +94,10 @@ pub(super) fn predicate(
                 .bind(Bind::Bigs(keys.clone()))
                 .push(")");
         }
-        Predicate::Date { .. } | Predicate::String { .. } | Predicate::Quantity { .. } => {
+        Predicate::Date { .. }
+        | Predicate::String { .. }
+        | Predicate::Quantity { .. }
+        | Predicate::NumberPair { .. } => {
             rows_exist(statement, &[one]);
         }
         Predicate::Id(ids) => with_ids(statement, ids, types),

@@ -343,7 +343,7 @@ fn bad_values_are_refused_with_a_reason() {
         (
             "Observation",
             "code-value-quantity=a$b",
-            "supported search parameter",
+            "value-quantity: expected a number",
         ),
     ] {
         let issue = compiled(resource_type(of), query).expect_err(query);

@@ -2,9 +2,11 @@
 //! compiled, and a small evaluator in memory says whether they meet. Cases name the rule of
 //! <https://hl7.org/fhir/R4/search.html> that decides.
 
+mod composites;
 mod equality;
 mod ordered;
 mod registry;
+mod units;
 
 use super::{Modifier, compile, escape};
 use crate::access::Tenant;
@@ -121,6 +123,18 @@ fn holds(predicate: &Predicate, resource: &Value, rows: &IndexRows) -> bool {
             .iter()
             .filter(|row| row.slot == *slot && unit_passes(*unit, row))
             .any(|row| number_passes(test, &row.low, &row.high)),
+        Predicate::NumberPair {
+            slot,
+            first,
+            second,
+        } => rows
+            .quantities
+            .iter()
+            .filter(|row| row.slot == *slot)
+            .any(|row| {
+                number_passes(first, &row.low, &row.low)
+                    && number_passes(second, &row.high, &row.high)
+            }),
         Predicate::Id(ids) => ids.iter().any(|id| resource["id"] == id.as_str()),
         Predicate::LastUpdated(test) => {
             let text = resource["meta"]["lastUpdated"]
