@@ -43,11 +43,12 @@ fn wide_chain(source: &Source<'_>) -> Shape {
     .aim(Aim::Within(100.0))
 }
 
-/// The Patients first, then what refers to them.
+/// The Patients first, then for each what refers to it, which is about one Patient only.
 fn narrow(source: &Source<'_>, patients: &str) -> String {
     format!(
-        "{} AND r.entries && ARRAY(SELECT DISTINCT p.key # {}::bigint FROM ({patients}) p) {PAGE}",
-        select(Kind::Observation),
+        "SELECT r.body FROM (SELECT DISTINCT p.key FROM ({patients}) p) p JOIN resource r \
+         ON r.tenant = 1 AND r.type = {} AND r.entries @> ARRAY[p.key # {}::bigint] {PAGE}",
+        Names::number(Kind::Observation),
         source.names.seed(Kind::Observation, "patient")
     )
 }
@@ -202,11 +203,11 @@ fn include(source: &Source<'_>) -> Shape {
     )
 }
 
-/// What refers to the page in a slot.
+/// What refers to the page in a slot, by one reference each.
 fn referring(source: &Source<'_>, kind: Kind, parameter: &str) -> String {
     format!(
-        "SELECT o.body FROM resource o WHERE o.tenant = 1 AND o.type = {} \
-         AND o.entries && ARRAY(SELECT m.key # {}::bigint FROM m)",
+        "SELECT o.body FROM m JOIN resource o ON o.tenant = 1 AND o.type = {} \
+         AND o.entries @> ARRAY[m.key # {}::bigint]",
         Names::number(kind),
         source.names.seed(kind, parameter)
     )
