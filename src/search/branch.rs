@@ -188,7 +188,7 @@ impl Leaves {
 fn has_rows(kind: Kind) -> bool {
     matches!(
         kind,
-        Kind::Date | Kind::Number | Kind::Quantity | Kind::String
+        Kind::Date | Kind::Number | Kind::Quantity | Kind::String | Kind::Special
     )
 }
 

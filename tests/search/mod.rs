@@ -3,12 +3,16 @@
 //! Resources are put there with plain SQL and the registry's own index rows, so that these
 //! tests are about searching alone; the way over HTTP is tested in `rest`.
 
+mod composites;
 mod handling;
 mod includes;
 mod indexes;
 mod missing;
+mod near;
 mod paging;
+mod quantities;
 mod sorting;
+mod tuple_indexes;
 
 use crate::harness::database;
 use andiron::access::Access;

@@ -7,7 +7,7 @@
 //! "ge2024-01,lt2024" --escape::split--> values --compile, each--> Predicate
 //! ```
 //!
-//! Special parameters, `_text`, `_content` and `_query` are not done here yet:
+//! `_text`, `_content` and `_query` are not done here yet:
 //! the registry marks them and [`compile`] refuses them.
 //!
 //! Presence, which `:missing` asks for: a branch of entries has a bit, which its extraction
@@ -19,6 +19,7 @@ pub mod escape;
 pub mod number;
 pub mod quantity;
 pub mod reference;
+pub mod special;
 pub mod string;
 pub mod token;
 pub mod uri;
@@ -117,7 +118,7 @@ pub fn compile(
         (_, Kind::Reference) => reference::compile(parameter, modifier, value, base),
         (_, Kind::Uri) => uri::compile(parameter, value),
         (_, Kind::Composite) => composite::compile(parameter, value, base, now),
-        (_, Kind::Special) => Err(unsupported(parameter)),
+        (_, Kind::Special) => special::compile(parameter, value),
     }
 }
 

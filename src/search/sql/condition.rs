@@ -99,7 +99,8 @@ fn predicate(statement: &mut Statement, one: &Predicate, types: &[ResourceType],
         Predicate::Date { .. }
         | Predicate::String { .. }
         | Predicate::Quantity { .. }
-        | Predicate::NumberPair { .. } => {
+        | Predicate::NumberPair { .. }
+        | Predicate::Near { .. } => {
             rows_exist(statement, &[one]);
         }
         Predicate::Id(ids) => with_ids(statement, ids, types),

@@ -8,6 +8,9 @@
 //! which are `d` where they filter and `s` where they sort. Nothing here does I/O.
 
 mod condition;
+#[cfg(test)]
+mod golden_tuples;
+mod near;
 mod page;
 mod rows;
 mod statement;
