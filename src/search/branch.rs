@@ -2,12 +2,13 @@
 //! that its values are indexed under. Which kinds are split and why:
 //! [`registry`](super::registry).
 
-use super::index::Slot;
+use super::index::{Slot, hash};
+use super::plan::Predicate;
 use super::registry::{Kind, Parameter};
 use crate::fhir::ResourceType;
 use crate::fhirpath::ast::{Ast, Operator};
 use crate::fhirpath::infer::{self, infer};
-use crate::fhirpath::{Expression, Model, ParseError};
+use crate::fhirpath::{Choice, Expression, Model, ParseError, Type};
 use std::sync::{Arc, OnceLock};
 
 /// An operand of a parameter's expression.
@@ -20,6 +21,8 @@ pub struct Branch {
     pub only: Option<ResourceType>,
     /// The bit that a resource has where this branch has a value; 0 for what has rows.
     pub presence: i64,
+    /// Of a custom parameter: presence is an entry of the slot, not a bit.
+    pub is_custom: bool,
     resource_type: ResourceType,
     model: Arc<Model>,
     leaves: OnceLock<Leaves>,
@@ -60,6 +63,7 @@ pub fn compile(
             expression,
             only,
             presence: 0,
+            is_custom: false,
             resource_type,
             model: model.clone(),
             leaves: OnceLock::new(),
@@ -138,7 +142,55 @@ fn has_presence(parameter: &Parameter) -> bool {
     !has_rows(parameter.kind) && !matches!(parameter.code.as_str(), "_id" | "_lastUpdated")
 }
 
+/// The hash of the entry that says of a custom parameter that there is a value. No value
+/// hashes to it: none holds the character U+0000.
+pub fn presence_hash(only: Option<ResourceType>) -> i64 {
+    hash(&format!("\0present{}", only.map_or("", ResourceType::name)))
+}
+
 impl Branch {
+    /// Whether its values are References, which name resources by type and id: not canonical
+    /// URLs, and not resources that stand in the place themselves.
+    pub fn holds_references(&self) -> bool {
+        let elements = self.elements();
+        let is_any = |name| elements.iter().any(|(_, node_type)| node_type.is(name));
+        is_any("Reference") && !is_any("uri")
+    }
+
+    /// Whether a resource has at most one value: a primitive element of its own.
+    pub fn is_single(&self) -> bool {
+        let text = self.expression.to_string();
+        let is_path_of_one = text.bytes().filter(|byte| *byte == b'.').count() == 1;
+        let leaves = self.leaves();
+        let is_plain = !leaves.coded && !leaves.folded && !leaves.plain.is_empty();
+        match self.elements().as_slice() {
+            [(choice, _)] => is_path_of_one && is_plain && !choice.field.is_array,
+            _ => false,
+        }
+    }
+
+    /// The elements that the expression can give, and their types.
+    fn elements(&self) -> Vec<(&Choice, &Type)> {
+        let Some(root) = self.model.resource(self.resource_type) else {
+            return Vec::new();
+        };
+        let root = infer::Kind::Resource(root);
+        let kinds = infer(&self.model, self.expression.ast(), &root);
+        let elements = kinds.into_iter().filter_map(|kind| match kind {
+            infer::Kind::Element(choice, node_type) => Some((choice, node_type)),
+            _ => None,
+        });
+        elements.collect()
+    }
+
+    /// Holds of the resources that have a value of this branch of entries.
+    pub fn present(&self) -> Predicate {
+        match self.is_custom {
+            true => Predicate::Entries(vec![(self.slot, presence_hash(self.only))]),
+            false => Predicate::Present(self.presence),
+        }
+    }
+
     /// What the values of this branch are; read from the definitions when first asked.
     pub fn leaves(&self) -> &Leaves {
         self.leaves.get_or_init(|| {
@@ -185,7 +237,8 @@ impl Leaves {
     }
 }
 
-fn has_rows(kind: Kind) -> bool {
+/// Whether values of the kind are rows, not entries.
+pub fn has_rows(kind: Kind) -> bool {
     matches!(
         kind,
         Kind::Date | Kind::Number | Kind::Quantity | Kind::String | Kind::Special

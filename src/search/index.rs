@@ -22,6 +22,7 @@
 
 use crate::access::Tenant;
 use crate::fhir::ResourceType;
+use std::sync::Arc;
 use xxhash_rust::xxh3::xxh3_64;
 
 /// The key of a resource within its tenant: the hash of `Patient/123`.
@@ -136,6 +137,20 @@ pub struct QuantityRow {
     pub text: i64,
 }
 
+/// Which edition of the registry made index rows, held for as long as the rows are: once
+/// nobody holds an edition any more, nothing is written any more that lacks what later ones
+/// index. See [`live`](super::live). It is no part of what the rows say.
+#[derive(Clone, Debug, Default)]
+pub struct Edition(pub Option<Arc<super::live::Held>>);
+
+impl PartialEq for Edition {
+    fn eq(&self, _: &Edition) -> bool {
+        true
+    }
+}
+
+impl Eq for Edition {}
+
 impl QuantityRow {
     /// Without a unit.
     pub fn number(slot: i32, low: String, high: String) -> QuantityRow {
@@ -160,6 +175,19 @@ pub struct IndexRows {
     pub dates: Vec<DateRow>,
     pub strings: Vec<StringRow>,
     pub quantities: Vec<QuantityRow>,
+    /// Those of the resources that it contains.
+    pub contained: Vec<ContainedRows>,
+    /// What they were made with.
+    pub edition: Edition,
+}
+
+/// What is indexed of a contained resource: see [`contained`](super::contained).
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ContainedRows {
+    pub resource_type: ResourceType,
+    pub key: i64,
+    /// Its own contain nothing.
+    pub rows: IndexRows,
 }
 
 impl IndexRows {

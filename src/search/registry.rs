@@ -29,9 +29,15 @@
 //!   index is made anew. The parameters of all types come first, so that their bits are the
 //!   same everywhere. The cost: no index finds the few resources that have a rare element.
 //! - *`_id` and `_lastUpdated` are not indexed here*: they are columns of the resource.
+//! - *Custom parameters come behind the published ones and touch nothing of theirs*: their
+//!   presence is an entry of their slot, so that no bit is ever assigned or freed, and what
+//!   they refer to stands in the hidden slot too, so that it is found after they are gone.
+//!   They share the slots of the published where they say the same. See [`custom`](super::custom).
 
 use super::branch;
-use super::index::{IndexRows, Slot, resource_key};
+use super::contained::Container;
+use super::custom::Custom;
+use super::index::{ContainedRows, Edition, IndexRows, Slot, resource_key};
 use super::literal_references::visit_references;
 use super::params::{self, Sink, composite};
 use crate::access::Tenant;
@@ -65,16 +71,26 @@ pub struct Parameter {
     pub supported: bool,
 }
 
-/// A reference to a resource of this server.
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
-pub struct LocalReference {
-    pub resource_type: ResourceType,
-    pub id: String,
-    pub version: Option<String>,
+impl Parameter {
+    /// Whether a chain can lead through it: its references name types and ids.
+    pub fn can_be_followed(&self) -> bool {
+        let is_reference = self.kind == Kind::Reference && self.supported;
+        is_reference && self.branches.iter().all(Branch::holds_references)
+    }
+}
+
+/// A reference as it stands in a resource.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Literal<'a> {
+    pub text: &'a str,
+    /// Names a resource by its `url`, with a version after `|`.
+    pub canonical: bool,
+    /// The only type that the parameter follows.
+    pub only: Option<ResourceType>,
 }
 
 /// What one slot needs: its expression, and how to read what that gives.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 struct Extraction {
     slot: Slot,
     kind: Kind,
@@ -88,14 +104,21 @@ struct Compiled {
     parameters: Vec<Parameter>,
     extractions: Vec<Extraction>,
     composites: Vec<composite::Extraction>,
+    /// What custom parameters need; their marks are numbered within each.
+    custom: Vec<Extraction>,
 }
 
 /// All search parameters.
 #[derive(Debug)]
 pub struct Registry {
     model: Arc<Model>,
-    types: Vec<OnceLock<Compiled>>,
+    /// Shared by all editions.
+    published: Arc<Vec<OnceLock<Compiled>>>,
+    custom: Vec<Custom>,
+    /// The types that have custom parameters, with them.
+    extended: Vec<OnceLock<Compiled>>,
     reference_slots: OnceLock<Vec<Slot>>,
+    edition: Edition,
 }
 
 impl Registry {
@@ -106,9 +129,36 @@ impl Registry {
     pub fn new(definitions: Arc<Definitions>) -> Result<Registry, Error> {
         Ok(Registry {
             model: Arc::new(Model::new(definitions)),
-            types: ResourceType::all().map(|_| OnceLock::new()).collect(),
+            published: Arc::new(ResourceType::all().map(|_| OnceLock::new()).collect()),
+            custom: Vec::new(),
+            extended: Vec::new(),
             reference_slots: OnceLock::new(),
+            edition: Edition::default(),
         })
+    }
+
+    /// The published parameters of this registry, and these custom ones in place of its own.
+    pub fn with_custom(&self, custom: Vec<Custom>, edition: Edition) -> Registry {
+        Registry {
+            model: self.model.clone(),
+            published: self.published.clone(),
+            custom,
+            extended: ResourceType::all().map(|_| OnceLock::new()).collect(),
+            reference_slots: OnceLock::new(),
+            edition,
+        }
+    }
+
+    /// The custom parameters.
+    pub fn custom(&self) -> &[Custom] {
+        &self.custom
+    }
+
+    /// The published parameter of that code, whatever custom ones there are.
+    pub fn published(&self, resource_type: ResourceType, code: &str) -> Option<&Parameter> {
+        let parameters = &self.compiled_published(resource_type).parameters;
+        let at = parameters.binary_search_by(|p| p.code.as_str().cmp(code));
+        parameters.get(at.ok()?)
     }
 
     /// The parameters of a type, those of all types among them, sorted by code.
@@ -125,11 +175,12 @@ impl Registry {
     }
 
     /// The types that expressions are evaluated with.
-    pub fn model(&self) -> &Model {
+    pub fn model(&self) -> &Arc<Model> {
         &self.model
     }
 
-    /// Everything indexed of a resource. Never fails: what has no sense gives no rows.
+    /// Everything indexed of a resource that has its id. Never fails: what has no sense gives
+    /// no rows.
     pub fn index(
         &self,
         tenant: Tenant,
@@ -137,13 +188,62 @@ impl Registry {
         resource: &Value,
         base: &str,
     ) -> IndexRows {
-        let mut rows = IndexRows::default();
+        let id = resource.get("id").and_then(Value::as_str);
+        self.index_as(
+            tenant,
+            resource_type,
+            id.unwrap_or_default(),
+            resource,
+            base,
+        )
+    }
+
+    /// The same of a resource that will be stored under `id`.
+    pub fn index_as(
+        &self,
+        tenant: Tenant,
+        resource_type: ResourceType,
+        id: &str,
+        resource: &Value,
+        base: &str,
+    ) -> IndexRows {
         let Some(context) = self.context(resource_type, resource, base) else {
-            return rows;
+            return IndexRows::default();
         };
-        let mut covered = Vec::new();
-        for extraction in &self.compiled(resource_type).extractions {
-            let found = extraction.expression.evaluate(&context, context.resource);
+        let container = Container::of(resource_type, id, resource);
+        let (mut rows, covered) = self.index_one(tenant, &context, container.as_ref());
+        self.index_other_references(tenant, &context, &covered, &mut rows);
+        self.index_custom(tenant, resource_type, &context, &mut rows);
+        for inner in container.iter().flat_map(Container::inner) {
+            let kind = inner.resource_type;
+            let Some(context) = self.context(kind, inner.resource, base) else {
+                continue;
+            };
+            let (mut rows_of_inner, _) = self.index_one(tenant, &context, container.as_ref());
+            self.index_custom(tenant, kind, &context, &mut rows_of_inner);
+            rows_of_inner.normalise();
+            rows.contained.push(ContainedRows {
+                resource_type: kind,
+                key: inner.key,
+                rows: rows_of_inner,
+            });
+        }
+        rows.normalise();
+        rows
+    }
+
+    /// What the parameters of its type find in a resource, and the keys that they refer to.
+    fn index_one(
+        &self,
+        tenant: Tenant,
+        context: &Context<'_>,
+        container: Option<&Container<'_>>,
+    ) -> (IndexRows, HashSet<i64>) {
+        let (mut rows, mut covered) = (IndexRows::default(), Vec::new());
+        let kind = ResourceType::parse(&context.resource.node_type.key);
+        let compiled = kind.map(|kind| self.compiled(kind));
+        for extraction in compiled.iter().flat_map(|compiled| &compiled.extractions) {
+            let found = extraction.expression.evaluate(context, context.resource);
             let items = found.unwrap_or_default();
             if items.is_empty() {
                 continue;
@@ -154,14 +254,55 @@ impl Registry {
                 marks: &extraction.marks,
                 rows: &mut rows,
             };
-            extract(extraction.kind, &items, base, &mut sink, &mut covered);
+            extract(
+                extraction.kind,
+                &items,
+                context.base,
+                &mut sink,
+                &mut covered,
+            );
+            if let Some(container) = container.filter(|_| extraction.kind == Kind::Reference) {
+                container.refer(&items, &mut sink);
+            }
         }
-        let composites = &self.compiled(resource_type).composites;
-        composite::extract(composites, &context, tenant, &mut rows);
-        let covered: HashSet<i64> = covered.into_iter().collect();
-        self.index_other_references(tenant, &context, &covered, &mut rows);
-        rows.normalise();
-        rows
+        if let Some(compiled) = compiled {
+            composite::extract(&compiled.composites, context, tenant, &mut rows);
+        }
+        (rows, covered.into_iter().collect())
+    }
+
+    /// What custom parameters add.
+    fn index_custom(
+        &self,
+        tenant: Tenant,
+        resource_type: ResourceType,
+        context: &Context<'_>,
+        rows: &mut IndexRows,
+    ) {
+        rows.edition = self.edition.clone();
+        for extraction in &self.compiled(resource_type).custom {
+            let found = extraction.expression.evaluate(context, context.resource);
+            let items = found.unwrap_or_default();
+            if items.is_empty() {
+                continue;
+            }
+            let published = std::mem::take(&mut rows.present);
+            let mut sink = Sink {
+                tenant,
+                slot: extraction.slot,
+                marks: &extraction.marks,
+                rows,
+            };
+            let base = context.base;
+            extract(extraction.kind, &items, base, &mut sink, &mut Vec::new());
+            let marks = std::mem::replace(&mut rows.present, published);
+            for (only, mark) in &extraction.marks {
+                if marks & mark != 0 {
+                    let hash = branch::presence_hash(*only);
+                    rows.entries.push(extraction.slot.entry(tenant, hash));
+                }
+            }
+        }
     }
 
     /// Local references that no parameter covers go to the hidden slot of their type.
@@ -192,30 +333,30 @@ impl Registry {
         });
     }
 
-    /// The resources of this server that a reference parameter points at, in order, each
-    /// once: what `_include` adds.
-    pub fn references(
-        &self,
-        parameter: &Parameter,
-        resource: &Value,
-        base: &str,
-    ) -> Vec<LocalReference> {
-        let mut found: Vec<LocalReference> = Vec::new();
-        let mut known: HashSet<LocalReference> = HashSet::new();
-        let Some(context) = self.context(parameter.resource_type, resource, base) else {
+    /// The references that these branches of a type's parameters find in a resource, in
+    /// order: what `_include` follows.
+    pub fn literals<'a>(
+        &'a self,
+        resource_type: ResourceType,
+        branches: &[&'a Branch],
+        resource: &'a Value,
+        base: &'a str,
+    ) -> Vec<Literal<'a>> {
+        let mut found = Vec::new();
+        let Some(context) = self.context(resource_type, resource, base) else {
             return found;
         };
-        if parameter.kind != Kind::Reference {
-            return found;
-        }
-        for branch in &parameter.branches {
+        for branch in branches {
             let items = branch.expression.evaluate(&context, context.resource);
             for item in items.unwrap_or_default() {
-                let local = local_reference(&item, base)
-                    .filter(|local| branch.only.is_none_or(|only| only == local.resource_type));
-                if let Some(local) = local.filter(|local| known.insert(local.clone())) {
-                    found.push(local);
-                }
+                let Item::Node(node) = &item else {
+                    continue;
+                };
+                found.extend(params::reference::literal(node).map(|text| Literal {
+                    text,
+                    canonical: params::reference::is_canonical(node),
+                    only: branch.only,
+                }));
             }
         }
         found
@@ -227,7 +368,7 @@ impl Registry {
         let slots = self.reference_slots.get_or_init(|| {
             let mut slots: Vec<Slot> = ResourceType::all().map(hidden_slot).collect();
             for resource_type in ResourceType::all() {
-                let of_references = self.compiled(resource_type).extractions.iter();
+                let of_references = self.compiled_published(resource_type).extractions.iter();
                 let of_references = of_references.filter(|e| e.kind == Kind::Reference);
                 slots.extend(of_references.map(|extraction| extraction.slot));
             }
@@ -260,8 +401,50 @@ impl Registry {
     }
 
     fn compiled(&self, resource_type: ResourceType) -> &Compiled {
-        let index = usize::try_from(resource_type.number() - 1).unwrap_or_default();
-        self.types[index].get_or_init(|| self.compile(resource_type))
+        let is_of = |custom: &Custom| custom.types.contains(&resource_type);
+        if !self.custom.iter().any(is_of) {
+            return self.compiled_published(resource_type);
+        }
+        self.extended[index_of(resource_type)].get_or_init(|| {
+            let published = self.compiled_published(resource_type);
+            self.extend(resource_type, published)
+        })
+    }
+
+    fn compiled_published(&self, resource_type: ResourceType) -> &Compiled {
+        self.published[index_of(resource_type)].get_or_init(|| self.compile(resource_type))
+    }
+
+    /// The published parameters of a type and the custom ones beside them.
+    fn extend(&self, resource_type: ResourceType, published: &Compiled) -> Compiled {
+        let mut custom: Vec<Parameter> = Vec::new();
+        for one in &self.custom {
+            let code = &one.definition.code;
+            let is_taken = |other: &Parameter| other.code == *code;
+            let taken = published.parameters.iter().chain(&custom).any(is_taken);
+            if !taken && one.types.contains(&resource_type) {
+                let mut parameter = self.compile_parameter(resource_type, &one.definition);
+                for branch in &mut parameter.branches {
+                    branch.is_custom = true;
+                }
+                custom.push(parameter);
+            }
+        }
+        let mut own = extractions(&custom);
+        for extraction in &mut own {
+            for (number, (_, mark)) in extraction.marks.iter_mut().enumerate() {
+                *mark = 1_i64.checked_shl(number as u32).unwrap_or_default();
+            }
+        }
+        let mut parameters = published.parameters.clone();
+        parameters.extend(custom);
+        parameters.sort_by(|a, b| a.code.cmp(&b.code));
+        Compiled {
+            extractions: published.extractions.clone(),
+            composites: composite::extractions(&parameters),
+            parameters,
+            custom: own,
+        }
     }
 
     fn compile(&self, resource_type: ResourceType) -> Compiled {
@@ -282,6 +465,7 @@ impl Registry {
             extractions: extractions(&parameters),
             composites: composite::extractions(&parameters),
             parameters,
+            custom: Vec::new(),
         }
     }
 
@@ -313,6 +497,10 @@ impl Registry {
         parameter.supported = !parameter.branches.is_empty();
         parameter
     }
+}
+
+fn index_of(resource_type: ResourceType) -> usize {
+    usize::try_from(resource_type.number() - 1).unwrap_or_default()
 }
 
 /// Composites are made of parameters whose slots and bits are known.
@@ -399,23 +587,5 @@ pub fn extract(
         Kind::String => params::string::extract(items, sink),
         Kind::Special => params::special::extract(items, sink),
         Kind::Composite => {}
-    }
-}
-
-fn local_reference(item: &Item<'_>, base: &str) -> Option<LocalReference> {
-    let Item::Node(node) = item else {
-        return None;
-    };
-    match Target::parse(params::reference::literal(node)?, base) {
-        Target::Local {
-            resource_type,
-            id,
-            version,
-        } => Some(LocalReference {
-            resource_type,
-            id: id.to_owned(),
-            version: version.map(str::to_owned),
-        }),
-        _ => None,
     }
 }

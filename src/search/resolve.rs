@@ -7,27 +7,19 @@
 //! What a caller asks for and this server does not *know* is refused when strict and ignored
 //! with a warning when lenient. What is known and malformed, or known and not supported yet,
 //! is refused in both: to ignore it would answer another question. Each filter is one file
-//! further on, in `filter`.
+//! further on, in `filter`; what a compartment holds is told by `compartment`.
 
 use super::bounds;
-use super::cursor::{self, Position};
+use super::cursor::{self, Start};
 use super::include;
 use super::parse::{self, Item, ResultName};
-use super::plan::{Plan, Predicate, Sort, Total};
+use super::plan::{Contained, ContainedType, Plan, Predicate, Total};
 use super::registry::{Parameter, Registry};
 pub use super::result_parameter::Summary;
-use super::{filter, link, result_parameter, rewrite, sort};
+pub use super::scope::Scope;
+use super::{compartment, filter, link, result_parameter, rewrite, sort};
 use crate::error::{Category, Error, Issue};
 use crate::fhir::{Instant, ResourceType};
-
-/// Where is searched.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Scope {
-    /// `[base]?…`: all types, or those of `_type`.
-    System,
-    /// `[base]/Patient?…`
-    Type(ResourceType),
-}
 
 /// `Prefer: handling=…`, for what is not known.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -78,12 +70,15 @@ pub struct Query {
     pub used: Vec<(String, String)>,
     /// The cursor of this page, for its self link.
     pub cursor: Option<String>,
-    pub position: Option<Position>,
+    /// Where this page begins; nowhere in particular on the first.
+    pub start: Option<Start>,
     pub summary: Option<Summary>,
     pub elements: Vec<String>,
     pub format: Option<String>,
     pub pretty: Option<String>,
     pub max_include: usize,
+    pub contained: Contained,
+    pub contained_type: ContainedType,
     /// Warnings: what was ignored.
     pub issues: Vec<Issue>,
 }
@@ -93,11 +88,15 @@ impl Query {
     pub fn identity(&self) -> String {
         let selecting = self.used.iter().filter(|(name, _)| {
             let item = parse::parse(name, "");
-            matches!(item, Item::Filter(_) | Item::Result(ResultName::Sort, _))
+            use ResultName::{Contained, ContainedType, Sort};
+            matches!(
+                item,
+                Item::Filter(_) | Item::Result(Sort | Contained | ContainedType, _)
+            )
         });
         link::url(
             "",
-            self.scope,
+            &self.scope,
             selecting.map(|(name, value)| (name.as_str(), value.as_str())),
         )
     }
@@ -154,8 +153,10 @@ pub fn compile(
     now: Instant,
 ) -> Result<Query, Error> {
     bounds::check(&request.pairs)?;
-    let mut draft = Draft::new(registry, request, base, limits, now);
+    let types = request.scope.types(registry)?;
+    let mut draft = Draft::new(registry, request, types, base, limits, now);
     draft.find_types(request);
+    draft.stay_in_compartment(&request.scope);
     bounds::check_typed(&request.pairs, draft.context.types.len())?;
     for (at, (name, value)) in request.pairs.iter().enumerate() {
         if draft.has_failed_enough() {
@@ -199,14 +200,11 @@ impl<'a> Draft<'a> {
     fn new(
         registry: &'a Registry,
         request: &Request,
+        types: Vec<ResourceType>,
         base: &'a str,
         limits: &'a Limits,
         now: Instant,
     ) -> Draft<'a> {
-        let types = match request.scope {
-            Scope::System => Vec::new(),
-            Scope::Type(resource_type) => vec![resource_type],
-        };
         let all = if types.is_empty() {
             ResourceType::all().collect()
         } else {
@@ -224,23 +222,25 @@ impl<'a> Draft<'a> {
             filters: Vec::new(),
             seen: Vec::new(),
             query: Query {
-                scope: request.scope,
+                scope: request.scope.clone(),
                 plan: Plan {
                     types,
                     filter: Predicate::Everything,
-                    sort: Sort::Key,
+                    sort: Vec::new(),
                     count: limits.default_count.min(limits.max_count),
                     total: Total::Unasked,
                     includes: Vec::new(),
                 },
                 used: Vec::new(),
                 cursor: None,
-                position: None,
+                start: None,
                 summary: None,
                 elements: Vec::new(),
                 format: None,
                 pretty: None,
                 max_include: limits.max_include,
+                contained: Contained::default(),
+                contained_type: ContainedType::default(),
                 issues: Vec::new(),
             },
             unsaid: 0,
@@ -261,7 +261,7 @@ impl<'a> Draft<'a> {
 
     /// `_type` comes first, wherever it stands: it decides which names are known.
     fn find_types(&mut self, request: &Request) {
-        if request.scope != Scope::System {
+        if !request.scope.takes_types() {
             return;
         }
         let mut types: Option<Vec<ResourceType>> = None;
@@ -299,12 +299,34 @@ impl<'a> Draft<'a> {
         if let Some(mut types) = types {
             types.sort_unstable();
             types.dedup();
+            self.refuse_outsiders(&request.scope, &types);
             if types.is_empty() {
                 self.filters.push(Predicate::Nothing);
             } else {
                 self.context.types = types.clone();
                 self.query.plan.types = types;
             }
+        }
+    }
+
+    /// A type that is never in the compartment is no question about it.
+    fn refuse_outsiders(&mut self, scope: &Scope, types: &[ResourceType]) {
+        if let Scope::Compartment { focal, .. } = scope {
+            for member in types {
+                let refused = compartment::check_member(self.context.registry, *focal, *member);
+                let issues = refused.err().into_iter().flat_map(|error| error.issues);
+                self.query.issues.extend(issues);
+            }
+        }
+    }
+
+    fn stay_in_compartment(&mut self, scope: &Scope) {
+        if let Scope::Compartment { focal, id, .. } = scope {
+            let Context {
+                registry, types, ..
+            } = &self.context;
+            let inside = compartment::membership_of_any(registry, *focal, id, types);
+            self.filters.push(inside);
         }
     }
 
@@ -340,8 +362,12 @@ impl<'a> Draft<'a> {
 
     fn take_item(&mut self, item: Item<'_>) -> Result<Use, Problem> {
         match item {
-            Item::Filter(term) if term.code == "_type" && self.query.scope == Scope::System => {
-                if let Some(modifier) = term.modifier.or(term.chain) {
+            Item::Filter(term)
+                if term.code == "_type"
+                    && term.steps.is_empty()
+                    && self.query.scope.takes_types() =>
+            {
+                if let Some(modifier) = term.modifier {
                     return Err(Problem::refused(
                         "not-supported",
                         format!("_type has no modifier {modifier:?}"),
@@ -401,11 +427,12 @@ impl<'a> Draft<'a> {
             ResultName::Total => query.plan.total = result_parameter::total(value)?,
             ResultName::Summary => query.summary = Some(result_parameter::summary(value)?),
             ResultName::Elements => query.elements = result_parameter::elements(value),
-            ResultName::Contained => result_parameter::contained(value)?,
-            ResultName::ContainedType | ResultName::Score => {
-                return Err(Problem::not_supported(
-                    "_containedType and _score are not supported".to_owned(),
-                ));
+            ResultName::Contained => query.contained = result_parameter::contained(value)?,
+            ResultName::ContainedType => {
+                query.contained_type = result_parameter::contained_type(value)?;
+            }
+            ResultName::Score => {
+                return Err(Problem::not_supported("_score is not supported".to_owned()));
             }
             ResultName::Format => query.format = Some(value.to_owned()),
             ResultName::Pretty => query.pretty = Some(value.to_owned()),
@@ -425,10 +452,20 @@ impl<'a> Draft<'a> {
                 "_summary=text cannot be combined with _include or _revinclude",
             ));
         }
+        if query.contained != Contained::False && !query.plan.sort.is_empty() {
+            query.issues.push(Issue::error(
+                "not-supported",
+                "_sort cannot be combined with _contained=true or both: contained resources have \
+                 the default order only",
+            ));
+        }
         if let Some(cursor) = &query.cursor {
-            query.position = cursor::decode(cursor, &query.identity())
-                .filter(|position| position.fits(&query.plan.sort));
-            if query.position.is_none() {
+            let fits = |start: &Start| {
+                let position = start.position.as_ref();
+                position.is_none_or(|position| position.fits(&query.plan.sort))
+            };
+            query.start = cursor::decode(cursor, &query.identity()).filter(fits);
+            if query.start.is_none() {
                 query.issues.push(Issue::error(
                     "value",
                     "_cursor: expected the cursor of a page of this search but found another, or \

@@ -205,7 +205,7 @@ fn present_in(kind: Kind, branch: &Branch) -> Predicate {
             unit: UnitTest::Any,
         },
         Kind::Token | Kind::Reference | Kind::Uri | Kind::Composite | Kind::Special => {
-            Predicate::Present(branch.presence)
+            branch.present()
         }
     }
 }

@@ -9,6 +9,7 @@
 //! | Coding with system only | `y`system |
 //! | CodeableConcept | those of each coding |
 //! | code, boolean, id, uri, integer | `c`value |
+//! | uri or id where a Coding could be: `MessageDefinition.event[x]` | also `n`value |
 //! | string, ContactPoint | `t`value in lower case |
 //!
 //! A `code` has the system of its required binding, which is known when the query is
@@ -73,7 +74,12 @@ fn extract_node(node: &Node<'_>, sink: &mut Sink<'_>) -> bool {
         },
         "string" | "markdown" => node.text().is_some_and(|text| folded(text, sink)),
         _ => match value {
-            Value::String(text) => plain(text, sink),
+            Value::String(text) => {
+                if node.choice.is_some_and(|choice| choice.field.is_choice) {
+                    sink.entry(&no_system("", text));
+                }
+                plain(text, sink)
+            }
             Value::Bool(value) => plain(if *value { "true" } else { "false" }, sink),
             Value::Number(number) => plain(number.as_str(), sink),
             _ => false,
@@ -134,7 +140,8 @@ fn whole_system(before: &str, system: &str) -> String {
     format!("{before}y{system}")
 }
 
-fn without_case(text: &str) -> String {
+/// What is hashed for a string, whose case does not count.
+pub fn without_case(text: &str) -> String {
     format!("t{}", text.to_lowercase())
 }
 
@@ -224,12 +231,14 @@ fn compile_in(branch: &Branch, asked: &Asked) -> Predicate {
     }
     for implied in &leaves.plain {
         match (asked, implied) {
+            // Beside codings the entry of the code alone would find those with a system too.
+            (Asked::NoSystem(_), None) if leaves.coded => {}
             (Asked::Code(code), _) | (Asked::NoSystem(code), None) => add(&any_system("", code)),
             (Asked::Pair(system, code), Some(implied)) if system == implied => {
                 add(&any_system("", code));
             }
             (Asked::System(system), Some(implied)) if system == implied => {
-                all_of_system = Predicate::Present(branch.presence);
+                all_of_system = branch.present();
             }
             _ => {}
         }

@@ -18,7 +18,7 @@ use crate::fhir::{Instant, ResourceType};
 use crate::fhirpath::infer::{Kind as Given, infer};
 use crate::search::index::{IndexRows, QuantityRow, resource_key};
 use crate::search::plan::{Predicate, RangeTest, StringTest, UnitTest};
-use crate::search::registry::{Kind, LocalReference, Registry};
+use crate::search::registry::{Kind, Registry};
 use serde_json::{Value, json};
 use std::cmp::Ordering;
 use std::collections::{HashMap, HashSet};
@@ -114,6 +114,10 @@ fn holds(predicate: &Predicate, resource: &Value, rows: &IndexRows) -> bool {
                     row.whole.as_ref().unwrap_or(&row.value).contains(text)
                 }
                 StringTest::Exactly(text) => row.exact == *text,
+                StringTest::Is(text) => {
+                    let value = row.whole.as_deref().unwrap_or(&row.value);
+                    !row.exact.is_empty() && value == text
+                }
             }),
         Predicate::Quantity { slot, test, unit } => rows
             .quantities
