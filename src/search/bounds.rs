@@ -144,6 +144,7 @@ fn most_binds(filter: &Predicate) -> usize {
         | Predicate::String { .. }
         | Predicate::Quantity { .. }
         | Predicate::NumberPair { .. } => 7,
+        Predicate::Near { .. } => 9,
     }
 }
 

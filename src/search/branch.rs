@@ -249,7 +249,7 @@ impl Leaves {
 pub fn has_rows(kind: Kind) -> bool {
     matches!(
         kind,
-        Kind::Date | Kind::Number | Kind::Quantity | Kind::String
+        Kind::Date | Kind::Number | Kind::Quantity | Kind::String | Kind::Special
     )
 }
 

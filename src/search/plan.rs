@@ -45,6 +45,11 @@ pub enum Predicate {
         first: RangeTest<String>,
         second: RangeTest<String>,
     },
+    /// A row of the slot is a position within the circle.
+    Near {
+        slot: i32,
+        circle: Circle,
+    },
     /// The resource has one of these logical ids.
     Id(Vec<String>),
     /// The resource has one of these keys: what a `_has` or a chain came down to.
@@ -160,6 +165,31 @@ pub struct TokenSlot {
     /// Holds of a resource that has a value in it.
     pub present: Predicate,
     pub leaves: Leaves,
+}
+
+/// All places within so many metres of one.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Circle {
+    /// Degrees, north of the equator.
+    pub latitude: f64,
+    /// Degrees, east of Greenwich.
+    pub longitude: f64,
+    pub metres: f64,
+}
+
+impl Circle {
+    /// The mean radius of the Earth in metres.
+    pub const EARTH: f64 = 6_371_008.8;
+    /// Metres that reach around the Earth from both sides.
+    pub const FARTHEST: f64 = 21_000_000.0;
+
+    /// Metres from the middle to a place, along the great circle: what the SQL says.
+    pub fn distance(&self, latitude: f64, longitude: f64) -> f64 {
+        let half = |from: f64, to: f64| ((to - from).to_radians() / 2.0).sin().powi(2);
+        let east = latitude.to_radians().cos() * self.latitude.to_radians().cos();
+        let root = half(self.latitude, latitude) + east * half(self.longitude, longitude);
+        2.0 * Circle::EARTH * root.sqrt().min(1.0).asin()
+    }
 }
 
 impl Predicate {

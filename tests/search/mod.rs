@@ -5,6 +5,7 @@
 
 mod chains;
 mod compartments;
+mod composites;
 mod contained;
 mod filter_expression;
 mod found;
@@ -14,11 +15,14 @@ mod indexes;
 mod lists;
 mod missing;
 mod modifiers;
+mod near;
 mod paging;
+mod quantities;
 mod reference;
 mod sorting;
 mod terminology;
 mod text;
+mod tuple_indexes;
 mod us_core;
 
 use crate::harness::database;

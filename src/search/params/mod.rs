@@ -7,8 +7,7 @@
 //! "ge2024-01,lt2024" --escape::split--> values --compile, each--> Predicate
 //! ```
 //!
-//! Special parameters and `_query` are not done here yet: the registry marks them and
-//! [`compile`] refuses them.
+//! `_query` is not done here: it is refused.
 //!
 //! A modifier that is rare is answered from the JSON ([`Predicate::Json`]) instead of from
 //! entries of its own, since every resource would bear their cost; what needs stored value
@@ -23,6 +22,7 @@ pub mod escape;
 pub mod number;
 pub mod quantity;
 pub mod reference;
+pub mod special;
 pub mod string;
 pub mod token;
 pub mod uri;
@@ -158,7 +158,7 @@ pub fn compile(
         (_, Kind::Reference) => reference::compile(parameter, modifier, value, base),
         (_, Kind::Uri) => uri::compile(parameter, modifier, value),
         (_, Kind::Composite) => composite::compile(parameter, value, base, now),
-        (_, Kind::Special) => Err(unsupported(parameter)),
+        (_, Kind::Special) => special::compile(parameter, value),
     }
 }
 

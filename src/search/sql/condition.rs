@@ -98,7 +98,8 @@ pub(super) fn predicate(
         Predicate::Date { .. }
         | Predicate::String { .. }
         | Predicate::Quantity { .. }
-        | Predicate::NumberPair { .. } => {
+        | Predicate::NumberPair { .. }
+        | Predicate::Near { .. } => {
             rows_exist(statement, &[one]);
         }
         Predicate::Id(ids) => with_ids(statement, ids, types),

@@ -9,8 +9,11 @@
 
 mod condition;
 mod contained;
+#[cfg(test)]
+mod golden_tuples;
 mod include;
 mod json;
+mod near;
 mod order;
 mod page;
 mod rows;
