@@ -7,7 +7,7 @@ use andiron::definitions::SearchParameterType as Kind;
 use std::collections::BTreeSet;
 
 /// Feature and reason.
-pub const MAY_BE_REFUSED: [(&str, &str); 11] = [
+pub const MAY_BE_REFUSED: [(&str, &str); 10] = [
     ("chain", "not built yet"),
     ("chain into several types", "not built yet"),
     ("_has", "not built yet"),
@@ -17,16 +17,11 @@ pub const MAY_BE_REFUSED: [(&str, &str); 11] = [
     (":of-type", "not built yet"),
     (":above", "not built yet"),
     (":below", "not built yet"),
-    ("sort by several keys", "not built yet"),
     ("sort by a coded or referring element", "not built yet"),
 ];
 
 /// Whether `5400 mg` is `5.4 g`: R4 allows it, the server does not do it yet.
 pub const UNITS_ARE_CONVERTED: bool = false;
-
-/// Whether a name is sorted by its later words too: `Juri van Gelder` as `van gelder` when
-/// descending. It should not; the rows by which such a name is found are sorted by as well.
-pub const LATER_WORDS_SORT: bool = true;
 
 /// The features that a query has of those that a server could lack.
 pub fn features(world: &World, query: &Query) -> BTreeSet<&'static str> {
@@ -39,9 +34,6 @@ pub fn features(world: &World, query: &Query) -> BTreeSet<&'static str> {
         for kind in &kinds {
             of_name(world, kind, &term.name, &mut found);
         }
-    }
-    if query.sort.len() > 1 {
-        found.insert("sort by several keys");
     }
     for kind in &kinds {
         for key in &query.sort {
