@@ -4,6 +4,7 @@
 //! without any resource; then it is held against the values that the parameter's published
 //! expression gives. Nothing is indexed, nothing is clever.
 
+use super::ledger;
 use super::pointing::{self, Points, ReferenceAsked};
 use super::quantity::QuantityAsked;
 use super::query::{Name, Query, Scope, split, unescaped};
@@ -88,7 +89,10 @@ pub fn kinds(world: &World, scope: &Scope) -> Vec<String> {
         } => vec![kind.clone()],
         Scope::Compartment { owner, .. } => {
             let compartment = world.definitions.compartment(owner);
-            compartment.map_or_else(Vec::new, |c| c.resources.keys().cloned().collect())
+            let listed = compartment.into_iter().flat_map(|c| c.resources.keys());
+            let mut kinds: BTreeSet<String> = listed.cloned().collect();
+            kinds.insert(owner.clone());
+            kinds.into_iter().collect()
         }
     }
 }
@@ -101,11 +105,12 @@ fn is_in_scope(world: &World, subject: Subject<'_>, scope: &Scope) -> bool {
         return false;
     };
     let kind = subject.kind();
+    // What it is the compartment of is in it.
+    if kind == owner && subject.json["id"].as_str() == Some(id) {
+        return true;
+    }
     let wanted = Points::Local(owner.clone(), id.clone());
     compartment.params(kind).iter().any(|code| {
-        if code == "{def}" {
-            return kind == owner && subject.json["id"].as_str() == Some(id);
-        }
         let Some(parameter) = world.parameter(kind, code) else {
             return false;
         };
@@ -341,7 +346,7 @@ fn led_to<'w>(world: &'w World, from: Subject<'w>, element: &Element) -> Vec<Sub
             let found = world.find(&format!("{kind}/{id}"));
             found.map(|r| Subject::whole(&r.json)).into_iter().collect()
         }
-        Points::Contained(id) => {
+        Points::Contained(id) if ledger::CONTAINED_IS_FOLLOWED => {
             let contained = from.container["contained"].as_array();
             let mut contained = contained.into_iter().flatten();
             let found = contained.find(|one| one["id"].as_str() == Some(&id));
@@ -362,7 +367,7 @@ fn led_to<'w>(world: &'w World, from: Subject<'w>, element: &Element) -> Vec<Sub
             });
             records.map(|record| Subject::whole(&record.json)).collect()
         }
-        Points::Elsewhere(_) | Points::Nothing => Vec::new(),
+        _ => Vec::new(),
     }
 }
 

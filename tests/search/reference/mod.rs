@@ -256,7 +256,10 @@ async fn tell(server: &Server, world: &World, wrong: Vec<Disagreement>) {
     for one in wrong {
         let names = one.query.terms.iter().map(|term| term.name.as_str());
         let names: Vec<&str> = names.collect();
-        let about = format!("{} {}", names.join("&"), one.query.sort.join(","));
+        let mut about = format!("{} {}", names.join("&"), one.query.sort.join(","));
+        if one.what.starts_with("refused") {
+            about = one.what.chars().rev().take(60).collect();
+        }
         if reports.len() < 12 && !reports.contains_key(&about) {
             reports.insert(about, shrink::report(server, world, Box::new(one)).await);
         }
