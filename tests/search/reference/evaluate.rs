@@ -309,6 +309,10 @@ pub fn holds(world: &World, subject: Subject<'_>, condition: &Condition, now: i6
                         })
                     })
                 }
+                Asked::Reference(ReferenceAsked::Identifier(_)) => {
+                    let values = world.unresolved(subject, parameter);
+                    values.iter().any(|value| fits(world, value, asked, now))
+                }
                 asked => {
                     let values = world.values(subject, parameter);
                     values.iter().any(|value| fits(world, value, asked, now))

@@ -56,6 +56,8 @@ const QUERIES: u64 = 2_000;
 #[derive(Clone, Debug)]
 pub struct Disagreement {
     query: Query,
+    /// How many matches a page had.
+    count: usize,
     what: String,
     /// The resources that are missing or too much.
     culprits: Vec<String>,
@@ -71,8 +73,9 @@ impl fmt::Display for Disagreement {
             .collect();
         write!(
             f,
-            "{}\n  ({})\n  {}",
+            "{} by {}\n  ({})\n  {}",
             self.query,
+            self.count,
             plain.join(" & "),
             self.what
         )
@@ -88,13 +91,14 @@ fn now() -> i64 {
 /// What is wrong with an answer; `Ok` with the features for which it was refused.
 fn judge(
     world: &World,
-    query: &Query,
+    (query, count): (&Query, usize),
     expected: &Expected,
     said: &Said,
 ) -> Result<BTreeSet<&'static str>, Box<Disagreement>> {
     let wrong = |what: String, culprits: Vec<String>| {
         Err(Box::new(Disagreement {
             query: query.clone(),
+            count,
             what,
             culprits,
         }))
@@ -147,10 +151,15 @@ fn judge(
 }
 
 /// Asks both sides.
-async fn disagreement(server: &Server, world: &World, query: &Query) -> Option<Box<Disagreement>> {
+async fn disagreement(
+    server: &Server,
+    world: &World,
+    query: &Query,
+    count: usize,
+) -> Option<Box<Disagreement>> {
     let expected = evaluate::answer(world, query, now());
-    let said = ask(server, &query.to_string(), 1000).await;
-    judge(world, query, &expected, &said).err()
+    let said = ask(server, &query.to_string(), count).await;
+    judge(world, (query, count), &expected, &said).err()
 }
 
 fn setting(name: &str) -> Option<u64> {
@@ -169,7 +178,7 @@ struct Tally {
 }
 
 impl Tally {
-    fn add(&mut self, world: &World, query: &Query, expected: &Expected, said: &Said) {
+    fn add(&mut self, world: &World, query: (&Query, usize), expected: &Expected, said: &Said) {
         self.queries += 1;
         let matches = expected.as_ref().is_ok_and(|found| !found.is_empty());
         self.with_matches += u64::from(matches);
@@ -194,22 +203,22 @@ async fn run(server: &Server, world: &World, seed: u64, queries: u64) -> Tally {
         let expected = evaluate::answer(world, &query, now());
         let matches = expected.as_ref().map_or(0, BTreeSet::len);
         // From one page with room to spare to pages of a third.
-        let count = 1 + matches / (1 + counts.below(3)) + counts.below(2);
+        let count = (1 + matches / (1 + counts.below(3)) + counts.below(2)).min(1000);
         let (server, text) = (server.clone(), query.to_string());
         running.spawn(async move {
-            let said = ask(&server, &text, count.min(1000)).await;
-            (query, expected, said)
+            let said = ask(&server, &text, count).await;
+            (query, count, expected, said)
         });
         while running.len() >= 4
             && let Some(done) = running.join_next().await
         {
-            let (query, expected, said) = done.expect("a task ends");
-            tally.add(world, &query, &expected, &said);
+            let (query, count, expected, said) = done.expect("a task ends");
+            tally.add(world, (&query, count), &expected, &said);
         }
     }
     while let Some(done) = running.join_next().await {
-        let (query, expected, said) = done.expect("a task ends");
-        tally.add(world, &query, &expected, &said);
+        let (query, count, expected, said) = done.expect("a task ends");
+        tally.add(world, (&query, count), &expected, &said);
     }
     tally
 }

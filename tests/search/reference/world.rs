@@ -139,6 +139,20 @@ impl World {
         found
     }
 
+    /// The same without regard to what a reference resolves to: what is known by its
+    /// identifier only resolves to nothing, and is of whatever type is asked for.
+    pub fn unresolved(&self, subject: Subject<'_>, parameter: &SearchParameter) -> Vec<Element> {
+        let text = parameter.expression.as_deref().unwrap_or("{}");
+        let mut parts = text.split(".where(resolve() is ");
+        let mut whole = parts.next().unwrap_or_default().to_owned();
+        for part in parts {
+            whole.push_str(part.split_once(')').map_or("", |(_, rest)| rest));
+        }
+        let mut found = Vec::new();
+        self.visit(subject, &whole, &mut |item, _| found.extend(element(item)));
+        found
+    }
+
     /// What a composite's expression gives, each taken apart by its components.
     pub fn tuples(&self, subject: Subject<'_>, parameter: &SearchParameter) -> Rc<Tuples> {
         let key = (
