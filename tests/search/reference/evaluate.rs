@@ -10,9 +10,11 @@ use super::quantity::QuantityAsked;
 use super::query::{Name, Query, Scope, split, unescaped};
 use super::range::{DateAsked, NumberAsked, ends_of, span_of};
 use super::string::{self, Mode};
+use super::text::normalised;
 use super::token::{self, TokenAsked};
+use super::uri::{self, UriMode};
 use super::world::{Element, Subject, World};
-use andiron::definitions::{SearchParameter, SearchParameterType as Kind};
+use andiron::definitions::{CodeSet, SearchParameter, SearchParameterType as Kind};
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
@@ -48,14 +50,13 @@ pub enum Asked {
     Quantity(QuantityAsked),
     Reference(ReferenceAsked),
     Uri(UriMode, String),
+    /// `:in` of a value set.
+    InSet(Arc<CodeSet>),
+    /// `:above` and `:below` of MIME types.
+    Mime(UriMode, String),
+    /// `:text` of a string: each word in some value.
+    Words(Vec<String>),
     Composite(Vec<Asked>),
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum UriMode {
-    Same,
-    Above,
-    Below,
 }
 
 /// The names (`Type/id`) of all that match.
@@ -161,6 +162,7 @@ pub fn compile(
             if parameter.kind != Kind::Reference {
                 return Err(format!("{code} is no reference"));
             }
+            targets(world, &parameter, Some(kind))?;
             Ok(Condition::Has {
                 source: source.to_owned(),
                 parameter,
@@ -204,8 +206,8 @@ fn compile_plain(
         };
         return Ok(Condition::Missing(parameter, missing));
     }
-    let negated = modifier == Some("not");
-    let modifier = modifier.filter(|_| !negated);
+    let negated = matches!(modifier, Some("not" | "not-in"));
+    let modifier = modifier.filter(|modifier| *modifier != "not");
     let asked = values
         .iter()
         .map(|value| compile_value(world, &parameter, modifier, value))
@@ -243,6 +245,19 @@ fn compile_value(
             }
             Asked::OfType(parts)
         }
+        (Kind::Token, Some("in" | "not-in")) => {
+            let codes = world.definitions.value_set_codes(&whole()?);
+            Asked::InSet(codes.ok_or("an unknown value set")?)
+        }
+        (Kind::Token, Some(modifier @ ("above" | "below"))) => {
+            let parts = parts()?;
+            let code = parts.last().cloned().unwrap_or_default();
+            Asked::Mime(UriMode::of(modifier), code)
+        }
+        (Kind::String, Some("text")) => {
+            let words = normalised(&whole()?);
+            Asked::Words(words.split_whitespace().map(str::to_owned).collect())
+        }
         (Kind::String, None) => Asked::String(Mode::Begins, whole()?),
         (Kind::String, Some("exact")) => Asked::String(Mode::Exact, whole()?),
         (Kind::String, Some("contains")) => Asked::String(Mode::Contains, whole()?),
@@ -262,8 +277,13 @@ fn compile_value(
             Asked::Reference(asked)
         }
         (Kind::Uri, None) => Asked::Uri(UriMode::Same, whole()?),
-        (Kind::Uri, Some("above")) => Asked::Uri(UriMode::Above, whole()?),
-        (Kind::Uri, Some("below")) => Asked::Uri(UriMode::Below, whole()?),
+        (Kind::Uri, Some(modifier @ ("above" | "below"))) => {
+            let text = whole()?;
+            if text.starts_with("urn:") {
+                return Err("nothing is above or below a urn".to_owned());
+            }
+            Asked::Uri(UriMode::of(modifier), text)
+        }
         (Kind::Composite, None) => compile_composite(world, parameter, value)?,
         (_, modifier) => return Err(format!("{modifier:?} is no modifier of {}", parameter.code)),
     })
@@ -308,6 +328,14 @@ pub fn holds(world: &World, subject: Subject<'_>, condition: &Condition, now: i6
                             values.iter().any(|value| fits(world, value, asked, now))
                         })
                     })
+                }
+                Asked::Words(words) => {
+                    let values = world.values(subject, parameter);
+                    let is_there = |word: &String| {
+                        let mut values = values.iter();
+                        values.any(|value| string::fits(value, Mode::Contains, word))
+                    };
+                    !words.is_empty() && words.iter().all(is_there)
                 }
                 Asked::Reference(ReferenceAsked::Identifier(_)) => {
                     let values = world.unresolved(subject, parameter);
@@ -398,29 +426,10 @@ fn fits(world: &World, element: &Element, asked: &Asked, now: i64) -> bool {
         Asked::Number(asked) => ends_of(element).is_some_and(|ends| asked.fits(&ends)),
         Asked::Quantity(asked) => asked.fits(element),
         Asked::Reference(asked) => asked.fits(element, world),
-        Asked::Uri(mode, asked) => fits_uri(element, *mode, asked),
+        Asked::Uri(mode, asked) => uri::fits(element, *mode, asked),
+        Asked::InSet(codes) => token::fits_set(element, codes, world),
+        Asked::Mime(mode, asked) => uri::fits_mime(element, *mode, asked),
+        Asked::Words(_) => false,
         Asked::Composite(_) => false,
-    }
-}
-
-fn fits_uri(element: &Element, mode: UriMode, asked: &str) -> bool {
-    let Some(text) = element.value.as_str() else {
-        return false;
-    };
-    let is_source = element.owner == "Meta" && element.name == "source";
-    let shorter = match element.kind.as_str() {
-        "canonical" => text.split_once('|'),
-        "uri" if is_source => text.split_once('#'),
-        _ => None,
-    };
-    let begins = |whole: &str, start: &str| {
-        let rest = whole.strip_prefix(start);
-        let segment = |rest: &str| rest.is_empty() || rest.starts_with('/') || start.ends_with('/');
-        start.contains("://") && rest.is_some_and(segment)
-    };
-    match mode {
-        UriMode::Same => text == asked || shorter.is_some_and(|(short, _)| short == asked),
-        UriMode::Below => begins(text, asked),
-        UriMode::Above => begins(asked, text),
     }
 }

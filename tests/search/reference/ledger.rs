@@ -7,7 +7,7 @@ use andiron::definitions::{SearchParameter, SearchParameterType as Kind};
 use std::collections::BTreeSet;
 
 /// Feature and reason.
-pub const MAY_BE_REFUSED: [(&str, &str); 8] = [
+pub const MAY_BE_REFUSED: [(&str, &str); 9] = [
     (
         "chain into more than twelve types",
         "too many ways at once; the caller is told to name the type",
@@ -18,6 +18,7 @@ pub const MAY_BE_REFUSED: [(&str, &str); 8] = [
     ),
     ("composite", "not built yet"),
     (":text", "not built yet"),
+    (":in and :not-in", "not built yet"),
     (":of-type", "not built yet"),
     (":above", "not built yet"),
     (":below", "not built yet"),
@@ -28,7 +29,7 @@ pub const MAY_BE_REFUSED: [(&str, &str); 8] = [
 pub const CONTAINED_IS_FOLLOWED: bool = false;
 
 /// Whether `5400 mg` is `5.4 g`: R4 allows it, the server does not do it yet.
-pub const UNITS_ARE_CONVERTED: bool = false;
+pub const UNITS_ARE_CONVERTED: bool = true;
 
 /// The features that a query has of those that a server could lack.
 pub fn features(world: &World, query: &Query) -> BTreeSet<&'static str> {
@@ -69,6 +70,7 @@ fn of_name(world: &World, kind: &str, name: &str, found: &mut BTreeSet<&'static 
                 Some("of-type") => Some(":of-type"),
                 Some("above") => Some(":above"),
                 Some("below") => Some(":below"),
+                Some("in" | "not-in") => Some(":in and :not-in"),
                 _ => None,
             });
         }

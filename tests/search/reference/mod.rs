@@ -36,6 +36,7 @@ mod string;
 mod text;
 mod time;
 mod token;
+mod uri;
 mod world;
 
 use crate::harness::Server;
