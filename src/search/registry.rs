@@ -293,7 +293,8 @@ impl Registry {
                 marks: &extraction.marks,
                 rows,
             };
-            extract(extraction.kind, &items, context, &mut sink, &mut Vec::new());
+            let base = context.base;
+            extract(extraction.kind, &items, base, &mut sink, &mut Vec::new());
             let marks = std::mem::replace(&mut rows.present, published);
             for (only, mark) in &extraction.marks {
                 if marks & mark != 0 {

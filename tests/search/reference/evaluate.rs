@@ -64,6 +64,7 @@ pub enum Asked {
 /// # Errors
 /// What is malformed: the server has to refuse it too.
 pub fn answer(world: &World, query: &Query, now: i64) -> Result<BTreeSet<String>, String> {
+    check_together(world, query)?;
     let mut found = BTreeSet::new();
     for kind in kinds(world, &query.scope) {
         let terms = query.terms.iter();
@@ -79,6 +80,25 @@ pub fn answer(world: &World, query: &Query, now: i64) -> Result<BTreeSet<String>
         }
     }
     Ok(found)
+}
+
+/// A parameter of several types is one of all, and the same kind of one.
+fn check_together(world: &World, query: &Query) -> Result<(), String> {
+    let Scope::Types(types) = &query.scope else {
+        return Ok(());
+    };
+    for term in &query.terms {
+        let code = match Name::parse(&term.name).ok_or("a malformed name")? {
+            Name::Plain { code, .. } | Name::Chain { code, .. } => code,
+            Name::Has { .. } => continue,
+        };
+        let parameters = types.iter().map(|kind| world.parameter(kind, code));
+        let sorts: BTreeSet<_> = parameters.map(|p| p.map(|p| p.kind)).collect();
+        if sorts.len() > 1 {
+            return Err(format!("{code} is not the same of all types"));
+        }
+    }
+    Ok(())
 }
 
 /// The types that a scope has.

@@ -7,7 +7,7 @@ use andiron::definitions::{SearchParameter, SearchParameterType as Kind};
 use std::collections::BTreeSet;
 
 /// Feature and reason.
-pub const MAY_BE_REFUSED: [(&str, &str); 9] = [
+pub const MAY_BE_REFUSED: [(&str, &str); 8] = [
     (
         "chain into more than twelve types",
         "too many ways at once; the caller is told to name the type",
@@ -16,7 +16,6 @@ pub const MAY_BE_REFUSED: [(&str, &str); 9] = [
         "chain by canonical",
         "chains join by type and id, a canonical is a URL",
     ),
-    ("composite", "not built yet"),
     (":text", "not built yet"),
     (":in and :not-in", "not built yet"),
     (":of-type", "not built yet"),
@@ -26,7 +25,7 @@ pub const MAY_BE_REFUSED: [(&str, &str); 9] = [
 ];
 
 /// Whether a chain goes on in a contained resource; it does not yet.
-pub const CONTAINED_IS_FOLLOWED: bool = false;
+pub const CONTAINED_IS_FOLLOWED: bool = true;
 
 /// Whether `5400 mg` is `5.4 g`: R4 allows it, the server does not do it yet.
 pub const UNITS_ARE_CONVERTED: bool = true;

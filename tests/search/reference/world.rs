@@ -133,7 +133,11 @@ impl World {
         }
         let text = parameter.expression.as_deref().unwrap_or("{}");
         let mut found = Vec::new();
-        self.visit(subject, text, &mut |item, _| found.extend(element(item)));
+        // The id of a contained resource is a name within its container, no `_id`.
+        let is_contained = !std::ptr::eq(subject.json, subject.container);
+        if !(is_contained && matches!(parameter.code.as_str(), "_id" | "_lastUpdated")) {
+            self.visit(subject, text, &mut |item, _| found.extend(element(item)));
+        }
         let found = Rc::new(found);
         self.values.borrow_mut().insert(key, found.clone());
         found
