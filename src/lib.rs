@@ -4,7 +4,7 @@
 //!
 //! ```text
 //! 4 edge        api  cli                             HTTP, headers, command line; the only users of axum
-//! 3 use cases   interaction  operation
+//! 3 use cases   interaction  operation  jobs
 //! 2 engines     search  validation
 //! 1 ground      storage | definitions <- fhirpath    storage alone opens database connections
 //! 0 values      fhir  access  error  config          plain data, no I/O, no globals
@@ -33,6 +33,7 @@ pub mod error;
 pub mod fhir;
 pub mod fhirpath;
 pub mod interaction;
+pub mod jobs;
 pub mod operation;
 pub mod search;
 pub mod storage;

@@ -18,7 +18,7 @@ use crate::interaction::subset::{Subset, subset};
 use crate::interaction::{
     self, Patch, Read, Return, Subject, create, delete, history, patch, read, update, vread,
 };
-use crate::operation::meta;
+use crate::operation::{meta, reindex};
 use crate::search::{self, Handling};
 use axum::body::Body;
 use axum::extract::Request;
@@ -98,6 +98,8 @@ async fn perform(
         Interaction::Meta => call.meta(body).await,
         Interaction::MetaAdd => call.meta_add(body).await,
         Interaction::MetaDelete => call.meta_delete(body).await,
+        Interaction::Reindex => call.reindex(body).await,
+        Interaction::Job => call.job().await,
     }
 }
 
@@ -255,12 +257,8 @@ impl Call<'_> {
             pairs.extend(self.form(body).await?);
             wishes = Wishes::parse(&pairs, &self.parts.headers)?;
         }
-        let scope = match self.place.resource_type {
-            Some(resource_type) => search::Scope::Type(resource_type),
-            None => search::Scope::System,
-        };
         let request = search::Request {
-            scope,
+            scope: self.search_scope(),
             pairs,
             handling: wishes.preferences.handling.unwrap_or(Handling::Strict),
         };
@@ -268,6 +266,20 @@ impl Call<'_> {
         let mut response = response::json(StatusCode::OK, found.to_json(), &wishes);
         response::handling_applied(&mut response, &wishes);
         Ok(response)
+    }
+
+    /// Where is searched.
+    fn search_scope(&self) -> search::Scope {
+        let Place { member, id, .. } = &self.place;
+        match (self.place.resource_type, id, member) {
+            (Some(focal), Some(id), Some(member)) => search::Scope::Compartment {
+                focal,
+                id: id.clone(),
+                member: member.resource_type(),
+            },
+            (Some(resource_type), ..) => search::Scope::Type(resource_type),
+            (None, ..) => search::Scope::System,
+        }
     }
 
     /// The form of a POST search; without a Content-Type it has to be empty. It may be longer
@@ -365,6 +377,47 @@ impl Call<'_> {
         let hub = &self.api.hub;
         let parameters = meta::meta_delete(hub, &self.access, &self.meta_scope(), body).await?;
         Ok(self.parameters(&parameters))
+    }
+
+    /// The body may be absent, and then needs no Content-Type.
+    async fn reindex(&self, body: Body) -> Result<Response> {
+        let body = match axum::body::HttpBody::is_end_stream(&body) {
+            true => Bytes::new(),
+            false => self.body(body, BodyFormat::FhirJson).await?,
+        };
+        let (hub, place) = (&self.api.hub, self.place.resource_type);
+        let request = reindex::Request::parse(hub, place, &self.query.pairs, &body)?;
+        let job = reindex::start(hub, &self.access, &request).await?;
+        let mut response = self.parameters(&reindex::parameters(&job, self.base()));
+        *response.status_mut() = StatusCode::ACCEPTED;
+        let url = format!("{}/_job/{}", self.base(), job.id);
+        response::insert(response.headers_mut(), header::CONTENT_LOCATION, url);
+        Ok(response)
+    }
+
+    /// How far a job is, or which there are; DELETE cancels it.
+    async fn job(&self) -> Result<Response> {
+        let (hub, base) = (&self.api.hub, self.base());
+        let Some(id) = &self.place.id else {
+            let jobs = reindex::open(hub, &self.access).await?;
+            return Ok(self.parameters(&reindex::list(&jobs, base)));
+        };
+        if self.parts.method == Method::DELETE {
+            let job = reindex::cancel(hub, &self.access, id).await?;
+            let mut response = self.parameters(&reindex::parameters(&job, base));
+            *response.status_mut() = StatusCode::ACCEPTED;
+            return Ok(response);
+        }
+        let job = reindex::find(hub, &self.access, id).await?;
+        let mut response = self.parameters(&reindex::parameters(&job, base));
+        if reindex::is_open(&job) {
+            *response.status_mut() = StatusCode::ACCEPTED;
+            let headers = response.headers_mut();
+            let progress = header::HeaderName::from_static("x-progress");
+            response::insert(headers, progress, reindex::progress(&job));
+            response::insert(headers, header::RETRY_AFTER, "1".to_owned());
+        }
+        Ok(response)
     }
 
     fn parameters(&self, parameters: &serde_json::Value) -> Response {

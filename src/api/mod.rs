@@ -42,7 +42,7 @@ use axum::serve::ListenerExt;
 use bytes::Bytes;
 use std::future::Future;
 use std::io;
-use std::sync::{Arc, OnceLock};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::Duration;
 use tokio::net::TcpListener;
 use tokio::sync::oneshot;
@@ -53,11 +53,12 @@ struct Api {
     metrics: metrics::Metrics,
     /// When this server began to say what it says of itself.
     started: Instant,
-    capabilities: OnceLock<Statement>,
-    terminology: OnceLock<Statement>,
+    /// The CapabilityStatement, with the generation of the search parameters that it names.
+    capabilities: Mutex<Option<(i64, Arc<Statement>)>>,
+    terminology: OnceLock<Arc<Statement>>,
 }
 
-/// A resource that is composed once.
+/// A resource that is composed once, not for each request.
 struct Statement {
     body: Bytes,
     etag: String,
@@ -76,26 +77,39 @@ impl Api {
     ///
     /// # Errors
     /// `Invalid`: another mode than `full`, `normative` or `terminology`.
-    fn statement(&self, mode: Option<&str>) -> Result<&Statement> {
+    fn statement(&self, mode: Option<&str>) -> Result<Arc<Statement>> {
         match mode {
-            None | Some("" | "full" | "normative") => Ok(self.capabilities.get_or_init(|| {
-                let offers = router::offers();
-                let statement =
-                    capabilities::capability_statement(&self.hub, &offers, self.started);
-                Statement::of(&statement)
-            })),
-            Some("terminology") => Ok(self.terminology.get_or_init(|| {
-                Statement::of(&capabilities::terminology_capabilities(
-                    &self.hub,
-                    self.started,
-                ))
-            })),
+            None | Some("" | "full" | "normative") => Ok(self.capability_statement()),
+            Some("terminology") => {
+                let statement = self.terminology.get_or_init(|| {
+                    let composed = capabilities::terminology_capabilities(&self.hub, self.started);
+                    Arc::new(Statement::of(&composed))
+                });
+                Ok(statement.clone())
+            }
             Some(other) => Err(Error::coded(
                 Category::Invalid,
                 "code-invalid",
                 format!("expected mode to be full, normative or terminology but found {other:?}"),
             )),
         }
+    }
+
+    /// Composed anew when the search parameters have changed.
+    fn capability_statement(&self) -> Arc<Statement> {
+        let generation = self.hub.live.current().generation;
+        let mut kept = self
+            .capabilities
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
+        if let Some((_, statement)) = kept.as_ref().filter(|(of, _)| *of == generation) {
+            return statement.clone();
+        }
+        let offers = router::offers();
+        let composed = capabilities::capability_statement(&self.hub, &offers, self.started);
+        let statement = Arc::new(Statement::of(&composed));
+        *kept = Some((generation, statement.clone()));
+        statement
     }
 }
 
@@ -105,7 +119,7 @@ pub fn router(hub: Arc<Hub>) -> Router {
         hub,
         metrics: metrics::Metrics::new(),
         started: Instant::now(),
-        capabilities: OnceLock::new(),
+        capabilities: Mutex::default(),
         terminology: OnceLock::new(),
     }))
 }

@@ -12,6 +12,24 @@ pub struct Place {
     pub resource_type: Option<ResourceType>,
     pub id: Option<String>,
     pub version: Option<String>,
+    /// What of a compartment is asked for.
+    pub member: Option<Member>,
+}
+
+/// `*` or a type, after the resource that a compartment belongs to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Member {
+    Any,
+    Type(ResourceType),
+}
+
+impl Member {
+    pub fn resource_type(self) -> Option<ResourceType> {
+        match self {
+            Member::Any => None,
+            Member::Type(resource_type) => Some(resource_type),
+        }
+    }
 }
 
 impl Place {
@@ -26,6 +44,7 @@ impl Place {
             match name {
                 "{type}" => place.resource_type = Some(parse_type(&decode(segment, false)?)?),
                 "{id}" => place.id = Some(parse_id(decode(segment, false)?)?),
+                "{member}" => place.member = Some(parse_member(&decode(segment, false)?)?),
                 "{vid}" => place.version = Some(parse_id(decode(segment, false)?)?),
                 _ => {}
             }
@@ -62,6 +81,13 @@ fn parse_type(name: &str) -> Result<ResourceType> {
     })
 }
 
+fn parse_member(name: &str) -> Result<Member> {
+    match name {
+        "*" => Ok(Member::Any),
+        name => parse_type(name).map(Member::Type),
+    }
+}
+
 fn parse_id(text: Cow<'_, str>) -> Result<String> {
     if Id::is_valid(&text) {
         return Ok(text.into_owned());
@@ -96,6 +122,22 @@ mod tests {
         assert_eq!(place.resource_type, ResourceType::parse("Patient"));
         assert_eq!(place.id.as_deref(), Some("a-b"));
         assert_eq!(place.version.as_deref(), Some("2"));
+        let pattern = "/fhir/{type}/{id}/{member}/_search";
+        for (segment, member) in [
+            ("*", Some(Member::Any)),
+            ("%2A", Some(Member::Any)),
+            (
+                "Observation",
+                ResourceType::parse("Observation").map(Member::Type),
+            ),
+            ("observation", None),
+            ("$everything", None),
+        ] {
+            let path = format!("/fhir/Patient/1/{segment}/_search");
+            let place = Place::parse(pattern, &path).ok();
+            assert_eq!(place.and_then(|place| place.member), member, "{segment}");
+        }
+        let pattern = "/fhir/{type}/{id}/_history/{vid}";
         let long = "a".repeat(65);
         for (path, category, code) in [
             ("/fhir/patient/1", Category::NotFound, "not-supported"),

@@ -17,7 +17,7 @@ use tower_http::compression::predicate::SizeAbove;
 #[derive(Debug)]
 pub struct Route {
     pub method: MethodFilter,
-    /// `{type}`, `{id}` and `{vid}` stand for one segment each.
+    /// `{type}`, `{id}`, `{vid}` and `{member}` (a type or `*`) stand for one segment each.
     pub path: &'static str,
     pub interaction: Interaction,
 }
@@ -46,6 +46,10 @@ pub static ROUTES: &[Route] = &[
     route(GET,    "/fhir/_history",                          Interaction::History),
     route(GET,    "/fhir/$meta",                             Interaction::Meta),
     route(POST,   "/fhir/$meta",                             Interaction::Meta),
+    route(POST,   "/fhir/$reindex",                          Interaction::Reindex),
+    route(GET,    "/fhir/_job",                              Interaction::Job),
+    route(GET,    "/fhir/_job/{id}",                         Interaction::Job),
+    route(DELETE, "/fhir/_job/{id}",                         Interaction::Job),
 
     route(GET,    "/fhir/{type}",                            Interaction::Search),
     route(POST,   "/fhir/{type}",                            Interaction::Create),
@@ -56,6 +60,7 @@ pub static ROUTES: &[Route] = &[
     route(GET,    "/fhir/{type}/_history",                   Interaction::History),
     route(GET,    "/fhir/{type}/$meta",                      Interaction::Meta),
     route(POST,   "/fhir/{type}/$meta",                      Interaction::Meta),
+    route(POST,   "/fhir/{type}/$reindex",                   Interaction::Reindex),
 
     route(GET,    "/fhir/{type}/{id}",                       Interaction::Read),
     route(PUT,    "/fhir/{type}/{id}",                       Interaction::Update),
@@ -71,6 +76,9 @@ pub static ROUTES: &[Route] = &[
     route(POST,   "/fhir/{type}/{id}/_history/{vid}/$meta",  Interaction::Meta),
     route(POST,   "/fhir/{type}/{id}/_history/{vid}/$meta-add",    Interaction::MetaAdd),
     route(POST,   "/fhir/{type}/{id}/_history/{vid}/$meta-delete", Interaction::MetaDelete),
+
+    route(GET,    "/fhir/{type}/{id}/{member}",              Interaction::Search),
+    route(POST,   "/fhir/{type}/{id}/{member}/_search",      Interaction::Search),
 ];
 
 impl Route {

@@ -37,8 +37,8 @@ pub enum Command {
     },
     /// Install FHIR packages (not there yet).
     Package(NotYetArgs),
-    /// Rebuild the rows of the search index (not there yet).
-    Reindex(NotYetArgs),
+    /// Rebuild the rows of the search index.
+    Reindex(Box<ReindexArgs>),
     /// Register SMART clients (not there yet).
     Client(NotYetArgs),
     /// Register local users (not there yet).
@@ -185,6 +185,21 @@ pub struct LoadArgs {
     #[arg(long)]
     #[serde(skip)]
     pub again: bool,
+    #[command(flatten)]
+    #[serde(flatten)]
+    pub common: CommonArgs,
+    #[command(flatten)]
+    #[serde(flatten)]
+    pub write: WriteArgs,
+}
+
+#[derive(Debug, Default, Args, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub struct ReindexArgs {
+    /// A resource type, such as Observation; may be repeated [default: all].
+    #[arg(long = "type", value_name = "TYPE")]
+    #[serde(skip)]
+    pub types: Vec<String>,
     #[command(flatten)]
     #[serde(flatten)]
     pub common: CommonArgs,

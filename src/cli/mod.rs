@@ -1,7 +1,7 @@
 //! The command line: what the user types, and what each subcommand does with it.
 //!
 //! ```text
-//! arguments -> sources -> options -> serve | load | migrate | doctor
+//! arguments -> sources -> options -> serve | load | reindex | migrate | doctor
 //!   clap        merging    judging
 //! ```
 //!
@@ -17,6 +17,7 @@ mod load;
 mod logging;
 mod migrate;
 pub mod options;
+mod reindex;
 mod serve;
 mod sources;
 mod stop;
@@ -139,6 +140,11 @@ fn dispatch(command: Command) -> Result<(), Failure> {
             logging::start(&options.log);
             block_on(load::run(&args, options))
         }
+        Command::Reindex(args) => {
+            let options = options::reindex(&args, environment).map_err(Failure::usage)?;
+            logging::start(&options.log);
+            block_on(reindex::run(options))
+        }
         Command::Migrate(args) => {
             let options = options::plain(&args, environment).map_err(Failure::usage)?;
             logging::start(&options.log);
@@ -153,7 +159,6 @@ fn dispatch(command: Command) -> Result<(), Failure> {
             compile_definitions::run(&source, &out).map_err(Failure::new)
         }
         Command::Package(_) => not_yet("package"),
-        Command::Reindex(_) => not_yet("reindex"),
         Command::Client(_) => not_yet("client"),
         Command::User(_) => not_yet("user"),
         Command::Validate(_) => not_yet("validate"),

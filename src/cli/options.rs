@@ -3,12 +3,13 @@
 //!
 //! The options themselves, with their help, are in `arguments`; precedence is in `sources`.
 
-use super::arguments::{CommonArgs, DoctorArgs, LoadArgs, PlainArgs, ServeArgs};
+use super::arguments::{CommonArgs, DoctorArgs, LoadArgs, PlainArgs, ReindexArgs, ServeArgs};
 use super::sources::{Environment, Origin, Sources, names};
 use super::values::{
     parse_address, parse_count, parse_http_url, parse_size, parse_switch, parse_time, parse_word,
 };
 use crate::config::{Integrity, Limits, Validation};
+use crate::fhir::ResourceType;
 use sqlx::postgres::PgConnectOptions;
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -57,6 +58,15 @@ pub struct Load {
     pub writing: Writing,
     /// The FHIR base of a running server, without a slash at its end.
     pub server: Option<String>,
+}
+
+#[derive(Clone, Debug)]
+pub struct Reindex {
+    pub place: Place,
+    pub log: Log,
+    pub writing: Writing,
+    /// Empty for all.
+    pub types: Vec<ResourceType>,
 }
 
 #[derive(Clone, Debug)]
@@ -121,6 +131,32 @@ pub fn load(args: &LoadArgs, environment: Environment) -> Result<Load, Problems>
         server,
     };
     finish(sources, load)
+}
+
+/// What `reindex` runs with.
+pub fn reindex(args: &ReindexArgs, environment: Environment) -> Result<Reindex, Problems> {
+    let mut sources = gather(args, environment);
+    let mut log = log(&mut sources);
+    // As with `load`: the progress is what there is to see.
+    if sources.origin("log") == Origin::Default {
+        log.directives = "warn,sqlx::query=error".to_owned();
+    }
+    let mut types = Vec::new();
+    for name in &args.types {
+        match ResourceType::parse(name) {
+            Some(kind) => types.push(kind),
+            None => sources.problems.push(format!(
+                "--type: expected a resource type but found {name:?}"
+            )),
+        }
+    }
+    let reindex = Reindex {
+        place: place(&mut sources),
+        log,
+        writing: writing(&mut sources),
+        types,
+    };
+    finish(sources, reindex)
 }
 
 /// What `migrate` runs with.

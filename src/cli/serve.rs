@@ -12,6 +12,8 @@ use crate::api;
 use crate::config::{Limits, Settings};
 use crate::definitions::Definitions;
 use crate::interaction::Hub;
+use crate::jobs::{self, Background, Work};
+use crate::search::live::Live;
 use crate::search::registry::Registry;
 use crate::storage::{Store, StoreOptions, migrate};
 use crate::validation::Validator;
@@ -52,10 +54,10 @@ pub async fn run(options: Serve) -> Result<(), Failure> {
         () = stop.asked() => Ok(None),
     };
     let outcome = match started {
-        Ok(Some(hub)) => {
+        Ok(Some((hub, background))) => {
             let milliseconds = begun.elapsed().as_millis();
             info!(address = %address, "ready in {milliseconds} ms");
-            serve(listener, hub, &options, &url, &stop).await
+            serve(listener, (hub, background), &options, &url, &stop).await
         }
         Ok(None) => Ok(()),
         Err(failure) => Err(failure),
@@ -81,20 +83,26 @@ async fn listen(options: &Serve) -> Result<TcpListener, Failure> {
 }
 
 /// Everything between a database and the first request.
-async fn start(options: &Serve, connect: PgConnectOptions, url: &str) -> Result<Arc<Hub>, Failure> {
+async fn start(
+    options: &Serve,
+    connect: PgConnectOptions,
+    url: &str,
+) -> Result<(Arc<Hub>, Background), Failure> {
     let report = migrate::run(&connect).await?;
     for title in &report.applied {
         info!("applied migration {title}");
     }
     let connections = options.place.connections;
     let hub = open_hub(connect, connections, &options.writing, &options.limits, url).await?;
+    let background = jobs::start(&hub, Work::Yes).await?;
     if options.demo {
         demo::load(&hub).await?;
     }
-    Ok(hub)
+    Ok((hub, background))
 }
 
-/// What the interactions need, over a database whose schema is up to date.
+/// What the interactions need, over a database whose schema is up to date. Before it writes,
+/// its background has to be started.
 pub async fn open_hub(
     connect: PgConnectOptions,
     connections: u32,
@@ -111,7 +119,7 @@ pub async fn open_hub(
     let registry = Registry::new(definitions.clone()).map_err(Failure::new)?;
     Ok(Arc::new(Hub {
         store,
-        registry: Arc::new(registry),
+        live: Live::new(Arc::new(registry)),
         validator: Validator::new(definitions.clone()),
         definitions,
         settings: Settings {
@@ -126,7 +134,7 @@ pub async fn open_hub(
 /// Answers requests until asked to stop, and finishes those in flight.
 async fn serve(
     listener: TcpListener,
-    hub: Arc<Hub>,
+    (hub, background): (Arc<Hub>, Background),
     options: &Serve,
     url: &str,
     stop: &Stop,
@@ -152,10 +160,11 @@ async fn serve(
             Ok(())
         }
     };
-    if tokio::time::timeout(POOL_GRACE, hub.store.close())
-        .await
-        .is_err()
-    {
+    let close = async {
+        background.stop().await;
+        hub.store.close().await;
+    };
+    if tokio::time::timeout(POOL_GRACE, close).await.is_err() {
         warn!("some database connections are still busy; PostgreSQL ends them");
     }
     outcome

@@ -90,7 +90,11 @@ pub struct SearchComponent {
 }
 
 impl SearchParameter {
-    pub(super) fn parse(definition: &Value) -> Result<SearchParameter, String> {
+    /// Reads a SearchParameter.
+    ///
+    /// # Errors
+    /// In words: no code, no type or an unknown one.
+    pub fn parse(definition: &Value) -> Result<SearchParameter, String> {
         let url = text(definition, "url").unwrap_or_default();
         let need = |name: &str| {
             text(definition, name).ok_or_else(|| format!("SearchParameter {url} has no {name}"))

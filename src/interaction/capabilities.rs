@@ -11,10 +11,11 @@
 //! Those are of R4B, whose list of resource types lacks 24 types of R4 (such as
 //! MedicinalProduct), so that a true statement cannot be said with them.
 
-use super::Hub;
+use super::{Hub, search_combinations};
 use crate::config::Integrity;
 use crate::fhir::{Instant, ResourceType};
-use crate::search::registry::{Kind, Parameter};
+use crate::search::params::Modifier;
+use crate::search::registry::{Kind, Parameter, Registry};
 use serde_json::{Map, Value, json};
 
 /// What a route does: an interaction of the RESTful API or one of our operations.
@@ -38,6 +39,9 @@ pub enum Interaction {
     Meta,
     MetaAdd,
     MetaDelete,
+    Reindex,
+    /// A job of the background: how far it is, or to cancel it.
+    Job,
 }
 
 /// At which level of the API a route stands.
@@ -96,6 +100,8 @@ impl Interaction {
             Interaction::Meta => "$meta",
             Interaction::MetaAdd => "$meta-add",
             Interaction::MetaDelete => "$meta-delete",
+            Interaction::Reindex => "$reindex",
+            Interaction::Job => "job",
         }
     }
 
@@ -117,7 +123,9 @@ impl Interaction {
             | Interaction::History
             | Interaction::Search
             | Interaction::Capabilities
-            | Interaction::Meta => false,
+            | Interaction::Meta
+            | Interaction::Reindex
+            | Interaction::Job => false,
         }
     }
 
@@ -136,6 +144,10 @@ impl Interaction {
                 "meta-delete",
                 "http://hl7.org/fhir/OperationDefinition/Resource-meta-delete",
             )),
+            Interaction::Reindex => Some((
+                "reindex",
+                "https://andiron.example/fhir/OperationDefinition/reindex",
+            )),
             _ => None,
         }
     }
@@ -150,7 +162,8 @@ pub fn capability_statement(hub: &Hub, offers: &[Offer], started: Instant) -> Va
         json!(["json", "application/fhir+json", "application/json"]),
     );
     statement.insert("patchFormat".into(), json!(["application/json-patch+json"]));
-    statement.insert("rest".into(), json!([rest(hub, offers)]));
+    let registry = &hub.live.current().searchable;
+    statement.insert("rest".into(), json!([rest(hub, registry, offers)]));
     Value::Object(statement)
 }
 
@@ -177,14 +190,14 @@ fn head(resource_type: &str, hub: &Hub, started: Instant) -> Map<String, Value> 
     }
 }
 
-fn rest(hub: &Hub, offers: &[Offer]) -> Value {
+fn rest(hub: &Hub, registry: &Registry, offers: &[Offer]) -> Value {
     let resources: Vec<Value> = ResourceType::all()
-        .map(|resource_type| resource(hub, offers, resource_type))
+        .map(|resource_type| resource(hub, registry, offers, resource_type))
         .collect();
     // What every type has, any type shows.
     let common: Vec<Value> = ResourceType::parse("Basic")
         .into_iter()
-        .flat_map(|basic| served(hub, basic))
+        .flat_map(|basic| served(registry, basic))
         .filter(|parameter| parameter.code.starts_with('_'))
         .map(search_parameter)
         .collect();
@@ -197,7 +210,13 @@ fn rest(hub: &Hub, offers: &[Offer]) -> Value {
         "resource": resources,
         "interaction": interactions(offers, SYSTEM_CODES),
     });
+    let common = common.into_iter().chain(special_parameters()).collect();
     insert_list(&mut rest, "searchParam", common);
+    let compartments = hub.definitions.compartments().iter();
+    let compartments = compartments
+        .map(|compartment| json!(compartment.url))
+        .collect();
+    insert_list(&mut rest, "compartment", compartments);
     insert_list(
         &mut rest,
         "operation",
@@ -206,7 +225,12 @@ fn rest(hub: &Hub, offers: &[Offer]) -> Value {
     rest
 }
 
-fn resource(hub: &Hub, offers: &[Offer], resource_type: ResourceType) -> Value {
+fn resource(
+    hub: &Hub,
+    registry: &Registry,
+    offers: &[Offer],
+    resource_type: ResourceType,
+) -> Value {
     let serves = |interaction| offers.iter().any(|offer| offer.interaction == interaction);
     let name = resource_type.name();
     let mut references = vec!["literal", "local"];
@@ -229,13 +253,24 @@ fn resource(hub: &Hub, offers: &[Offer], resource_type: ResourceType) -> Value {
         },
         "referencePolicy": references,
     });
-    insert_list(&mut resource, "searchInclude", includes(hub, resource_type));
+    insert_list(
+        &mut resource,
+        "extension",
+        search_combinations::extensions(registry, resource_type),
+    );
+    insert_list(
+        &mut resource,
+        "searchInclude",
+        includes(registry, resource_type),
+    );
     insert_list(
         &mut resource,
         "searchRevInclude",
-        reverse_includes(hub, resource_type),
+        reverse_includes(registry, resource_type),
     );
-    let parameters = served(hub, resource_type).map(search_parameter).collect();
+    let parameters = served(registry, resource_type)
+        .map(search_parameter)
+        .collect();
     insert_list(&mut resource, "searchParam", parameters);
     insert_list(
         &mut resource,
@@ -276,16 +311,45 @@ fn operations(offers: &[Offer], at: impl Fn(Level) -> bool) -> Vec<Value> {
 
 /// The parameters of a type that a search takes: the registry also knows those that it does
 /// not serve.
-fn served(hub: &Hub, resource_type: ResourceType) -> impl Iterator<Item = &Parameter> {
-    let parameters = hub.registry.parameters(resource_type).iter();
+fn served(registry: &Registry, resource_type: ResourceType) -> impl Iterator<Item = &Parameter> {
+    let parameters = registry.parameters(resource_type).iter();
     parameters.filter(|parameter| parameter.supported)
 }
 
 fn search_parameter(parameter: &Parameter) -> Value {
-    json!({
+    let mut said = json!({
         "name": parameter.code,
         "definition": parameter.url,
         "type": kind_code(parameter.kind),
+    });
+    let mut documentation = Vec::new();
+    let modifiers = Modifier::supported_by(parameter);
+    if !modifiers.is_empty() {
+        documentation.push(format!("Modifiers: {}.", modifiers.join(", ")));
+    }
+    if parameter.can_be_followed() {
+        let code = &parameter.code;
+        documentation.push(format!("Chains: {code}.parameter, {code}:Type.parameter."));
+    }
+    if !documentation.is_empty() {
+        said["documentation"] = json!(documentation.join(" "));
+    }
+    said
+}
+
+/// What every search takes and no SearchParameter of R4 defines.
+fn special_parameters() -> impl Iterator<Item = Value> {
+    [
+        ("_has", "_has:Type:reference:parameter=value, also in chains and within itself."),
+        ("_list", "The id of a List, or $current-problems, $current-medications, \
+                   $current-allergies, $current-drug-allergies: Lists of that code."),
+        ("_filter", "Operators eq ne co sw gt lt ge le ap sa eb pr po ss sb in ni re as far as the \
+                     type of the parameter has them; and, or, not; chains."),
+        ("_type", "In searches of the system and of a whole compartment."),
+    ]
+    .into_iter()
+    .map(|(name, documentation)| {
+        json!({"name": name, "type": "special", "documentation": documentation})
     })
 }
 
@@ -305,18 +369,18 @@ fn kind_code(kind: Kind) -> &'static str {
 }
 
 /// `Observation:subject` for each reference parameter of the type.
-fn includes(hub: &Hub, resource_type: ResourceType) -> Vec<Value> {
-    served(hub, resource_type)
+fn includes(registry: &Registry, resource_type: ResourceType) -> Vec<Value> {
+    served(registry, resource_type)
         .filter(|parameter| parameter.kind == Kind::Reference)
         .map(|parameter| json!(format!("{resource_type}:{}", parameter.code)))
         .collect()
 }
 
 /// `Observation:subject` for each reference parameter of any type that may point here.
-fn reverse_includes(hub: &Hub, target: ResourceType) -> Vec<Value> {
+fn reverse_includes(registry: &Registry, target: ResourceType) -> Vec<Value> {
     let mut names = Vec::new();
     for source in ResourceType::all() {
-        for parameter in served(hub, source) {
+        for parameter in served(registry, source) {
             let is_open = parameter.targets.is_empty() || parameter.targets.contains(&target);
             if parameter.kind == Kind::Reference && is_open {
                 names.push(json!(format!("{source}:{}", parameter.code)));

@@ -4,6 +4,7 @@ use super::{Hub, Written, criteria, prepare};
 use crate::access::Access;
 use crate::error::{Error, Result};
 use crate::fhir::{Id, Method, ResourceType};
+use crate::jobs::parameters::refresh_after;
 use crate::storage::writer::{Decision, Job, Next, Outcome, Patience, perform};
 use crate::storage::{self, read};
 use bytes::Bytes;
@@ -25,18 +26,20 @@ pub async fn create(
     let id = Id::random().to_string();
     let next = prepare::prepare(hub, access, resource_type, &id, resource, Method::Post)?;
     let job = fresh(access, resource_type, id, Arc::new(next));
-    match if_none_exist {
-        None => created(hub.store.writer().write(job).await?),
+    let written = match if_none_exist {
+        None => created(hub.store.writer().write(job).await?)?,
         Some(criteria) => {
             let mut patience = Patience::default();
             loop {
                 match conditionally(hub, &job, criteria).await {
                     Err(error) if patience.again(&error).await => {}
-                    outcome => return outcome,
+                    outcome => break outcome?,
                 }
             }
         }
-    }
+    };
+    refresh_after(hub, &[resource_type]).await;
+    Ok(written)
 }
 
 /// The write of a resource whose id nobody else can know.

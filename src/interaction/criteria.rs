@@ -2,10 +2,10 @@
 //! which only one writer at a time acts on equal criteria.
 //! <https://hl7.org/fhir/R4/http.html#cond-update>
 
-use super::Hub;
+use super::{Hub, building};
 use crate::access::Access;
 use crate::error::{Category, Error, Result};
-use crate::fhir::ResourceType;
+use crate::fhir::{ResourceType, query};
 use crate::search;
 use crate::search::index::{hash, resource_key};
 use crate::storage::write;
@@ -52,16 +52,22 @@ pub async fn matches(
     criteria: &str,
     limit: usize,
 ) -> Result<Vec<String>> {
+    let edition = hub.live.current();
+    let base = &hub.settings.base;
+    let registry = &edition.searchable;
     let found = search::find_matches(
         connection,
         access,
-        &hub.registry,
+        registry,
         resource_type,
         criteria,
-        &hub.settings.base,
+        base,
         limit,
-    )
-    .await?;
+    );
+    let found = found.await.map_err(|error| {
+        let pairs = query::pairs(criteria).unwrap_or_default();
+        building::explained(error, &edition, &pairs, base)
+    })?;
     Ok(found.into_iter().map(|(_, id)| id).collect())
 }
 

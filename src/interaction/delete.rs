@@ -9,6 +9,7 @@ use crate::access::Access;
 use crate::config::Integrity;
 use crate::error::{Category, Error, Result};
 use crate::fhir::ResourceType;
+use crate::jobs::parameters::refresh_after;
 use crate::storage;
 use crate::storage::writer::{Decision, Job, Outcome, Patience, perform};
 use std::sync::Arc;
@@ -25,23 +26,25 @@ pub async fn delete(
     subject: Subject,
     conditions: &WriteConditions,
 ) -> Result<Deleted> {
-    match subject {
+    let deleted = match subject {
         Subject::Id(id) => {
             prepare::checked_id(&id)?;
             let job = deleting(hub, access, resource_type, id, conditions);
             let outcome = hub.store.writer().write(job).await?;
-            Ok(deleted([outcome]))
+            deleted([outcome])
         }
         Subject::Criteria(criteria) => {
             let mut patience = Patience::default();
             loop {
                 match conditionally(hub, access, resource_type, &criteria, conditions).await {
                     Err(error) if patience.again(&error).await => {}
-                    outcome => return outcome,
+                    outcome => break outcome?,
                 }
             }
         }
-    }
+    };
+    refresh_after(hub, &[resource_type]).await;
+    Ok(deleted)
 }
 
 /// The write that deletes what is there, if anything is.

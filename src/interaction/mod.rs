@@ -5,6 +5,7 @@
 //! plain values, and returns plain values. `api` turns requests into calls and results into
 //! responses; `batch` and `transaction` make the same calls for the entries of a Bundle.
 
+pub mod building;
 pub mod bundle;
 pub mod capabilities;
 pub mod conditions;
@@ -16,6 +17,7 @@ pub mod patch;
 pub mod prepare;
 pub mod read;
 pub mod search;
+pub mod search_combinations;
 pub mod subset;
 pub mod update;
 pub mod vread;
@@ -23,6 +25,7 @@ pub mod vread;
 use crate::config::Settings;
 use crate::definitions::Definitions;
 use crate::fhir::{Instant, Version};
+use crate::search::live::Live;
 use crate::search::registry::Registry;
 use crate::storage::Store;
 use crate::validation::Validator;
@@ -33,9 +36,17 @@ use std::sync::Arc;
 pub struct Hub {
     pub store: Store,
     pub definitions: Arc<Definitions>,
-    pub registry: Arc<Registry>,
+    /// The search parameters, which change while the server runs.
+    pub live: Live,
     pub validator: Arc<Validator>,
     pub settings: Settings,
+}
+
+impl Hub {
+    /// What writes index now. Who goes on with it later must ask again.
+    pub fn registry(&self) -> Arc<Registry> {
+        self.live.current().indexed.clone()
+    }
 }
 
 /// `If-None-Match` and `If-Modified-Since` of a conditional read.

@@ -9,6 +9,7 @@ use crate::config::{Integrity, Validation};
 use crate::error::{Category, Error, Issue, Result};
 use crate::fhir::reference::Target;
 use crate::fhir::{Draft, Id, Method, ResourceType, json};
+use crate::search::custom;
 use crate::search::index::resource_key;
 use crate::search::literal_references::literal_references;
 use crate::storage::writer::{Next, Pointer};
@@ -108,9 +109,11 @@ pub fn prepare(
     }
     refuse_subsetted(resource_type, &resource)?;
     let base = &hub.settings.base;
-    let index = hub
-        .registry
-        .index(access.tenant, resource_type, &resource, base);
+    let registry = hub.registry();
+    if resource_type.name() == "SearchParameter" {
+        custom::check(&registry, id, &resource)?;
+    }
+    let index = registry.index(access.tenant, resource_type, &resource, base);
     let pointers = pointers(hub, resource_type, &resource)?;
     let Value::Object(resource) = resource else {
         return Err(Error::fault("a resource ceased to be an object"));
@@ -129,7 +132,7 @@ pub fn prepare(
 pub fn deletion(hub: &Hub, access: &Access, resource_type: ResourceType, id: &str) -> Next {
     let referrers = if hub.settings.integrity == Integrity::Full {
         let key = resource_key(resource_type, id);
-        hub.registry.referrer_entries(access.tenant, key)
+        hub.registry().referrer_entries(access.tenant, key)
     } else {
         Vec::new()
     };

@@ -8,6 +8,7 @@ use super::{Hub, Subject, WriteConditions, Written, conditions, criteria, prepar
 use crate::access::Access;
 use crate::error::{Category, Error, Result};
 use crate::fhir::{Id, Method, ResourceType, Version};
+use crate::jobs::parameters::refresh_after;
 use crate::storage;
 use crate::storage::writer::{Decision, Job, Next, Outcome, Patience, perform};
 use bytes::Bytes;
@@ -28,13 +29,13 @@ pub async fn update(
     conditions: &WriteConditions,
 ) -> Result<Written> {
     let resource = prepare::parse(hub, resource_type, &body)?;
-    match subject {
+    let written = match subject {
         Subject::Id(id) => {
             prepare::checked_id(&id)?;
             same_id(&resource, &id)?;
             let next = prepare::prepare(hub, access, resource_type, &id, resource, Method::Put)?;
             let job = replacing(access, resource_type, id, next, conditions);
-            written(hub.store.writer().write(job).await?)
+            written(hub.store.writer().write(job).await?)?
         }
         Subject::Criteria(criteria) => {
             let mut patience = Patience::default();
@@ -43,11 +44,13 @@ pub async fn update(
                     conditionally(hub, access, resource_type, &criteria, &resource, conditions);
                 match attempt.await {
                     Err(error) if patience.again(&error).await => {}
-                    outcome => return outcome,
+                    outcome => break outcome?,
                 }
             }
         }
-    }
+    };
+    refresh_after(hub, &[resource_type]).await;
+    Ok(written)
 }
 
 /// The body must carry the id of the URL.

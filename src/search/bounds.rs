@@ -14,6 +14,8 @@ pub const MAX_PARAMETERS: usize = 1000;
 pub const MAX_VALUES: usize = 5000;
 /// Values times the types that each is looked up for: a thousand in a search of all types.
 pub const MAX_TYPED_VALUES: usize = 150_000;
+/// Steps of chains and `_has` in one query, those to several types counted each.
+pub const MAX_STEPS: usize = 100;
 /// Problems that are told one by one.
 pub const MAX_ISSUES: usize = 50;
 /// Binds of one statement; PostgreSQL's own limit leaves room for the order and the page.
@@ -61,11 +63,20 @@ pub fn check_typed(pairs: &[(String, String)], types: usize) -> Result<()> {
     }
 }
 
-/// Refuses a filter that needs more binds than a statement can have.
+/// Refuses a filter that needs more binds than a statement can have, or more joins than
+/// should be planned.
 ///
 /// # Errors
-/// `TooCostly`, naming `search-values`.
+/// `TooCostly`, naming `search-values` or `search-steps`.
 pub fn check_filter(filter: &Predicate) -> Result<()> {
+    let steps = steps(filter);
+    if steps > MAX_STEPS {
+        return Err(too_costly(format!(
+            "the chains of the query take {steps} steps together, those to several types counted \
+             each, more than the limit `search-steps` of {MAX_STEPS}; name a type in each step, as \
+             in subject:Patient.name, or ask in several searches"
+        )));
+    }
     match most_binds(filter) > MAX_BINDS {
         false => Ok(()),
         true => Err(too_costly(
@@ -96,6 +107,15 @@ fn count_values(value: &str) -> usize {
     count
 }
 
+fn steps(filter: &Predicate) -> usize {
+    match filter {
+        Predicate::And(parts) | Predicate::Or(parts) => parts.iter().map(steps).sum(),
+        Predicate::Not(part) => steps(part),
+        Predicate::Refers { filter, .. } | Predicate::Referred { filter, .. } => 1 + steps(filter),
+        _ => 0,
+    }
+}
+
 /// As many binds as the conditions of this filter can have, or a few more.
 fn most_binds(filter: &Predicate) -> usize {
     match filter {
@@ -103,10 +123,10 @@ fn most_binds(filter: &Predicate) -> usize {
         Predicate::And(parts) | Predicate::Or(parts) => parts.iter().map(most_binds).sum(),
         Predicate::Not(part) => most_binds(part),
         Predicate::Entries(_) | Predicate::EveryEntry(_) | Predicate::Present(_) => 1,
-        Predicate::Type(_) => 1,
+        Predicate::Type(_) | Predicate::Keys(_) => 1,
         // The tables of the normal form, or a list, beside two for each place.
-        Predicate::Json { places, .. } => 6 + 2 * places.len(),
-        Predicate::Words { .. } => 5,
+        Predicate::Json { places, .. } => 12 + 2 * places.len(),
+        Predicate::Words { .. } => 8,
         Predicate::Lookup(_) => 2,
         Predicate::Id(_) | Predicate::LastUpdated(_) => 3,
         Predicate::Refers { filter, .. } | Predicate::Referred { filter, .. } => {

@@ -2,8 +2,9 @@
 //! that its values are indexed under. Which kinds are split and why:
 //! [`registry`](super::registry).
 
-use super::index::Slot;
+use super::index::{Slot, hash};
 use super::places::{Located, locate};
+use super::plan::Predicate;
 use super::registry::{Kind, Parameter};
 use crate::fhir::ResourceType;
 use crate::fhirpath::ast::{Ast, Operator};
@@ -21,6 +22,8 @@ pub struct Branch {
     pub only: Option<ResourceType>,
     /// The bit that a resource has where this branch has a value; 0 for what has rows.
     pub presence: i64,
+    /// Of a custom parameter: presence is an entry of the slot, not a bit.
+    pub is_custom: bool,
     resource_type: ResourceType,
     model: Arc<Model>,
     leaves: OnceLock<Leaves>,
@@ -61,6 +64,7 @@ pub fn compile(
             expression,
             only,
             presence: 0,
+            is_custom: false,
             resource_type,
             model: model.clone(),
             leaves: OnceLock::new(),
@@ -139,12 +143,39 @@ fn has_presence(parameter: &Parameter) -> bool {
     !has_rows(parameter.kind) && !matches!(parameter.code.as_str(), "_id" | "_lastUpdated")
 }
 
+/// The hash of the entry that says of a custom parameter that there is a value. No value
+/// hashes to it: none holds the character U+0000.
+pub fn presence_hash(only: Option<ResourceType>) -> i64 {
+    hash(&format!("\0present{}", only.map_or("", ResourceType::name)))
+}
+
 impl Branch {
     /// Where the values of this branch stand in the JSON; `None` where the expression is
     /// more than a path.
     pub fn places(&self) -> Option<Vec<Located<'_>>> {
         let root = self.model.resource(self.resource_type)?;
         locate(&self.model, self.expression.ast(), root)
+    }
+
+    /// Whether its references are canonical URLs, which name no resource by type and id.
+    pub fn is_by_url(&self) -> bool {
+        let Some(root) = self.model.resource(self.resource_type) else {
+            return false;
+        };
+        let root = infer::Kind::Resource(root);
+        let kinds = infer(&self.model, self.expression.ast(), &root);
+        kinds.iter().any(|kind| match kind {
+            infer::Kind::Element(_, node_type) => node_type.is("uri"),
+            _ => false,
+        })
+    }
+
+    /// Holds of the resources that have a value of this branch of entries.
+    pub fn present(&self) -> Predicate {
+        match self.is_custom {
+            true => Predicate::Entries(vec![(self.slot, presence_hash(self.only))]),
+            false => Predicate::Present(self.presence),
+        }
     }
 
     /// What the values of this branch are; read from the definitions when first asked.
@@ -193,7 +224,8 @@ impl Leaves {
     }
 }
 
-fn has_rows(kind: Kind) -> bool {
+/// Whether values of the kind are rows, not entries.
+pub fn has_rows(kind: Kind) -> bool {
     matches!(
         kind,
         Kind::Date | Kind::Number | Kind::Quantity | Kind::String

@@ -1,36 +1,68 @@
 //! One condition of a search: `code:modifier=a,b`, looked up and compiled for every type
-//! that is searched.
+//! that is searched, or for the types that a [`chain`](super::chain) leads to.
 //!
-//! <https://hl7.org/fhir/R4/search.html#combining>: a comma is OR, repeating is AND. Chains
-//! and `_has` are refused until they are supported.
+//! <https://hl7.org/fhir/R4/search.html#combining>: a comma is OR, repeating is AND.
 
 use super::params::{self, Modifier, escape};
 use super::parse::{ResultName, Term};
 use super::plan::Predicate;
+use super::registry::Registry;
 use super::resolve::{Context, Problem, parameter_of_all};
-use super::suggest;
+use super::{chain, filter_expression, list, suggest};
 use crate::error::Issue;
 use crate::fhir::ResourceType;
 
-/// Parameters of the specification that this server does not have yet.
-const NOT_YET: [&str; 4] = ["_has", "_filter", "_list", "_query"];
+/// Conditions that all types have and that are no parameter of the registry.
+const SPECIAL: [&str; 4] = ["_has", "_list", "_filter", "_query"];
+
+pub fn is_special(code: &str) -> bool {
+    SPECIAL.contains(&code)
+}
 
 /// The predicate of a term; `None` where its value is empty and asks nothing.
 pub fn resolve(term: &Term<'_>, context: &Context<'_>) -> Result<Option<Predicate>, Problem> {
-    if NOT_YET.contains(&term.code) {
+    chain::resolve(term, context, &context.types, &|types| {
+        condition(term, types, context)
+    })
+}
+
+/// The condition at the end of the term's chain.
+fn condition(
+    term: &Term<'_>,
+    types: &[ResourceType],
+    context: &Context<'_>,
+) -> Result<Option<Predicate>, Problem> {
+    if let ("_list" | "_filter", Some(modifier)) = (term.code, term.modifier) {
         return Err(Problem::not_supported(format!(
-            "{} is not supported yet",
-            term.code
+            "{term}: expected no modifier but found :{modifier}"
         )));
     }
-    let parameters = parameter_of_all(context.registry, &context.types, term.code)
-        .ok_or_else(|| unknown(term.code, context))?;
-    if let Some(chain) = term.chain {
-        return Err(Problem::not_supported(format!(
-            "{}.{chain}: chained parameters are not supported yet",
-            term.code
-        )));
+    match term.code {
+        "_has" => Err(Problem::refused(
+            "value",
+            format!(
+                "{term}: expected _has:Type:reference:parameter, such as \
+                     _has:Observation:patient:code"
+            ),
+        )),
+        "_query" => Err(Problem::not_supported(format!(
+            "{term}: expected no named query, since this server has none"
+        ))),
+        _ if term.value.is_empty() && is_special(term.code) => Ok(None),
+        "_list" => list::resolve(term, types, context).map(Some),
+        "_filter" => filter_expression::resolve(term, types, context).map(Some),
+        _ => parameter(term, types, context),
     }
+}
+
+/// The condition of a parameter of the registry.
+fn parameter(
+    term: &Term<'_>,
+    types: &[ResourceType],
+    context: &Context<'_>,
+) -> Result<Option<Predicate>, Problem> {
+    let parameters = parameter_of_all(context.registry, types, term.code)
+        .ok_or_else(|| unknown(term, term.code, types, context.registry))?;
     let modifier = match (term.modifier, parameters.first()) {
         (Some(text), Some(parameter)) => {
             let known = Modifier::parse(parameter.kind, text);
@@ -49,7 +81,7 @@ pub fn resolve(term: &Term<'_>, context: &Context<'_>) -> Result<Option<Predicat
         _ => parameters.len(),
     };
     let mut typed = Vec::with_capacity(distinct);
-    for (resource_type, parameter) in context.types.iter().zip(parameters).take(distinct) {
+    for (resource_type, parameter) in types.iter().zip(parameters).take(distinct) {
         let predicates = values
             .iter()
             .map(|value| {
@@ -95,10 +127,8 @@ fn combine(modifier: Option<&Modifier>, mut predicates: Vec<Predicate>) -> Predi
 
 /// What is wrong with a modifier or a value, told with the name of the parameter.
 fn refused(term: &Term<'_>, issue: Issue) -> Problem {
-    let colon = if term.modifier.is_some() { ":" } else { "" };
-    let modifier = term.modifier.unwrap_or_default();
     Problem::Refused(Issue {
-        text: format!("{}{colon}{modifier}: {}", term.code, issue.text),
+        text: format!("{term}: {}", issue.text),
         ..issue
     })
 }
@@ -106,7 +136,7 @@ fn refused(term: &Term<'_>, issue: Issue) -> Problem {
 /// One predicate of what each type has to fulfil. An entry names its type already, so a
 /// positive one needs no other guard, and a negative one can be asked of all types. A
 /// presence bit means something else on every type: types that ask the same share a guard.
-fn over_types(typed: Vec<(ResourceType, Predicate)>) -> Predicate {
+pub fn over_types(typed: Vec<(ResourceType, Predicate)>) -> Predicate {
     let first = typed.first().map(|(_, predicate)| predicate.clone());
     match first {
         None => Predicate::Nothing,
@@ -152,29 +182,44 @@ fn is_of_entries(predicate: &Predicate) -> bool {
     }
 }
 
-fn unknown(code: &str, context: &Context<'_>) -> Problem {
-    let first = context.types.first().copied();
+/// What to say of a code that is no parameter of these types together.
+pub fn unknown(
+    term: &Term<'_>,
+    code: &str,
+    types: &[ResourceType],
+    registry: &Registry,
+) -> Problem {
+    let first = types.first().copied();
     let mut known: Vec<&str> = first
         .into_iter()
-        .flat_map(|kind| context.registry.parameters(kind))
+        .flat_map(|kind| registry.parameters(kind))
         .filter(|parameter| parameter.supported)
         .map(|parameter| parameter.code.as_str())
-        .filter(|code| {
-            context.types.len() < 2
-                || parameter_of_all(context.registry, &context.types, code).is_some()
-        })
+        .filter(|code| types.len() < 2 || parameter_of_all(registry, types, code).is_some())
+        .chain(["_filter", "_list"])
         .collect();
     known.sort_unstable();
     known.dedup();
-    let of = match context.types.as_slice() {
-        [one] => one.name().to_owned(),
-        many if many.len() <= 5 => format!("{many:?} together"),
-        _ => "resources of all types".to_owned(),
-    };
     let results = ResultName::names().chain(["_include", "_revinclude"]);
+    // How to answer is not asked at the end of a chain.
+    let results = results.filter(|_| term.steps.is_empty());
+    let chain = match term.steps.is_empty() {
+        true => String::new(),
+        false => format!("{term}: "),
+    };
     Problem::unknown(format!(
-        "expected a search parameter of {of} but found {code:?}.{} Supported: {}",
+        "{chain}expected a search parameter of {} but found {code:?}.{} Supported: {}",
+        those(types),
         suggest::hint(code, known.iter().copied().chain(results)),
         known.join(", ")
     ))
+}
+
+/// The types, as a message names them.
+pub fn those(types: &[ResourceType]) -> String {
+    match types {
+        [one] => one.name().to_owned(),
+        many if many.len() <= 5 => format!("{many:?} together"),
+        _ => "resources of all types".to_owned(),
+    }
 }

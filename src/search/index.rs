@@ -22,6 +22,7 @@
 
 use crate::access::Tenant;
 use crate::fhir::ResourceType;
+use std::sync::Arc;
 use xxhash_rust::xxh3::xxh3_64;
 
 /// The key of a resource within its tenant: the hash of `Patient/123`.
@@ -120,6 +121,20 @@ pub struct QuantityRow {
     pub text: i64,
 }
 
+/// Which edition of the registry made index rows, held for as long as the rows are: once
+/// nobody holds an edition any more, nothing is written any more that lacks what later ones
+/// index. See [`live`](super::live). It is no part of what the rows say.
+#[derive(Clone, Debug, Default)]
+pub struct Edition(pub Option<Arc<super::live::Held>>);
+
+impl PartialEq for Edition {
+    fn eq(&self, _: &Edition) -> bool {
+        true
+    }
+}
+
+impl Eq for Edition {}
+
 /// All that is indexed of one version of one resource.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct IndexRows {
@@ -130,6 +145,8 @@ pub struct IndexRows {
     pub dates: Vec<DateRow>,
     pub strings: Vec<StringRow>,
     pub quantities: Vec<QuantityRow>,
+    /// What they were made with.
+    pub edition: Edition,
 }
 
 impl IndexRows {

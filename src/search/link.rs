@@ -19,13 +19,20 @@ const ENCODED: &AsciiSet = &NON_ALPHANUMERIC
 /// `base/Patient?name=a&_count=2`
 pub fn url<'a>(
     base: &str,
-    scope: Scope,
+    scope: &Scope,
     pairs: impl Iterator<Item = (&'a str, &'a str)>,
 ) -> String {
     let mut text = base.to_owned();
-    if let Scope::Type(resource_type) = scope {
-        text.push('/');
-        text.push_str(resource_type.name());
+    match scope {
+        Scope::System => {}
+        Scope::Type(resource_type) => {
+            text.push('/');
+            text.push_str(resource_type.name());
+        }
+        Scope::Compartment { focal, id, member } => {
+            let member = member.map_or("*", |member| member.name());
+            text.push_str(&format!("/{focal}/{id}/{member}"));
+        }
     }
     let query = query(pairs);
     if !query.is_empty() {
@@ -72,13 +79,25 @@ mod tests {
             ),
         ] {
             assert_eq!(
-                url("http://me/fhir", Scope::Type(patient), pairs.into_iter()),
+                url("http://me/fhir", &Scope::Type(patient), pairs.into_iter()),
                 expected
             );
         }
         assert_eq!(
-            url("http://me/fhir", Scope::System, [].into_iter()),
+            url("http://me/fhir", &Scope::System, [].into_iter()),
             "http://me/fhir"
         );
+        let compartment = |member| Scope::Compartment {
+            focal: patient,
+            id: "1".to_owned(),
+            member,
+        };
+        for (member, expected) in [
+            (None, "http://me/fhir/Patient/1/*?a=b"),
+            (Some(patient), "http://me/fhir/Patient/1/Patient?a=b"),
+        ] {
+            let pairs = [("a", "b")].into_iter();
+            assert_eq!(url("http://me/fhir", &compartment(member), pairs), expected);
+        }
     }
 }

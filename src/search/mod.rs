@@ -23,28 +23,29 @@
 //!   asks for `_sort=_lastUpdated`.
 //! - *Pages are keysets, not offsets*: the cursor is the sort value and the key of the last
 //!   match. It is stateless, so there is nothing to store, to expire or to lose.
-//! - *A sorted page is two statements*: resources with a value, driven by the index of the
-//!   row table where that is cheaper, then those without one. Each has a plain index order;
-//!   one statement with `NULLS LAST` has none. Measured on PostgreSQL 15 with 300,000
-//!   resources (2026-11-21, time of execution): newest 21 of all 0.7 ms, of half of them from
-//!   deep in the list 0.9 ms, of 100 matches 3.0 ms, the part without a value 19 ms (one
-//!   resource in twenty has none; the fewer there are, the more are read to find them).
 //! - *Codes sort by the JSON* (`_sort=status`): entries are hashes and have no order. It reads
 //!   every match, so that a selective filter belongs beside it.
 
+pub mod custom;
 pub mod index;
 pub mod literal_references;
+pub mod live;
 pub mod params;
 pub mod plan;
 pub mod registry;
 
+pub mod compartment;
+
 mod bounds;
 mod branch;
+mod chain;
 mod criteria;
 mod cursor;
 mod filter;
+mod filter_expression;
 mod include;
 mod link;
+mod list;
 mod lookup;
 mod page;
 mod parse;
@@ -54,9 +55,11 @@ mod result_parameter;
 mod rewrite;
 mod sort;
 pub mod sql;
+pub mod statistics;
+pub mod strategy;
 mod suggest;
 
 pub use criteria::find_matches;
 pub use lookup::expand;
-pub use page::{Page, run};
+pub use page::{Page, run, run_at_once};
 pub use resolve::{Handling, Limits, Query, Request, Scope, Summary, compile};

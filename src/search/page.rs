@@ -2,21 +2,28 @@
 //!
 //! <https://hl7.org/fhir/R4/http.html#paging>. Everything runs on the connection of the
 //! caller, who has opened one read-only repeatable-read transaction, so that a page is one
-//! snapshot. There is no `previous` link: clients keep the pages that they have seen.
+//! snapshot.
 
-use super::cursor::{self, Position};
+use super::cursor::{self, Position, Start};
 use super::include;
 use super::link;
 use super::parse::CURSOR;
-use super::plan::{Sort, Total};
+use super::plan::{Plan, Total};
 use super::registry::Registry;
 use super::resolve::Query;
-use super::sql::{self, Bind, Part, Statement};
+use super::rewrite;
+use super::sql::{self, Bind, Statement};
+use super::statistics::Statistics;
+use super::strategy::{self, Ground};
 use crate::access::Access;
 use crate::error::Issue;
 use crate::fhir::{Instant, Method, ResourceType, Version};
 use sqlx::postgres::PgRow;
 use sqlx::{AssertSqlSafe, PgConnection, Row};
+
+/// Gives the planner its freedom back for the rest of the transaction.
+const FREE_PLANS: &str = "SET LOCAL plan_cache_mode = force_custom_plan; \
+    SET LOCAL enable_seqscan = on; SET LOCAL enable_hashjoin = on; SET LOCAL enable_mergejoin = on";
 
 /// What an estimated total counts exactly before it asks the planner.
 const COUNTED: usize = 10_000;
@@ -39,8 +46,8 @@ pub struct Page {
 pub struct Found {
     pub key: i64,
     pub version: Version,
-    /// Its sort value as text.
-    pub value: Option<String>,
+    /// Its sort values as text.
+    pub values: Vec<Option<String>>,
 }
 
 impl Found {
@@ -51,82 +58,125 @@ impl Found {
 
     fn position(&self) -> Position {
         Position {
-            value: self.value.clone(),
+            values: self.values.clone(),
             type_number: self.version.resource_type.number(),
             key: self.key,
         }
     }
 }
 
-/// Runs a query for one page.
+/// Runs a query for one page, in a transaction of one snapshot.
+///
+/// # Errors
+/// Those of the database.
 pub async fn run(
     connection: &mut PgConnection,
     access: &Access,
     registry: &Registry,
+    statistics: &Statistics,
     query: &Query,
     base: &str,
 ) -> Result<Page, sqlx::Error> {
-    let mut page = Page {
-        issues: query.issues.clone(),
-        ..Page::default()
-    };
-    let mut next = None;
-    if query.plan.count > 0 {
-        let mut matches = matches(connection, access, query).await?;
-        if matches.len() > query.plan.count {
-            matches.truncate(query.plan.count);
-            next = matches.last().map(Found::position);
-        }
-        let (includes, issues) =
+    let ground = Ground { access, statistics };
+    let mut page = Page::default();
+    let plan = &query.plan;
+    let filter = plan.filter.clone();
+    let filter = strategy::settle(connection, &ground, &plan.types, filter).await?;
+    let plan = rewrite::rewrite(Plan {
+        filter,
+        ..plan.clone()
+    });
+    let mut issues = query.issues.clone();
+    if plan.count > 0 {
+        let (limit, start) = (plan.count.saturating_add(1), query.start.as_ref());
+        let matches = strategy::find(connection, &ground, &plan, start, limit).await?;
+        let matches = page.take(query, base, matches);
+        let (includes, more) =
             include::load(connection, access, registry, query, base, &matches).await?;
         page.includes = includes;
-        page.issues.extend(issues);
+        issues.extend(more);
         page.matches = matches.into_iter().map(|found| found.version).collect();
+    } else {
+        page.links = links(query, base, false, None);
     }
-    let shown = query.plan.count > 0 && next.is_none() && query.position.is_none();
-    page.total = match query.plan.total {
-        _ if query.plan.count == 0 => Some(total(connection, access, query).await?),
+    page.issues = issues;
+    page.total = match plan.total {
+        _ if plan.count == 0 => Some(total(connection, access, &plan).await?),
         Total::None => None,
-        _ if shown => Some(page.matches.len() as u64),
+        _ if page.is_all(query) => Some(page.matches.len() as u64),
         Total::Unasked => None,
-        Total::Estimate | Total::Accurate => Some(total(connection, access, query).await?),
+        Total::Estimate | Total::Accurate => Some(total(connection, access, &plan).await?),
     };
-    page.links = links(query, base, next.as_ref());
     Ok(page)
 }
 
-/// One match more than the page holds, where there are so many.
-async fn matches(
+/// Runs a query that one statement can answer, outside of any transaction. Nothing, where it
+/// takes more than one: then [`run`] it.
+///
+/// # Errors
+/// Those of the database.
+pub async fn run_at_once(
     connection: &mut PgConnection,
     access: &Access,
+    statistics: &Statistics,
     query: &Query,
-) -> Result<Vec<Found>, sqlx::Error> {
-    let (plan, limit) = (&query.plan, query.plan.count.saturating_add(1));
-    let position = query.position.as_ref();
-    let may_miss = matches!(plan.sort, Sort::Rows { .. } | Sort::Element { .. });
-    let in_missing = may_miss && position.is_some_and(|position| position.value.is_none());
-    let mut found = Vec::new();
-    if !in_missing {
-        let statement = sql::page(plan, Part::Valued, position, limit, access);
-        found = fetch(connection, &statement).await?;
+    base: &str,
+) -> Result<Option<Page>, sqlx::Error> {
+    let plan = &query.plan;
+    let counts = matches!(plan.total, Total::Estimate | Total::Accurate);
+    if plan.count == 0 || counts || !plan.includes.is_empty() || plan.filter.has_steps() {
+        return Ok(None);
     }
-    let rest = limit.saturating_sub(found.len());
-    if may_miss && rest > 0 {
-        let position = position.filter(|_| in_missing);
-        let statement = sql::page(plan, Part::Missing, position, rest, access);
-        found.extend(fetch(connection, &statement).await?);
+    let ground = Ground { access, statistics };
+    let (limit, start) = (plan.count.saturating_add(1), query.start.as_ref());
+    let found = strategy::find_at_once(connection, &ground, plan, start, limit).await?;
+    Ok(found.map(|matches| {
+        let mut page = Page::default();
+        let matches = page.take(query, base, matches);
+        page.matches = matches.into_iter().map(|found| found.version).collect();
+        page.issues = query.issues.clone();
+        if plan.total == Total::Unasked && page.is_all(query) {
+            page.total = Some(page.matches.len() as u64);
+        }
+        page
+    }))
+}
+
+impl Page {
+    /// The matches that are shown of those that were found, one more than fit if there are
+    /// so many; makes the links.
+    fn take(&mut self, query: &Query, base: &str, mut matches: Vec<Found>) -> Vec<Found> {
+        let has_more = matches.len() > query.plan.count;
+        matches.truncate(query.plan.count);
+        if query.start.as_ref().is_some_and(|start| start.backward) {
+            matches.reverse();
+        }
+        let ends = matches
+            .first()
+            .zip(matches.last())
+            .map(|(first, last)| (first.position(), last.position()));
+        self.links = links(query, base, has_more, ends);
+        matches
     }
-    Ok(found)
+
+    /// Whether this first page shows all there is.
+    fn is_all(&self, query: &Query) -> bool {
+        query.plan.count > 0
+            && query.start.is_none()
+            && !self.links.iter().any(|(relation, _)| *relation == "next")
+    }
 }
 
 async fn total(
     connection: &mut PgConnection,
     access: &Access,
-    query: &Query,
+    plan: &Plan,
 ) -> Result<u64, sqlx::Error> {
-    let estimate = query.plan.total == Total::Estimate;
+    let estimate = plan.total == Total::Estimate;
     let limit = estimate.then_some(COUNTED + 1);
-    let statement = sql::count(&query.plan, limit, access);
+    // A count may read much of the table, so that the planner had better know the values.
+    sqlx::raw_sql(FREE_PLANS).execute(&mut *connection).await?;
+    let statement = sql::count(plan, limit, access);
     let counted: i64 = bound(&statement)
         .fetch_one(&mut *connection)
         .await?
@@ -135,13 +185,22 @@ async fn total(
     if !estimate || counted <= COUNTED as u64 {
         return Ok(counted);
     }
-    let statement = sql::estimate(&query.plan, access);
-    let plan: sqlx::types::JsonValue = bound(&statement).fetch_one(connection).await?.try_get(0)?;
-    let rows = plan[0]["Plan"]["Plan Rows"].as_u64().unwrap_or_default();
+    let statement = sql::estimate(plan, access);
+    let expected: sqlx::types::JsonValue =
+        bound(&statement).fetch_one(connection).await?.try_get(0)?;
+    let rows = expected[0]["Plan"]["Plan Rows"]
+        .as_u64()
+        .unwrap_or_default();
     Ok(rows.max(counted))
 }
 
-fn links(query: &Query, base: &str, next: Option<&Position>) -> Vec<(&'static str, String)> {
+/// `ends`: the first and the last match of the page.
+fn links(
+    query: &Query,
+    base: &str,
+    has_more: bool,
+    ends: Option<(Position, Position)>,
+) -> Vec<(&'static str, String)> {
     let url = |cursor: Option<&str>| {
         let used = query
             .used
@@ -149,16 +208,31 @@ fn links(query: &Query, base: &str, next: Option<&Position>) -> Vec<(&'static st
             .map(|(name, value)| (name.as_str(), value.as_str()));
         link::url(
             base,
-            query.scope,
+            &query.scope,
             used.chain(cursor.map(|cursor| (CURSOR, cursor))),
         )
     };
+    let beside = |backward: bool, position: Position| {
+        let start = Start {
+            backward,
+            position: Some(position),
+        };
+        url(Some(&cursor::encode(&start, &query.identity())))
+    };
     let mut links = vec![("self", url(query.cursor.as_deref())), ("first", url(None))];
-    if let Some(position) = next {
-        links.push((
-            "next",
-            url(Some(&cursor::encode(position, &query.identity()))),
-        ));
+    let backward = query.start.as_ref().is_some_and(|start| start.backward);
+    if let Some((first, last)) = ends {
+        // A page has one before it where it was reached from there, or has seen more.
+        if if backward {
+            has_more
+        } else {
+            query.start.is_some()
+        } {
+            links.push(("previous", beside(true, first)));
+        }
+        if backward || has_more {
+            links.push(("next", beside(false, last)));
+        }
     }
     links
 }
@@ -172,14 +246,15 @@ pub async fn fetch(
     rows.iter().map(found).collect()
 }
 
-fn found(row: &PgRow) -> Result<Found, sqlx::Error> {
+/// The resource of a row with the columns of a page.
+pub fn found(row: &PgRow) -> Result<Found, sqlx::Error> {
     let unreadable = |what: &str| sqlx::Error::Decode(format!("unknown {what}").into());
     let resource_type = ResourceType::from_number(row.try_get("type")?);
     let method = Method::from_number(row.try_get("method")?);
     let body: Option<String> = row.try_get("body")?;
     Ok(Found {
         key: row.try_get("key")?,
-        value: row.try_get("position")?,
+        values: row.try_get::<Option<_>, _>("position")?.unwrap_or_default(),
         version: Version {
             resource_type: resource_type.ok_or_else(|| unreadable("resource type"))?,
             id: row.try_get("id")?,

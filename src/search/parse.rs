@@ -4,12 +4,15 @@
 //!
 //! ```text
 //! pair    = name "=" value
-//! name    = code [":" modifier] ["." chain]  |  "_has:" chain
+//! name    = *step code [":" modifier]
+//! step    = code [":" type] "."  |  "_has:" source ":" reference ":"
 //! include = ("_include" | "_revinclude") [":" modifier] "=" source ":" code [":" target]
 //! ```
 //!
 //! Nothing is looked up here: whether a code exists is the question of `resolve`. Values
 //! stay escaped, since only the file of their search type knows how to split them.
+
+use std::fmt;
 
 /// What one pair asks for.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -27,15 +30,54 @@ pub enum Item<'a> {
     Cursor(&'a str),
 }
 
-/// A condition on resources.
+/// A condition on resources, or on what is one or more steps away from them.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Term<'a> {
+    /// From the searched resource to the one that the condition is about.
+    pub steps: Vec<Step<'a>>,
     pub code: &'a str,
     pub modifier: Option<&'a str>,
-    /// What follows the first dot, or `_has:`.
-    pub chain: Option<&'a str>,
     /// All alternatives, still escaped.
     pub value: &'a str,
+}
+
+/// One step of a chain.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Step<'a> {
+    /// `subject:Patient.`: to what is referred to.
+    To {
+        code: &'a str,
+        /// A type, if it is well written.
+        modifier: Option<&'a str>,
+    },
+    /// `_has:Observation:patient:`: to what refers here.
+    From { source: &'a str, reference: &'a str },
+}
+
+impl fmt::Display for Step<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Step::To { code, modifier } => write!(f, "{}.", named(code, *modifier)),
+            Step::From { source, reference } => write!(f, "_has:{source}:{reference}:"),
+        }
+    }
+}
+
+/// The name as it was written.
+impl fmt::Display for Term<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for step in &self.steps {
+            write!(f, "{step}")?;
+        }
+        f.write_str(&named(self.code, self.modifier))
+    }
+}
+
+fn named(code: &str, modifier: Option<&str>) -> String {
+    match modifier {
+        Some(modifier) => format!("{code}:{modifier}"),
+        None => code.to_owned(),
+    }
 }
 
 /// A parameter that says how to answer; each may stand once.
@@ -110,26 +152,32 @@ pub fn parse<'a>(name: &'a str, value: &'a str) -> Item<'a> {
     Item::Filter(parse_term(name, value))
 }
 
-fn parse_term<'a>(name: &'a str, value: &'a str) -> Term<'a> {
-    if let Some(chain) = name.strip_prefix("_has:") {
-        return Term {
-            code: "_has",
-            modifier: None,
-            chain: Some(chain),
-            value,
-        };
+/// Takes the name of a condition apart; a step that is not whole is left in the code, which
+/// nothing is called.
+pub fn parse_term<'a>(name: &'a str, value: &'a str) -> Term<'a> {
+    let (mut steps, mut rest) = (Vec::new(), name);
+    while let Some((step, after)) = split_step(rest) {
+        steps.push(step);
+        rest = after;
     }
-    let (head, chain) = match name.split_once('.') {
-        Some((head, chain)) => (head, Some(chain)),
-        None => (name, None),
-    };
-    let (code, modifier) = split_modifier(head);
+    let (code, modifier) = split_modifier(rest);
     Term {
+        steps,
         code,
         modifier,
-        chain,
         value,
     }
+}
+
+fn split_step(name: &str) -> Option<(Step<'_>, &str)> {
+    if let Some(chain) = name.strip_prefix("_has:") {
+        let (source, rest) = chain.split_once(':')?;
+        let (reference, rest) = rest.split_once(':')?;
+        return Some((Step::From { source, reference }, rest));
+    }
+    let (head, rest) = name.split_once('.')?;
+    let (code, modifier) = split_modifier(head);
+    Some((Step::To { code, modifier }, rest))
 }
 
 fn split_modifier(name: &str) -> (&str, Option<&str>) {
@@ -145,28 +193,51 @@ mod tests {
 
     #[test]
     fn names_are_taken_apart() {
-        let term = |code, modifier, chain| {
+        let term = |steps: &[Step<'static>], code, modifier| {
             Item::Filter(Term {
+                steps: steps.to_vec(),
                 code,
                 modifier,
-                chain,
                 value: "v",
             })
         };
+        let to = |code, modifier| Step::To { code, modifier };
+        let from = |source, reference| Step::From { source, reference };
         for (name, item) in [
-            ("code", term("code", None, None)),
-            ("code:not", term("code", Some("not"), None)),
-            ("subject.name", term("subject", None, Some("name"))),
+            ("code", term(&[], "code", None)),
+            ("code:not", term(&[], "code", Some("not"))),
+            ("subject.name", term(&[to("subject", None)], "name", None)),
             (
                 "subject:Patient.name:exact",
-                term("subject", Some("Patient"), Some("name:exact")),
+                term(&[to("subject", Some("Patient"))], "name", Some("exact")),
             ),
             (
-                "_has:Observation:patient:code",
-                term("_has", None, Some("Observation:patient:code")),
+                "_has:Observation:patient:code:not",
+                term(&[from("Observation", "patient")], "code", Some("not")),
             ),
+            (
+                "subject._has:Group:member:_id",
+                term(&[to("subject", None), from("Group", "member")], "_id", None),
+            ),
+            (
+                "_has:Encounter:reason-reference:_has:Task:encounter:owner.organization",
+                term(
+                    &[
+                        from("Encounter", "reason-reference"),
+                        from("Task", "encounter"),
+                        to("owner", None),
+                    ],
+                    "organization",
+                    None,
+                ),
+            ),
+            ("_has:Group", term(&[], "_has", Some("Group"))),
+            ("_has:Group:x", term(&[], "_has", Some("Group:x"))),
+            ("_has", term(&[], "_has", None)),
+            ("a..b", term(&[to("a", None), to("", None)], "b", None)),
+            ("a.", term(&[to("a", None)], "", None)),
             ("_count", Item::Result(ResultName::Count, "v")),
-            ("_count:x", term("_count", Some("x"), None)),
+            ("_count:x", term(&[], "_count", Some("x"))),
             ("_cursor", Item::Cursor("v")),
             (
                 "_include:iterate",
@@ -184,9 +255,13 @@ mod tests {
                     value: "v",
                 },
             ),
-            ("", term("", None, None)),
+            ("", term(&[], "", None)),
         ] {
-            assert_eq!(parse(name, "v"), item, "{name}");
+            let parsed = parse(name, "v");
+            assert_eq!(parsed, item, "{name}");
+            if let Item::Filter(term) = parsed {
+                assert_eq!(term.to_string(), name, "a term spells itself");
+            }
         }
     }
 }

@@ -2,7 +2,7 @@
 //!
 //! A plan is plain data that prints itself; `sql` alone turns it into a statement.
 
-use super::index::{Microseconds, Slot};
+use super::index::{Microseconds, OPEN_HIGH, OPEN_LOW, Slot};
 use super::registry::Leaves;
 use crate::fhir::{Instant, ResourceType};
 use std::fmt;
@@ -41,6 +41,8 @@ pub enum Predicate {
     },
     /// The resource has one of these logical ids.
     Id(Vec<String>),
+    /// The resource has one of these keys: what a `_has` or a chain came down to.
+    Keys(Vec<i64>),
     /// The resource is of one of these types (system-level search).
     Type(Vec<ResourceType>),
     LastUpdated(RangeTest<Instant>),
@@ -105,7 +107,7 @@ pub enum Words {
 }
 
 /// A question of entries whose values are in stored resources.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq)]
 pub enum Lookup {
     /// `:in`: one of the codes of a value set.
     InValueSet {
@@ -146,12 +148,39 @@ pub enum Direction {
 }
 
 /// A slot of tokens and how codes stand in it.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct TokenSlot {
     pub slot: Slot,
-    /// The bit of a resource that has a value in it.
-    pub presence: i64,
+    /// Holds of a resource that has a value in it.
+    pub present: Box<Predicate>,
     pub leaves: Leaves,
+}
+
+impl Predicate {
+    /// Whether something has to be looked up before it is a question of entries.
+    pub fn has_lookups(&self) -> bool {
+        match self {
+            Predicate::And(parts) | Predicate::Or(parts) => {
+                parts.iter().any(Predicate::has_lookups)
+            }
+            Predicate::Not(part) => part.has_lookups(),
+            Predicate::Refers { filter, .. } | Predicate::Referred { filter, .. } => {
+                filter.has_lookups()
+            }
+            Predicate::Lookup(_) => true,
+            _ => false,
+        }
+    }
+
+    /// Whether it asks of other resources than its own.
+    pub fn has_steps(&self) -> bool {
+        match self {
+            Predicate::And(parts) | Predicate::Or(parts) => parts.iter().any(Predicate::has_steps),
+            Predicate::Not(part) => part.has_steps(),
+            Predicate::Refers { .. } | Predicate::Referred { .. } => true,
+            _ => false,
+        }
+    }
 }
 
 /// A comparison of a value's range with bounds. For dates the ranges are half-open, for
@@ -192,6 +221,8 @@ pub enum StringTest {
     Contains(String),
     /// The value is exactly this.
     Exactly(String),
+    /// All of the normalised value is this normalised text.
+    Is(String),
 }
 
 /// Which unit a quantity must have, by hash.
@@ -204,28 +235,27 @@ pub enum UnitTest {
     CodeOrText(i64),
 }
 
-/// The order of the matches; ties are always broken by key.
+/// One key of the order of the matches. Ties of all keys are broken by type and key of the
+/// resource, which alone are the order where no key is asked for: they never change, so that
+/// pages neither repeat nor lose what exists throughout.
 #[derive(Clone, Debug, PartialEq)]
-pub enum Sort {
-    /// By key: unchanging, so that pages neither repeat nor lose what exists throughout.
-    Key,
-    LastUpdated {
-        descending: bool,
-    },
-    Id {
-        descending: bool,
-    },
-    /// By a plain element of the root such as `status`, read from the JSON: codes are not
-    /// indexed by their order. Resources without it come last.
-    Element {
-        name: String,
-        descending: bool,
-    },
-    /// By the first value in the direction; resources without one come last.
+pub struct SortKey {
+    pub by: SortBy,
+    pub descending: bool,
+}
+
+/// What is compared. Resources without a value come last in both directions.
+#[derive(Clone, Debug, PartialEq)]
+pub enum SortBy {
+    LastUpdated,
+    Id,
+    /// By the values at these places of the JSON (SQL/JSON paths), the first in the
+    /// direction: codes, references and uris are not indexed by their order.
+    Json(Vec<String>),
+    /// By the first value in the direction of these slots.
     Rows {
         table: RowTable,
         slots: Vec<i32>,
-        descending: bool,
     },
 }
 
@@ -235,6 +265,27 @@ pub enum RowTable {
     Date,
     String,
     Quantity,
+}
+
+impl RowTable {
+    /// Holds of the resources that have a row of the slot.
+    pub fn any(self, slot: i32) -> Predicate {
+        match self {
+            RowTable::Date => Predicate::Date {
+                slot,
+                test: RangeTest::Overlaps(OPEN_LOW, OPEN_HIGH),
+            },
+            RowTable::String => Predicate::String {
+                slot,
+                test: StringTest::StartsWith(String::new()),
+            },
+            RowTable::Quantity => Predicate::Quantity {
+                slot,
+                test: RangeTest::Overlaps("-Infinity".to_owned(), "Infinity".to_owned()),
+                unit: UnitTest::Any,
+            },
+        }
+    }
 }
 
 /// How much the caller wants to know of the number of matches: `_total`.
@@ -269,7 +320,7 @@ pub struct Plan {
     /// The types that are searched; empty means all of them.
     pub types: Vec<ResourceType>,
     pub filter: Predicate,
-    pub sort: Sort,
+    pub sort: Vec<SortKey>,
     /// The most matches on a page; 0 asks for the total alone.
     pub count: usize,
     pub total: Total,

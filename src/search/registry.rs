@@ -28,9 +28,14 @@
 //!   index is made anew. The parameters of all types come first, so that their bits are the
 //!   same everywhere. The cost: no index finds the few resources that have a rare element.
 //! - *`_id` and `_lastUpdated` are not indexed here*: they are columns of the resource.
+//! - *Custom parameters come behind the published ones and touch nothing of theirs*: their
+//!   presence is an entry of their slot, so that no bit is ever assigned or freed, and what
+//!   they refer to stands in the hidden slot too, so that it is found after they are gone.
+//!   They share the slots of the published where they say the same. See [`custom`](super::custom).
 
 use super::branch;
-use super::index::{IndexRows, Slot, resource_key};
+use super::custom::Custom;
+use super::index::{Edition, IndexRows, Slot, resource_key};
 use super::literal_references::visit_references;
 use super::params::{self, Sink};
 use crate::access::Tenant;
@@ -62,6 +67,14 @@ pub struct Parameter {
     pub supported: bool,
 }
 
+impl Parameter {
+    /// Whether a chain can lead through it: its references name types and ids.
+    pub fn can_be_followed(&self) -> bool {
+        let is_reference = self.kind == Kind::Reference && self.supported;
+        is_reference && !self.branches.iter().any(Branch::is_by_url)
+    }
+}
+
 /// A reference to a resource of this server.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct LocalReference {
@@ -71,7 +84,7 @@ pub struct LocalReference {
 }
 
 /// What one slot needs: its expression, and how to read what that gives.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 struct Extraction {
     slot: Slot,
     kind: Kind,
@@ -84,14 +97,21 @@ struct Extraction {
 struct Compiled {
     parameters: Vec<Parameter>,
     extractions: Vec<Extraction>,
+    /// What custom parameters need; their marks are numbered within each.
+    custom: Vec<Extraction>,
 }
 
 /// All search parameters.
 #[derive(Debug)]
 pub struct Registry {
     model: Arc<Model>,
-    types: Vec<OnceLock<Compiled>>,
+    /// Shared by all editions.
+    published: Arc<Vec<OnceLock<Compiled>>>,
+    custom: Vec<Custom>,
+    /// The types that have custom parameters, with them.
+    extended: Vec<OnceLock<Compiled>>,
     reference_slots: OnceLock<Vec<Slot>>,
+    edition: Edition,
 }
 
 impl Registry {
@@ -102,9 +122,36 @@ impl Registry {
     pub fn new(definitions: Arc<Definitions>) -> Result<Registry, Error> {
         Ok(Registry {
             model: Arc::new(Model::new(definitions)),
-            types: ResourceType::all().map(|_| OnceLock::new()).collect(),
+            published: Arc::new(ResourceType::all().map(|_| OnceLock::new()).collect()),
+            custom: Vec::new(),
+            extended: Vec::new(),
             reference_slots: OnceLock::new(),
+            edition: Edition::default(),
         })
+    }
+
+    /// The published parameters of this registry, and these custom ones in place of its own.
+    pub fn with_custom(&self, custom: Vec<Custom>, edition: Edition) -> Registry {
+        Registry {
+            model: self.model.clone(),
+            published: self.published.clone(),
+            custom,
+            extended: ResourceType::all().map(|_| OnceLock::new()).collect(),
+            reference_slots: OnceLock::new(),
+            edition,
+        }
+    }
+
+    /// The custom parameters.
+    pub fn custom(&self) -> &[Custom] {
+        &self.custom
+    }
+
+    /// The published parameter of that code, whatever custom ones there are.
+    pub fn published(&self, resource_type: ResourceType, code: &str) -> Option<&Parameter> {
+        let parameters = &self.compiled_published(resource_type).parameters;
+        let at = parameters.binary_search_by(|p| p.code.as_str().cmp(code));
+        parameters.get(at.ok()?)
     }
 
     /// The parameters of a type, those of all types among them, sorted by code.
@@ -121,7 +168,7 @@ impl Registry {
     }
 
     /// The types that expressions are evaluated with.
-    pub fn model(&self) -> &Model {
+    pub fn model(&self) -> &Arc<Model> {
         &self.model
     }
 
@@ -154,8 +201,43 @@ impl Registry {
         }
         let covered: HashSet<i64> = covered.into_iter().collect();
         self.index_other_references(tenant, &context, &covered, &mut rows);
+        self.index_custom(tenant, resource_type, &context, &mut rows);
         rows.normalise();
         rows
+    }
+
+    /// What custom parameters add.
+    fn index_custom(
+        &self,
+        tenant: Tenant,
+        resource_type: ResourceType,
+        context: &Context<'_>,
+        rows: &mut IndexRows,
+    ) {
+        rows.edition = self.edition.clone();
+        for extraction in &self.compiled(resource_type).custom {
+            let found = extraction.expression.evaluate(context, context.resource);
+            let items = found.unwrap_or_default();
+            if items.is_empty() {
+                continue;
+            }
+            let published = std::mem::take(&mut rows.present);
+            let mut sink = Sink {
+                tenant,
+                slot: extraction.slot,
+                marks: &extraction.marks,
+                rows,
+            };
+            let base = context.base;
+            extract(extraction.kind, &items, base, &mut sink, &mut Vec::new());
+            let marks = std::mem::replace(&mut rows.present, published);
+            for (only, mark) in &extraction.marks {
+                if marks & mark != 0 {
+                    let hash = branch::presence_hash(*only);
+                    rows.entries.push(extraction.slot.entry(tenant, hash));
+                }
+            }
+        }
     }
 
     /// Local references that no parameter covers go to the hidden slot of their type.
@@ -221,7 +303,7 @@ impl Registry {
         let slots = self.reference_slots.get_or_init(|| {
             let mut slots: Vec<Slot> = ResourceType::all().map(hidden_slot).collect();
             for resource_type in ResourceType::all() {
-                let of_references = self.compiled(resource_type).extractions.iter();
+                let of_references = self.compiled_published(resource_type).extractions.iter();
                 let of_references = of_references.filter(|e| e.kind == Kind::Reference);
                 slots.extend(of_references.map(|extraction| extraction.slot));
             }
@@ -254,8 +336,49 @@ impl Registry {
     }
 
     fn compiled(&self, resource_type: ResourceType) -> &Compiled {
-        let index = usize::try_from(resource_type.number() - 1).unwrap_or_default();
-        self.types[index].get_or_init(|| self.compile(resource_type))
+        let is_of = |custom: &Custom| custom.types.contains(&resource_type);
+        if !self.custom.iter().any(is_of) {
+            return self.compiled_published(resource_type);
+        }
+        self.extended[index_of(resource_type)].get_or_init(|| {
+            let published = self.compiled_published(resource_type);
+            self.extend(resource_type, published)
+        })
+    }
+
+    fn compiled_published(&self, resource_type: ResourceType) -> &Compiled {
+        self.published[index_of(resource_type)].get_or_init(|| self.compile(resource_type))
+    }
+
+    /// The published parameters of a type and the custom ones beside them.
+    fn extend(&self, resource_type: ResourceType, published: &Compiled) -> Compiled {
+        let mut custom: Vec<Parameter> = Vec::new();
+        for one in &self.custom {
+            let code = &one.definition.code;
+            let is_taken = |other: &Parameter| other.code == *code;
+            let taken = published.parameters.iter().chain(&custom).any(is_taken);
+            if !taken && one.types.contains(&resource_type) {
+                let mut parameter = self.compile_parameter(resource_type, &one.definition);
+                for branch in &mut parameter.branches {
+                    branch.is_custom = true;
+                }
+                custom.push(parameter);
+            }
+        }
+        let mut own = extractions(&custom);
+        for extraction in &mut own {
+            for (number, (_, mark)) in extraction.marks.iter_mut().enumerate() {
+                *mark = 1_i64.checked_shl(number as u32).unwrap_or_default();
+            }
+        }
+        let mut parameters = published.parameters.clone();
+        parameters.extend(custom);
+        parameters.sort_by(|a, b| a.code.cmp(&b.code));
+        Compiled {
+            parameters,
+            extractions: published.extractions.clone(),
+            custom: own,
+        }
     }
 
     fn compile(&self, resource_type: ResourceType) -> Compiled {
@@ -274,6 +397,7 @@ impl Registry {
         Compiled {
             extractions: extractions(&parameters),
             parameters,
+            custom: Vec::new(),
         }
     }
 
@@ -305,6 +429,10 @@ impl Registry {
         parameter.supported = !parameter.branches.is_empty() || of_words;
         parameter
     }
+}
+
+fn index_of(resource_type: ResourceType) -> usize {
+    usize::try_from(resource_type.number() - 1).unwrap_or_default()
 }
 
 fn targets(published: &SearchParameter) -> Vec<ResourceType> {

@@ -7,26 +7,64 @@
 //! What a caller asks for and this server does not *know* is refused when strict and ignored
 //! with a warning when lenient. What is known and malformed, or known and not supported yet,
 //! is refused in both: to ignore it would answer another question. Each filter is one file
-//! further on, in `filter`.
+//! further on, in `filter`; what a compartment holds is told by `compartment`.
 
 use super::bounds;
-use super::cursor::{self, Position};
+use super::cursor::{self, Start};
 use super::include;
 use super::parse::{self, Item, ResultName};
-use super::plan::{Plan, Predicate, Sort, Total};
+use super::plan::{Plan, Predicate, Total};
 use super::registry::{Parameter, Registry};
 pub use super::result_parameter::Summary;
-use super::{filter, link, result_parameter, rewrite, sort};
+use super::{compartment, filter, link, result_parameter, rewrite, sort};
 use crate::error::{Category, Error, Issue};
 use crate::fhir::{Instant, ResourceType};
 
 /// Where is searched.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Scope {
     /// `[base]?…`: all types, or those of `_type`.
     System,
     /// `[base]/Patient?…`
     Type(ResourceType),
+    /// `[base]/Patient/1/Observation?…`, or `[base]/Patient/1/*?…` without a member: what
+    /// belongs to one resource. <https://hl7.org/fhir/R4/http.html#vsearch>
+    Compartment {
+        focal: ResourceType,
+        id: String,
+        member: Option<ResourceType>,
+    },
+}
+
+impl Scope {
+    /// Whether `_type` says which types are searched.
+    fn takes_types(&self) -> bool {
+        matches!(
+            self,
+            Scope::System | Scope::Compartment { member: None, .. }
+        )
+    }
+
+    /// The types that are searched without `_type`; empty means all.
+    fn types(&self, registry: &Registry) -> Result<Vec<ResourceType>, Error> {
+        match self {
+            Scope::System => Ok(Vec::new()),
+            Scope::Type(one) => Ok(vec![*one]),
+            Scope::Compartment {
+                focal,
+                member: None,
+                ..
+            } => compartment::member_types(registry, *focal),
+            Scope::Compartment {
+                focal,
+                member: Some(member),
+                ..
+            } => {
+                compartment::check_member(registry, *focal, *member)?;
+                Ok(vec![*member])
+            }
+        }
+    }
 }
 
 /// `Prefer: handling=…`, for what is not known.
@@ -78,7 +116,8 @@ pub struct Query {
     pub used: Vec<(String, String)>,
     /// The cursor of this page, for its self link.
     pub cursor: Option<String>,
-    pub position: Option<Position>,
+    /// Where this page begins; nowhere in particular on the first.
+    pub start: Option<Start>,
     pub summary: Option<Summary>,
     pub elements: Vec<String>,
     pub format: Option<String>,
@@ -97,7 +136,7 @@ impl Query {
         });
         link::url(
             "",
-            self.scope,
+            &self.scope,
             selecting.map(|(name, value)| (name.as_str(), value.as_str())),
         )
     }
@@ -154,8 +193,10 @@ pub fn compile(
     now: Instant,
 ) -> Result<Query, Error> {
     bounds::check(&request.pairs)?;
-    let mut draft = Draft::new(registry, request, base, limits, now);
+    let types = request.scope.types(registry)?;
+    let mut draft = Draft::new(registry, request, types, base, limits, now);
     draft.find_types(request);
+    draft.stay_in_compartment(&request.scope);
     bounds::check_typed(&request.pairs, draft.context.types.len())?;
     for (at, (name, value)) in request.pairs.iter().enumerate() {
         if draft.has_failed_enough() {
@@ -199,14 +240,11 @@ impl<'a> Draft<'a> {
     fn new(
         registry: &'a Registry,
         request: &Request,
+        types: Vec<ResourceType>,
         base: &'a str,
         limits: &'a Limits,
         now: Instant,
     ) -> Draft<'a> {
-        let types = match request.scope {
-            Scope::System => Vec::new(),
-            Scope::Type(resource_type) => vec![resource_type],
-        };
         let all = if types.is_empty() {
             ResourceType::all().collect()
         } else {
@@ -224,18 +262,18 @@ impl<'a> Draft<'a> {
             filters: Vec::new(),
             seen: Vec::new(),
             query: Query {
-                scope: request.scope,
+                scope: request.scope.clone(),
                 plan: Plan {
                     types,
                     filter: Predicate::Everything,
-                    sort: Sort::Key,
+                    sort: Vec::new(),
                     count: limits.default_count.min(limits.max_count),
                     total: Total::Unasked,
                     includes: Vec::new(),
                 },
                 used: Vec::new(),
                 cursor: None,
-                position: None,
+                start: None,
                 summary: None,
                 elements: Vec::new(),
                 format: None,
@@ -261,7 +299,7 @@ impl<'a> Draft<'a> {
 
     /// `_type` comes first, wherever it stands: it decides which names are known.
     fn find_types(&mut self, request: &Request) {
-        if request.scope != Scope::System {
+        if !request.scope.takes_types() {
             return;
         }
         let mut types: Option<Vec<ResourceType>> = None;
@@ -299,12 +337,34 @@ impl<'a> Draft<'a> {
         if let Some(mut types) = types {
             types.sort_unstable();
             types.dedup();
+            self.refuse_outsiders(&request.scope, &types);
             if types.is_empty() {
                 self.filters.push(Predicate::Nothing);
             } else {
                 self.context.types = types.clone();
                 self.query.plan.types = types;
             }
+        }
+    }
+
+    /// A type that is never in the compartment is no question about it.
+    fn refuse_outsiders(&mut self, scope: &Scope, types: &[ResourceType]) {
+        if let Scope::Compartment { focal, .. } = scope {
+            for member in types {
+                let refused = compartment::check_member(self.context.registry, *focal, *member);
+                let issues = refused.err().into_iter().flat_map(|error| error.issues);
+                self.query.issues.extend(issues);
+            }
+        }
+    }
+
+    fn stay_in_compartment(&mut self, scope: &Scope) {
+        if let Scope::Compartment { focal, id, .. } = scope {
+            let Context {
+                registry, types, ..
+            } = &self.context;
+            let inside = compartment::membership_of_any(registry, *focal, id, types);
+            self.filters.push(inside);
         }
     }
 
@@ -340,8 +400,12 @@ impl<'a> Draft<'a> {
 
     fn take_item(&mut self, item: Item<'_>) -> Result<Use, Problem> {
         match item {
-            Item::Filter(term) if term.code == "_type" && self.query.scope == Scope::System => {
-                if let Some(modifier) = term.modifier.or(term.chain) {
+            Item::Filter(term)
+                if term.code == "_type"
+                    && term.steps.is_empty()
+                    && self.query.scope.takes_types() =>
+            {
+                if let Some(modifier) = term.modifier {
                     return Err(Problem::refused(
                         "not-supported",
                         format!("_type has no modifier {modifier:?}"),
@@ -426,9 +490,12 @@ impl<'a> Draft<'a> {
             ));
         }
         if let Some(cursor) = &query.cursor {
-            query.position = cursor::decode(cursor, &query.identity())
-                .filter(|position| position.fits(&query.plan.sort));
-            if query.position.is_none() {
+            let fits = |start: &Start| {
+                let position = start.position.as_ref();
+                position.is_none_or(|position| position.fits(&query.plan.sort))
+            };
+            query.start = cursor::decode(cursor, &query.identity()).filter(fits);
+            if query.start.is_none() {
                 query.issues.push(Issue::error(
                     "value",
                     "_cursor: expected the cursor of a page of this search but found another, or \

@@ -1,49 +1,80 @@
 //! `_sort`: the order of the matches.
 //! <https://hl7.org/fhir/R4/search.html#sort>
 //!
-//! One key for now. Of several values of a resource the first in the direction counts; a
+//! Of several values of a resource the first in the direction counts; a
 //! period and a range count by where they begin, in both directions, since that is what the
 //! index is ordered by. Resources without a value come last in both directions. Codes such as
 //! `status` are read from the JSON, which is right but not fast; concepts and references
 //! cannot be sorted by.
 
-use super::plan::{RowTable, Sort};
+use super::plan::{RowTable, SortBy, SortKey};
 use super::registry::{Branch, Kind, Parameter};
 use super::resolve::{Problem, parameter_of_all};
 use super::{registry::Registry, suggest};
 use crate::fhir::ResourceType;
 
-/// The order that `value` asks for among resources of `types`.
-pub fn resolve(value: &str, types: &[ResourceType], registry: &Registry) -> Result<Sort, Problem> {
-    if value.contains(',') {
-        return Err(Problem::not_supported(format!(
-            "_sort={value}: expected one sort key, since several are not supported yet"
-        )));
+/// The most keys of an order.
+const MOST_KEYS: usize = 8;
+
+/// The order that `value` asks for among resources of `types`: its keys in turn.
+pub fn resolve(
+    value: &str,
+    types: &[ResourceType],
+    registry: &Registry,
+) -> Result<Vec<SortKey>, Problem> {
+    let mut keys: Vec<SortKey> = Vec::new();
+    for text in value.split(',').filter(|text| !text.is_empty()) {
+        let key = resolve_key(text, types, registry)?;
+        // What was compared before decides nothing more.
+        if keys.iter().all(|known| known.by != key.by) {
+            keys.push(key);
+        }
     }
-    let (descending, code) = match value.strip_prefix('-') {
+    if keys.len() > MOST_KEYS {
+        return Err(Problem::refused(
+            "too-costly",
+            format!("_sort={value}: expected at most {MOST_KEYS} keys"),
+        ));
+    }
+    Ok(keys)
+}
+
+fn resolve_key(
+    text: &str,
+    types: &[ResourceType],
+    registry: &Registry,
+) -> Result<SortKey, Problem> {
+    let (descending, code) = match text.strip_prefix('-') {
         Some(code) => (true, code),
-        None => (false, value),
+        None => (false, text),
     };
-    match code {
-        "_lastUpdated" => return Ok(Sort::LastUpdated { descending }),
-        "_id" => return Ok(Sort::Id { descending }),
-        _ => {}
-    }
+    let by = match code {
+        "_lastUpdated" => SortBy::LastUpdated,
+        "_id" => SortBy::Id,
+        _ => by_parameter(code, types, registry)?,
+    };
+    Ok(SortKey { by, descending })
+}
+
+fn by_parameter(
+    code: &str,
+    types: &[ResourceType],
+    registry: &Registry,
+) -> Result<SortBy, Problem> {
     let parameters =
         parameter_of_all(registry, types, code).ok_or_else(|| unknown(code, types, registry))?;
     let branches = || parameters.iter().flat_map(|parameter| &parameter.branches);
-    if let Some(unsupported) = parameters.iter().find(|parameter| !parameter.supported) {
+    if let Some(unsupported) = parameters.iter().find(|one| one.branches.is_empty()) {
         return Err(unsortable(code, Some(unsupported)));
     }
     if let Some(table) = parameters
         .first()
         .and_then(|parameter| table_of(parameter.kind))
     {
-        return Ok(Sort::Rows {
-            table,
-            slots: branches().map(|branch| branch.slot.row()).collect(),
-            descending,
-        });
+        let mut slots: Vec<i32> = branches().map(|branch| branch.slot.row()).collect();
+        slots.sort_unstable();
+        slots.dedup();
+        return Ok(SortBy::Rows { table, slots });
     }
     let is_coded = |parameter: &&Parameter| matches!(parameter.kind, Kind::Token | Kind::Uri);
     let mut names: Vec<Option<String>> = match parameters.iter().all(is_coded) {
@@ -51,11 +82,8 @@ pub fn resolve(value: &str, types: &[ResourceType], registry: &Registry) -> Resu
         false => Vec::new(),
     };
     names.dedup();
-    match names.as_mut_slice() {
-        [Some(name)] => Ok(Sort::Element {
-            name: std::mem::take(name),
-            descending,
-        }),
+    match names.as_slice() {
+        [Some(name)] => Ok(SortBy::Json(vec![format!("$.{name}")])),
         _ => Err(unsortable(code, parameters.first().copied())),
     }
 }
@@ -94,7 +122,7 @@ fn unknown(code: &str, types: &[ResourceType], registry: &Registry) -> Problem {
         first
             .into_iter()
             .flat_map(|kind| registry.parameters(kind))
-            .filter(|parameter| parameter.supported && table_of(parameter.kind).is_some())
+            .filter(|one| !one.branches.is_empty() && table_of(one.kind).is_some())
             .map(|parameter| parameter.code.as_str())
             .chain(["_id", "_lastUpdated"])
     };

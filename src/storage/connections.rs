@@ -10,7 +10,7 @@ use super::failed;
 use crate::error::Result;
 use sqlx::pool::PoolConnection;
 use sqlx::postgres::{PgConnection, PgPool};
-use sqlx::{Connection, Executor, Postgres};
+use sqlx::{Connection, Executor, Postgres, raw_sql};
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -22,45 +22,69 @@ const REST: Duration = Duration::from_secs(1);
 /// which may be a minute and a million rows later.
 const PLANS: Duration = Duration::from_secs(1);
 
-/// Connections of reads.
+/// A read by id has its index, also where the table is so small that reading it whole would
+/// be cheaper: the plan is kept while the table grows.
+pub const FOR_READS: &str = "SET enable_seqscan = off";
+
+/// A search's statement says itself what drives it; what is left to the planner is to follow
+/// it by indexes, whatever the values are.
+pub const FOR_SEARCHES: &str = "SET plan_cache_mode = force_generic_plan; \
+    SET enable_seqscan = off; SET enable_hashjoin = off; SET enable_mergejoin = off";
+
+/// A connection that is kept, and when its plans were last thrown away.
+pub struct Held {
+    pub connection: PoolConnection<Postgres>,
+    planned: Instant,
+}
+
+/// Connections of one purpose.
 pub struct Kept {
     pool: PgPool,
-    stack: Mutex<Vec<PoolConnection<Postgres>>>,
+    stack: Mutex<Vec<Held>>,
     most: usize,
+    settings: &'static str,
 }
 
 impl Kept {
-    /// Keeps at most so many connections of the pool.
-    pub fn new(pool: PgPool, most: u32) -> Kept {
+    /// Keeps at most so many connections of the pool, with these settings.
+    pub fn new(pool: PgPool, most: u32, settings: &'static str) -> Kept {
         Kept {
             pool,
             stack: Mutex::default(),
             most: most as usize,
+            settings,
         }
     }
 
     /// A connection: kept, or of the pool.
-    pub async fn take(&self) -> Result<PoolConnection<Postgres>> {
+    pub async fn take(&self) -> Result<Held> {
         let kept = self
             .stack
             .lock()
             .unwrap_or_else(PoisonError::into_inner)
             .pop();
-        if let Some(connection) = kept {
-            return Ok(connection);
+        if let Some(mut held) = kept {
+            if held.planned.elapsed() > PLANS && self.settings == FOR_SEARCHES {
+                held.connection.execute("DISCARD PLANS").await?;
+                held.planned = Instant::now();
+            }
+            return Ok(held);
         }
         let mut connection = self.pool.acquire().await.map_err(failed)?;
-        // A read by id has its index, also where the table is so small that reading it whole
-        // would be cheaper: the plan is kept while the table grows.
-        connection.execute("SET enable_seqscan = off").await?;
-        Ok(connection)
+        // Its settings are for this purpose alone, so that it never goes back to the others.
+        connection.close_on_drop();
+        raw_sql(self.settings).execute(&mut *connection).await?;
+        Ok(Held {
+            connection,
+            planned: Instant::now(),
+        })
     }
 
     /// Keeps a connection whose last answer arrived whole.
-    pub fn keep(&self, connection: PoolConnection<Postgres>) {
+    pub fn keep(&self, held: Held) {
         let mut stack = self.stack.lock().unwrap_or_else(PoisonError::into_inner);
         if stack.len() < self.most && !self.pool.is_closed() {
-            stack.push(connection);
+            stack.push(held);
         }
     }
 

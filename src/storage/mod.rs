@@ -4,6 +4,7 @@
 //! resource   the current version: body, entries[] (GIN), feed position     PK (tenant, type, key)
 //! history    superseded versions, never changed                           PK (tenant, type, key, version)
 //! date_entry string_entry quantity_entry   values with an order, a row each
+//! job node search_parameter search_generation   see crate::jobs
 //! ```
 //!
 //! A read is one lookup in `resource`; any past version is one in `history`. A write is one
@@ -101,17 +102,24 @@ mod failure;
 pub mod feed;
 pub mod history;
 mod instant;
+pub mod jobs;
 pub mod migrate;
+pub mod nodes;
+pub mod parameters;
 pub mod read;
+pub mod reindex;
+pub mod statistics;
 pub mod write;
 pub mod writer;
 
+pub use connections::FOR_SEARCHES;
 pub use failure::{failed, is_retryable};
 
 use crate::access::Access;
 use crate::error::{Error, Result};
 use sqlx::postgres::{PgConnectOptions, PgPool, PgPoolOptions};
 use sqlx::{PgConnection, Postgres, Transaction};
+use std::sync::Arc;
 use std::time::Duration;
 
 /// The database, as a pool of connections.
@@ -119,15 +127,24 @@ pub struct Store {
     pool: PgPool,
     /// The connections of reads.
     kept: connections::Kept,
+    /// The connections of searches.
+    searches: connections::Kept,
     writer: writer::Writer,
+    statistics: Arc<statistics::Kept>,
 }
 
 /// How long a statement waits for a row or a name that another transaction holds, in
 /// milliseconds; then the answer is 409.
 const LOCK_TIME: &str = "5000";
 
+/// Connections of what goes on in the background: one listens, one works on jobs.
+const BACKGROUND: u32 = 2;
+
 /// How the transaction of a writer begins, whose connection has its own way with plans.
 const BEGIN: &str = "BEGIN ISOLATION LEVEL READ COMMITTED";
+
+/// How a view of one moment begins.
+pub(crate) const SNAPSHOT: &str = "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY";
 
 /// How the pool is made.
 #[derive(Clone, Debug)]
@@ -168,8 +185,9 @@ impl Store {
                 ("jit", "off"),
             ]);
         let pool = PgPoolOptions::new()
-            // Each writer has one for good, on top of what the rest shares.
-            .max_connections(options.connections + writer::WORKERS)
+            // Each writer has one for good, and the background its own, on top of what the
+            // rest shares.
+            .max_connections(options.connections + writer::WORKERS + BACKGROUND)
             .acquire_timeout(Duration::from_secs(10))
             // A connection that broke shows itself at its first statement; asking every time
             // would cost a round trip per request.
@@ -178,8 +196,24 @@ impl Store {
             .await
             .map_err(failed)?;
         let writer = writer::Writer::start(pool.clone());
-        let kept = connections::Kept::new(pool.clone(), options.connections / 2);
-        Ok(Store { pool, kept, writer })
+        let reads = connections::Kept::new(
+            pool.clone(),
+            options.connections / 2,
+            connections::FOR_READS,
+        );
+        let searches = connections::Kept::new(
+            pool.clone(),
+            options.connections / 2,
+            connections::FOR_SEARCHES,
+        );
+        let statistics = statistics::Kept::new(pool.clone());
+        Ok(Store {
+            pool,
+            kept: reads,
+            searches,
+            writer,
+            statistics,
+        })
     }
 
     /// A read-only view of one moment: every statement in it sees the same data.
@@ -199,6 +233,11 @@ impl Store {
         begin(&self.pool).await
     }
 
+    /// Listens to what other nodes notify, on a connection of its own.
+    pub async fn listen(&self) -> Result<nodes::Listener> {
+        nodes::Listener::connect(&self.pool).await
+    }
+
     pub(crate) fn pool(&self) -> &PgPool {
         &self.pool
     }
@@ -206,6 +245,16 @@ impl Store {
     /// The connections of reads.
     pub(crate) fn kept(&self) -> &connections::Kept {
         &self.kept
+    }
+
+    /// The connections of searches, whose statements have one shape each.
+    pub(crate) fn searches(&self) -> &connections::Kept {
+        &self.searches
+    }
+
+    /// How common entries are, as far as it is known.
+    pub fn statistics(&self) -> Arc<crate::search::statistics::Statistics> {
+        self.statistics.now()
     }
 
     /// Concurrent single writes share transactions here.
@@ -242,6 +291,7 @@ impl Store {
     pub async fn close(&self) {
         self.writer.close();
         self.kept.clear();
+        self.searches.clear();
         self.pool.close().await;
     }
 }

@@ -74,12 +74,12 @@ impl Store {
     ) -> Result<Option<Version>> {
         let mut left = self.pool().size();
         loop {
-            let mut connection = self.kept().take().await?;
-            match find_current(&mut connection, access, resource_type, id).await {
+            let mut held = self.kept().take().await?;
+            match find_current(&mut held.connection, access, resource_type, id).await {
                 Err(error) if left > 0 && error.category == Category::Unavailable => left -= 1,
                 found => {
                     if found.is_ok() {
-                        self.kept().keep(connection);
+                        self.kept().keep(held);
                     }
                     return found;
                 }

@@ -10,6 +10,8 @@
 //! report     figures, targets, the table
 //! ```
 //!
+//! `client`, `drive` and `process` are in `common/`, since `--bench search` needs them too.
+//!
 //! A program, not a timed test: it says what it measured and never fails for being slow, but any
 //! answer with an unexpected status ends it. The floor and Andiron take turns, so that a machine
 //! that slows down slows both; the median round counts. Client, server and database share the
@@ -22,15 +24,15 @@
 
 #[path = "http/bulk.rs"]
 mod bulk;
-#[path = "http/client.rs"]
+#[path = "common/client.rs"]
 mod client;
-#[path = "http/drive.rs"]
+#[path = "common/drive.rs"]
 mod drive;
 #[path = "http/floor.rs"]
 mod floor;
 #[path = "http/place.rs"]
 mod place;
-#[path = "http/process.rs"]
+#[path = "common/process.rs"]
 mod process;
 #[path = "http/report.rs"]
 mod report;

@@ -4,4 +4,5 @@ mod crash;
 mod load;
 mod options;
 mod program;
+mod reindex;
 mod serve;

@@ -11,6 +11,7 @@ use andiron::api;
 use andiron::config::{Integrity, Limits, Settings, Validation};
 use andiron::definitions::Definitions;
 use andiron::interaction::Hub;
+use andiron::search::live::Live;
 use andiron::search::registry::Registry;
 use andiron::storage::{Store, StoreOptions};
 use andiron::validation::Validator;
@@ -75,7 +76,7 @@ impl Server {
         let hub = Arc::new(Hub {
             store,
             definitions,
-            registry,
+            live: Live::new(registry),
             validator,
             settings,
         });

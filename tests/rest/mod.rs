@@ -11,6 +11,8 @@ mod meta;
 mod paging;
 mod patch;
 mod races;
+mod reindex;
+mod search_parameter;
 mod serialization;
 mod synthea;
 

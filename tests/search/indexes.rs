@@ -1,7 +1,9 @@
 //! Each search type is answered by the index that is meant for it, by the word of EXPLAIN.
 
 use super::*;
-use andiron::search::sql::{self, Bind, Part};
+use andiron::search::sql::Bind;
+use andiron::search::strategy::{self, Ground};
+use andiron::storage::FOR_SEARCHES;
 use sqlx::{AssertSqlSafe, Row};
 
 const RESOURCES: i32 = 20_000;
@@ -68,7 +70,13 @@ async fn explain(connection: &mut PgConnection, text: &str) -> String {
     let now = Instant::now();
     let asked = search::compile(&REGISTRY, &request, BASE, &Limits::default(), now).expect(text);
     let access = Access::unrestricted();
-    let statement = sql::page(&asked.plan, Part::Valued, None, 21, &access);
+    let statistics = statistics::load(connection).await.expect("statistics");
+    let ground = Ground {
+        access: &access,
+        statistics: &statistics,
+    };
+    let statements = strategy::statements(&ground, &asked.plan, None);
+    let (_, statement) = statements.into_iter().next().expect("a way");
     let explained = query(AssertSqlSafe(format!("EXPLAIN {}", statement.sql)));
     let bound = statement
         .binds
@@ -93,6 +101,10 @@ async fn explain(connection: &mut PgConnection, text: &str) -> String {
 async fn each_search_type_uses_its_index() {
     let mut world = World::new().await;
     fill(&mut world.connection).await;
+    sqlx::raw_sql(FOR_SEARCHES)
+        .execute(&mut world.connection)
+        .await
+        .expect("the settings of searches");
     for (text, index) in [
         (
             "Observation?code=http://loinc.org|1234-5",

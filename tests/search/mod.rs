@@ -3,15 +3,22 @@
 //! Resources are put there with plain SQL and the registry's own index rows, so that these
 //! tests are about searching alone; the way over HTTP is tested in `rest`.
 
+mod chains;
+mod compartments;
+mod filter_expression;
+mod found;
 mod handling;
 mod includes;
 mod indexes;
+mod lists;
 mod missing;
 mod modifiers;
 mod paging;
+mod reference;
 mod sorting;
 mod terminology;
 mod text;
+mod us_core;
 
 use crate::harness::database;
 use andiron::access::Access;
@@ -21,6 +28,7 @@ use andiron::fhir::{Instant, ResourceType};
 use andiron::search::index::resource_key;
 use andiron::search::registry::Registry;
 use andiron::search::{self, Handling, Limits, Page, Request, Scope};
+use andiron::storage::statistics;
 use serde_json::Value;
 use sqlx::{ConnectOptions, PgConnection, query};
 use std::collections::HashMap;
@@ -158,10 +166,15 @@ impl World {
             .unwrap_or(url)
             .trim_start_matches('/');
         let (path, text) = relative.split_once('?').unwrap_or((relative, ""));
-        let scope = if path.is_empty() {
-            Scope::System
-        } else {
-            Scope::Type(kind(path))
+        let parts: Vec<&str> = path.split('/').filter(|part| !part.is_empty()).collect();
+        let scope = match parts[..] {
+            [] => Scope::System,
+            [focal, id, member] => Scope::Compartment {
+                focal: kind(focal),
+                id: id.to_owned(),
+                member: ResourceType::parse(member),
+            },
+            _ => Scope::Type(kind(path)),
         };
         let pairs = andiron::fhir::query::pairs(text)?;
         let request = Request {
@@ -169,14 +182,22 @@ impl World {
             pairs,
             handling,
         };
-        let mut query = search::compile(&REGISTRY, &request, BASE, &self.limits, Instant::now())?;
+        let query = search::compile(&REGISTRY, &request, BASE, &self.limits, Instant::now())?;
         let access = Access::unrestricted();
-        query.plan = search::expand(&mut self.connection, &access, &REGISTRY, query.plan).await?;
-        Ok(
-            search::run(&mut self.connection, &access, &REGISTRY, &query, BASE)
-                .await
-                .expect("the statement runs"),
-        )
+        let statistics = statistics::load(&mut self.connection).await?;
+        let connection = &mut self.connection;
+        let query = search::expand(connection, &access, &REGISTRY, &query).await?;
+        let at_once = search::run_at_once(connection, &access, &statistics, &query, BASE)
+            .await
+            .expect("the statement runs");
+        let page = search::run(connection, &access, &REGISTRY, &statistics, &query, BASE)
+            .await
+            .expect("the statements run");
+        if let Some(at_once) = at_once {
+            assert_eq!(matches(&at_once), matches(&page), "{url}");
+            assert_eq!(at_once.links, page.links, "{url}");
+        }
+        Ok(page)
     }
 
     /// Asks for each URL and compares the ids that match.
@@ -203,14 +224,27 @@ impl World {
             .unwrap_or_else(|error| panic!("{url}: {error}"))
     }
 
-    /// The matches of all pages, following `next`.
+    /// The matches of all pages, following `next`; the way back by `previous` must show the
+    /// same.
     async fn walk(&mut self, url: &str) -> Vec<String> {
         let (mut found, mut next) = (Vec::new(), Some(url.to_owned()));
+        let mut last = Vec::new();
+        let mut previous = None;
         while let Some(url) = next {
             let page = self.search(&url).await;
-            found.extend(matches(&page));
+            last = matches(&page);
+            found.extend(last.clone());
             next = link(&page, "next");
+            previous = link(&page, "previous");
         }
+        let mut back = last;
+        while let Some(url) = previous {
+            let page = self.search(&url).await;
+            let before = matches(&page);
+            previous = link(&page, "previous").filter(|_| !before.is_empty());
+            back.splice(0..0, before);
+        }
+        assert_eq!(back, found, "{url} and back");
         found
     }
 }

@@ -4,7 +4,9 @@ use crate::harness::{Server, database};
 use crate::rest::{patient, patient_with_id};
 use andiron::access::Access;
 use andiron::storage::feed::{self, Position};
-use andiron::storage::{history, read, write, writer};
+use andiron::storage::{
+    history, jobs, nodes, parameters, read, reindex, statistics, write, writer,
+};
 use sqlx::{ConnectOptions, Executor};
 
 #[tokio::test(flavor = "multi_thread")]
@@ -15,7 +17,12 @@ async fn every_fixed_statement_prepares_on_the_migrated_schema() {
         .chain(&write::STATEMENTS)
         .chain(&writer::STATEMENTS)
         .chain(&history::STATEMENTS)
-        .chain(&feed::STATEMENTS);
+        .chain(&feed::STATEMENTS)
+        .chain(&statistics::STATEMENTS)
+        .chain(&jobs::STATEMENTS)
+        .chain(&nodes::STATEMENTS)
+        .chain(&parameters::STATEMENTS)
+        .chain(&reindex::STATEMENTS);
     for statement in all {
         let prepared = connection
             .prepare(sqlx::SqlStr::from_static(statement))

@@ -33,6 +33,7 @@ use super::options::{Load, Place};
 use super::serve::open_hub;
 use super::stop::Stop;
 use crate::config::Limits;
+use crate::jobs::{self, Work};
 use crate::storage::{self, migrate};
 use files::{Found, Source};
 use report::Report;
@@ -109,8 +110,10 @@ async fn load_into(
     let connect = database.connect.clone();
     let hub = open_hub(connect, connections, &options.writing, &limits, url).await?;
     let state = state_of_place(&options.place);
+    let background = jobs::start(&hub, Work::No).await?;
     let target = Target::Database(hub.clone());
     let outcome = load(target, found, args.again, workers, &state, stop).await;
+    background.stop().await;
     hub.store.close().await;
     outcome
 }

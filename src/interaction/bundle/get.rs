@@ -68,6 +68,12 @@ async fn find(
         [name, id, "_history"] => {
             history::Scope::Instance(known(name)?, prepare::checked_id(id)?.to_owned())
         }
+        [name, id, member] if is_member(member) => {
+            let focal = (known(name)?, prepare::checked_id(id)?);
+            let asked = search::in_compartment(focal, ResourceType::parse(member), pairs);
+            let found = search::search_in(hub, connection, access, asked).await?;
+            return Ok(ok(found.to_json()));
+        }
         [name, id] => {
             let (kind, id) = (known(name)?, prepare::checked_id(id)?);
             let how = Subset::parse(&pairs)?;
@@ -86,6 +92,11 @@ async fn find(
         _ => return Err(unknown(url)),
     };
     past(hub, connection, access, &scope, &pairs).await
+}
+
+/// Whether a segment after an id says what of a compartment is searched.
+fn is_member(segment: &str) -> bool {
+    segment == "*" || ResourceType::parse(segment).is_some()
 }
 
 async fn one_version(

@@ -25,6 +25,7 @@ use crate::interaction::update::{Aim, aim, says_the_same, taken};
 use crate::interaction::{
     Hub, Return, Subject, WriteConditions, Written, conditions, criteria, prepare,
 };
+use crate::jobs::parameters::refresh_after;
 use crate::search::index::resource_key;
 use crate::storage::write::{self, Change, Current, Moment};
 use crate::storage::writer::{Patience, Pointer, missing, refuse_referred};
@@ -150,6 +151,7 @@ impl<'a> Transaction<'a> {
         self.check_references(connection).await?;
         self.get(connection).await?;
         storage::commit(transaction).await?;
+        refresh_after(self.hub, &self.changed_types()).await;
         Ok(Outgoing {
             bundle_type: "transaction-response",
             entries: self
@@ -159,6 +161,12 @@ impl<'a> Transaction<'a> {
                 .collect(),
             ..Outgoing::default()
         })
+    }
+
+    fn changed_types(&self) -> Vec<ResourceType> {
+        let deleted = self.deleted.iter().map(|(kind, ..)| *kind);
+        let written = self.aimed.iter().flatten().map(|aimed| aimed.resource_type);
+        deleted.chain(written).collect()
     }
 
     /// Notes that an entry touches a resource.
@@ -616,7 +624,10 @@ impl<'a> Transaction<'a> {
         }
         if full {
             for (kind, id, key) in &self.deleted {
-                let entries = self.hub.registry.referrer_entries(self.access.tenant, *key);
+                let entries = self
+                    .hub
+                    .registry()
+                    .referrer_entries(self.access.tenant, *key);
                 let target = (*kind, id.as_str());
                 let refusal =
                     refuse_referred(connection, self.access, target, &entries, &[]).await?;

@@ -16,6 +16,7 @@ use super::{
 use crate::access::Access;
 use crate::error::{Category, Error, Result};
 use crate::fhir::{Method, ResourceType, json};
+use crate::jobs::parameters::refresh_after;
 use crate::storage;
 use crate::storage::writer::{Decision, Job, Patience, perform};
 use serde_json::{Map, Value};
@@ -35,11 +36,11 @@ pub async fn patch(
     conditions: &WriteConditions,
 ) -> Result<Written> {
     let patch = Arc::new(parse(hub, &patch)?);
-    match subject {
+    let written = match subject {
         Subject::Id(id) => {
             prepare::checked_id(&id)?;
             let job = patching(hub, access, resource_type, id, patch, conditions);
-            written(hub.store.writer().write(job).await?)
+            written(hub.store.writer().write(job).await?)?
         }
         Subject::Criteria(criteria) => {
             let mut patience = Patience::default();
@@ -48,11 +49,13 @@ pub async fn patch(
                     conditionally(hub, access, resource_type, &criteria, &patch, conditions);
                 match attempt.await {
                     Err(error) if patience.again(&error).await => {}
-                    outcome => return outcome,
+                    outcome => break outcome?,
                 }
             }
         }
-    }
+    };
+    refresh_after(hub, &[resource_type]).await;
+    Ok(written)
 }
 
 async fn conditionally(

@@ -86,7 +86,13 @@ async fn above(
     level: &[i64],
     parents: &[Slot],
 ) -> Result<Vec<i64>> {
-    let statement = sql::referred_keys(resource_type, level, parents, stored.access);
+    let statement = sql::referred_keys(
+        resource_type,
+        level,
+        parents,
+        &[resource_type],
+        stored.access,
+    );
     let rows = bound(&statement).fetch_all(&mut *stored.connection).await?;
     rows.iter().map(|row| Ok(row.try_get("key")?)).collect()
 }

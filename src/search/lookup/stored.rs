@@ -3,7 +3,7 @@
 
 use super::super::page::{bound, fetch};
 use super::super::params::{self, escape};
-use super::super::plan::{Plan, Predicate, Sort, Total};
+use super::super::plan::{Plan, Predicate, Total};
 use super::super::registry::Registry;
 use super::super::{rewrite, sql};
 use crate::access::Access;
@@ -86,7 +86,7 @@ impl Stored<'_> {
         let plan = Plan {
             types: vec![resource_type],
             filter,
-            sort: Sort::Key,
+            sort: Vec::new(),
             count: limit,
             total: Total::None,
             includes: Vec::new(),

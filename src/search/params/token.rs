@@ -10,6 +10,7 @@
 //! | CodeableConcept | those of each coding |
 //! | Identifier with a coded type | also `o`type system LF type code LF value, for `:of-type` |
 //! | code, boolean, id, uri, integer | `c`value |
+//! | uri or id where a Coding could be: `MessageDefinition.event[x]` | also `n`value |
 //! | string, ContactPoint | `t`value in lower case |
 //!
 //! A `code` has the system of its required binding, which is known when the query is
@@ -85,7 +86,12 @@ fn extract_node(node: &Node<'_>, sink: &mut Sink<'_>) -> bool {
         },
         "string" | "markdown" => node.text().is_some_and(|text| folded(text, sink)),
         _ => match value {
-            Value::String(text) => plain(text, sink),
+            Value::String(text) => {
+                if node.choice.is_some_and(|choice| choice.field.is_choice) {
+                    sink.entry(&no_system("", text));
+                }
+                plain(text, sink)
+            }
             Value::Bool(value) => plain(if *value { "true" } else { "false" }, sink),
             Value::Number(number) => plain(number.as_str(), sink),
             _ => false,
@@ -234,6 +240,9 @@ pub fn compile(
     match modifier {
         Some(Modifier::Text) => compile_text(parameter, value),
         Some(Modifier::OfType) => compile_of_type(parameter, value),
+        Some(Modifier::In) if !takes(parameter, ":in") => {
+            Err(inapplicable(parameter, ":in", "codes"))
+        }
         Some(Modifier::In) => {
             let name = escape::unescape(value)?;
             let own = name
@@ -250,12 +259,27 @@ pub fn compile(
     }
 }
 
+/// Whether the values of the parameter have a sense for a modifier, by its name.
+pub fn takes(parameter: &Parameter, modifier: &str) -> bool {
+    let wanted: &[&str] = match modifier {
+        ":text" => &["CodeableConcept", "Coding", "Identifier"],
+        ":of-type" => &["Identifier"],
+        ":in" | ":not-in" | ":above" | ":below" => &["CodeableConcept", "Coding", "code"],
+        _ => return true,
+    };
+    parameter.branches.iter().any(|branch| {
+        let places = branch.places().unwrap_or_default();
+        let mut types = places.iter().map(|located| located.node_type.key.as_str());
+        types.any(|one| wanted.contains(&one))
+    })
+}
+
 /// The slots of a parameter, as [`has_any`] reads them.
 pub fn slots(parameter: &Parameter) -> Vec<TokenSlot> {
     let branches = parameter.branches.iter();
     let slots = branches.map(|branch| TokenSlot {
         slot: branch.slot,
-        presence: branch.presence,
+        present: Box::new(branch.present()),
         leaves: branch.leaves().clone(),
     });
     slots.collect()
@@ -267,6 +291,22 @@ pub fn has_any(slots: &[TokenSlot], asked: &[Asked]) -> Predicate {
         .iter()
         .flat_map(|slot| asked.iter().map(move |asked| has(slot, asked)));
     either(parts.collect())
+}
+
+/// A value in one of the slots is one of these codes of a value set. A `code` whose system
+/// nobody states is of whichever has it.
+pub fn has_member(slots: &[TokenSlot], asked: &[Asked]) -> Predicate {
+    let is_bare = |slot: &&TokenSlot| !slot.leaves.coded && slot.leaves.plain == [None];
+    let (bare, with_system): (Vec<&TokenSlot>, Vec<&TokenSlot>) = slots.iter().partition(is_bare);
+    let members = asked.iter().flat_map(|asked| {
+        let with_system = with_system.iter().map(move |slot| has(slot, asked));
+        let bare = bare.iter().map(move |slot| match asked {
+            Asked::Pair(_, code) => has(slot, &Asked::Code(code.clone())),
+            _ => Predicate::Nothing,
+        });
+        with_system.chain(bare)
+    });
+    either(members.collect())
 }
 
 fn has(slot: &TokenSlot, asked: &Asked) -> Predicate {
@@ -289,12 +329,14 @@ fn has(slot: &TokenSlot, asked: &Asked) -> Predicate {
     }
     for implied in &leaves.plain {
         match (asked, implied) {
+            // Beside codings the entry of the code alone would find those with a system too.
+            (Asked::NoSystem(_), None) if leaves.coded => {}
             (Asked::Code(code), _) | (Asked::NoSystem(code), None) => add(&any_system("", code)),
             (Asked::Pair(system, code), Some(implied)) if system == implied => {
                 add(&any_system("", code));
             }
             (Asked::System(system), Some(implied)) if system == implied => {
-                all_of_system = Predicate::Present(slot.presence);
+                all_of_system = (*slot.present).clone();
             }
             _ => {}
         }
@@ -323,11 +365,7 @@ fn compile_text(parameter: &Parameter, value: &str) -> Result<Predicate, Issue> 
 
 /// `:of-type=type-system|type-code|value`, all three.
 fn compile_of_type(parameter: &Parameter, value: &str) -> Result<Predicate, Issue> {
-    let of_identifiers = places(parameter, |located| match located.node_type.key.as_str() {
-        "Identifier" => vec![located.at("")],
-        _ => Vec::new(),
-    });
-    if of_identifiers.is_none_or(|places| places.is_empty()) {
+    if !takes(parameter, ":of-type") {
         return Err(inapplicable(parameter, ":of-type", "identifiers"));
     }
     let parts = escape::split(value, '|')
@@ -363,9 +401,8 @@ fn compile_subsumed(
         .filter_map(|system| system.as_deref())
         .collect();
     let is_coded = slots.iter().any(|slot| slot.leaves.coded);
-    if !is_coded && implied.is_empty() {
-        let text = format!("{} has no codes of a system", parameter.code);
-        return Err(Issue::error("not-supported", text));
+    if !takes(parameter, ":below") {
+        return Err(inapplicable(parameter, "this modifier", "codes"));
     }
     let (system, code) = match (asked, implied.as_slice()) {
         (Asked::Pair(system, code), _) => (system, code),

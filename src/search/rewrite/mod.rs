@@ -36,7 +36,8 @@ pub fn rewrite(mut plan: Plan) -> Plan {
     plan
 }
 
-fn rewrite_predicate(predicate: Predicate) -> Predicate {
+/// The predicate, rewritten.
+pub fn rewrite_predicate(predicate: Predicate) -> Predicate {
     let inner = match predicate {
         Predicate::And(parts) => Predicate::And(parts.into_iter().map(rewrite_predicate).collect()),
         Predicate::Or(parts) => Predicate::Or(parts.into_iter().map(rewrite_predicate).collect()),

@@ -14,7 +14,7 @@ pub(super) fn conditions(statement: &mut Statement, plan: &Plan, access: &Access
     filter(statement, &plan.filter, &plan.types, access);
 }
 
-fn exists(statement: &mut Statement, types: &[ResourceType]) {
+pub(super) fn exists(statement: &mut Statement, types: &[ResourceType]) {
     statement.own("tenant = $1");
     if !types.is_empty() {
         statement.push(" AND ");
@@ -45,17 +45,7 @@ pub(super) fn filter(
     }
 }
 
-pub(super) fn equals_any(statement: &mut Statement, slots: &[i32]) {
-    match slots {
-        [one] => statement.push(" = ").bind(Bind::Int(*one)),
-        many => statement
-            .push(" = ANY(")
-            .bind(Bind::Ints(many.to_vec()))
-            .push(")"),
-    };
-}
-
-fn of_types(statement: &mut Statement, types: &[ResourceType]) {
+pub(super) fn of_types(statement: &mut Statement, types: &[ResourceType]) {
     match types {
         [one] => statement.own("type = ").bind(Bind::Small(one.number())),
         many => statement
@@ -67,7 +57,12 @@ fn of_types(statement: &mut Statement, types: &[ResourceType]) {
     };
 }
 
-fn predicate(statement: &mut Statement, one: &Predicate, types: &[ResourceType], access: &Access) {
+pub(super) fn predicate(
+    statement: &mut Statement,
+    one: &Predicate,
+    types: &[ResourceType],
+    access: &Access,
+) {
     match one {
         Predicate::Everything => {
             statement.push("TRUE");
@@ -86,16 +81,18 @@ fn predicate(statement: &mut Statement, one: &Predicate, types: &[ResourceType],
             }
         },
         Predicate::Present(bits) => present(statement, *bits, " <> 0"),
-        Predicate::Entries(list) => {
-            let operator = if list.len() == 1 {
-                "entries @> "
-            } else {
-                "entries && "
-            };
-            statement.own(operator).bind(entries(list, access));
+        Predicate::Entries(_) | Predicate::EveryEntry(_) => {
+            let pinned = statement.pinned;
+            statement.push(if pinned { "(" } else { "" });
+            entries_test(statement, one, access);
+            // The planner takes a condition for an index only where it stands bare.
+            statement.push(if pinned { ") IS TRUE" } else { "" });
         }
-        Predicate::EveryEntry(list) => {
-            statement.own("entries @> ").bind(entries(list, access));
+        Predicate::Keys(keys) => {
+            statement
+                .own("key = ANY(")
+                .bind(Bind::Bigs(keys.clone()))
+                .push(")");
         }
         Predicate::Date { .. } | Predicate::String { .. } | Predicate::Quantity { .. } => {
             rows_exist(statement, &[one]);
@@ -145,10 +142,12 @@ fn refers(
         .own("key = e.entry # s.seed WHERE ");
     exists(statement, &[target]);
     self::filter(statement, filter, &[target], access);
-    statement.leave().push(")");
+    statement.leave();
+    statement.push(fence(statement)).push(")");
 }
 
-/// `_has`: some resource has the entry that a reference to this one makes.
+/// `_has`: some resource has the entry that a reference to this one makes. What else must be
+/// an entry of it is asked of the index with it.
 fn referred(
     statement: &mut Statement,
     source: ResourceType,
@@ -156,20 +155,72 @@ fn referred(
     filter: &Predicate,
     access: &Access,
 ) {
+    let (together, rest) = match slots {
+        [_] => required(filter),
+        _ => (Vec::new(), filter.clone()),
+    };
     statement.enter();
     statement.push("EXISTS (SELECT 1 FROM resource ").alias();
-    statement.push(" WHERE ").own("entries && ARRAY(SELECT ");
-    statement.leave().own("key # s.seed FROM unnest(");
-    statement
-        .bind(seeds(slots, access))
-        .push("::bigint[]) AS s(seed)) AND ");
-    statement.enter();
-    exists(statement, &[source]);
-    self::filter(statement, filter, &[source], access);
-    statement.leave().push(")");
+    statement.push(" WHERE ").own(if slots.len() == 1 {
+        "entries @> (ARRAY["
+    } else {
+        "entries && ARRAY(SELECT "
+    });
+    statement.leave().own("key # ");
+    if let [slot] = slots {
+        statement
+            .bind(Bind::Big(slot.seed(access.tenant)))
+            .push("] || ")
+            .bind(entries(&together, access))
+            .push("::bigint[])");
+    } else {
+        statement
+            .push("s.seed FROM unnest(")
+            .bind(seeds(slots, access))
+            .push("::bigint[]) AS s(seed))");
+    }
+    statement.enter().push(" AND ");
+    if statement.pinned {
+        // Nothing but the entries is to be looked up.
+        statement.own("tenant IS NOT DISTINCT FROM $1 AND ");
+        statement
+            .own("type IS NOT DISTINCT FROM ")
+            .bind(Bind::Small(source.number()))
+            .push(" AND ");
+        statement.own("body IS NOT NULL");
+    } else {
+        exists(statement, &[source]);
+    }
+    self::filter(statement, &rest, &[source], access);
+    statement.leave();
+    statement.push(fence(statement)).push(")");
 }
 
-fn seeds(slots: &[Slot], access: &Access) -> Bind {
+/// What ends a subquery that is to be run for each resource rather than joined.
+pub(super) fn fence(statement: &Statement) -> &'static str {
+    if statement.pinned { " OFFSET 0" } else { "" }
+}
+
+/// The entries that a filter requires, and the rest of it.
+fn required(filter: &Predicate) -> (Vec<(Slot, i64)>, Predicate) {
+    match filter {
+        Predicate::Entries(list) if list.len() == 1 => (list.clone(), Predicate::Everything),
+        Predicate::EveryEntry(list) => (list.clone(), Predicate::Everything),
+        Predicate::And(parts) => {
+            let (mut together, mut rest) = (Vec::new(), Vec::new());
+            for part in parts {
+                match required(part) {
+                    (list, Predicate::Everything) if !list.is_empty() => together.extend(list),
+                    _ => rest.push(part.clone()),
+                }
+            }
+            (together, Predicate::And(rest))
+        }
+        other => (Vec::new(), other.clone()),
+    }
+}
+
+pub(super) fn seeds(slots: &[Slot], access: &Access) -> Bind {
     Bind::Bigs(slots.iter().map(|slot| slot.seed(access.tenant)).collect())
 }
 
@@ -222,12 +273,27 @@ fn alternatives(
     statement.push(if separator == "(" { "FALSE" } else { ")" });
 }
 
-fn entries(list: &[(Slot, i64)], access: &Access) -> Bind {
+pub(super) fn entries(list: &[(Slot, i64)], access: &Access) -> Bind {
     Bind::Bigs(
         list.iter()
             .map(|(slot, hash)| slot.entry(access.tenant, *hash))
             .collect(),
     )
+}
+
+/// `entries @> …` or `entries && …`, as the index of entries takes it.
+pub(super) fn entries_test(statement: &mut Statement, one: &Predicate, access: &Access) {
+    match one {
+        Predicate::Entries(list) if list.len() > 1 => {
+            statement.own("entries && ").bind(entries(list, access));
+        }
+        Predicate::Entries(list) | Predicate::EveryEntry(list) => {
+            statement.own("entries @> ").bind(entries(list, access));
+        }
+        _ => {
+            statement.push("FALSE");
+        }
+    }
 }
 
 /// By key, which has an index, and by id, since two ids may share a key.

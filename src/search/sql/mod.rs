@@ -9,6 +9,7 @@
 
 mod condition;
 mod json;
+mod order;
 mod page;
 mod rows;
 mod statement;
@@ -16,7 +17,7 @@ mod statement;
 mod tests;
 
 pub use json::score;
-pub use page::{Part, page};
+pub use page::{After, Ask, Source, conjuncts, page, window_end};
 pub use statement::{Bind, Statement};
 
 use super::index::Slot;
@@ -101,7 +102,7 @@ pub fn having_entries(
     let mut statement = Statement::new(access);
     statement
         .push(COLUMNS)
-        .push(", NULL::text AS position FROM resource r WHERE r.tenant = $1");
+        .push(", NULL::text[] AS position FROM resource r WHERE r.tenant = $1");
     statement
         .push(" AND r.type = ")
         .bind(Bind::Small(source.number()));
@@ -114,27 +115,26 @@ pub fn having_entries(
     statement
 }
 
-/// The keys of the resources that these refer to in one of the slots, all of one type.
+/// The keys of the resources of `types` that one of these `sources` refers to in one of the
+/// slots: column `key`.
 pub fn referred_keys(
-    resource_type: ResourceType,
-    keys: &[i64],
+    source: ResourceType,
+    sources: &[i64],
     slots: &[Slot],
+    types: &[ResourceType],
     access: &Access,
 ) -> Statement {
     let mut statement = Statement::new(access);
-    let seeds = slots.iter().map(|slot| slot.seed(access.tenant)).collect();
+    statement.push("SELECT DISTINCT r.key FROM unnest(");
+    statement.bind(Bind::Bigs(sources.to_vec()));
+    statement.push("::bigint[]) AS k(key) JOIN resource f ON f.tenant = $1 AND f.type = ");
+    statement.bind(Bind::Small(source.number()));
+    statement.push(" AND f.key = k.key CROSS JOIN LATERAL unnest(f.entries) AS e(entry) ");
     statement
-        .push("SELECT DISTINCT p.key FROM resource r CROSS JOIN unnest(r.entries) AS e(entry)")
-        .push(" CROSS JOIN unnest(")
-        .bind(Bind::Bigs(seeds))
-        .push("::bigint[]) AS s(seed) JOIN resource p ON p.tenant = $1 AND p.type = ")
-        .bind(Bind::Small(resource_type.number()))
-        .push(" AND p.key = e.entry # s.seed AND p.body IS NOT NULL")
-        .push(" WHERE r.tenant = $1 AND r.type = ")
-        .bind(Bind::Small(resource_type.number()))
-        .push(" AND r.key = ANY(")
-        .bind(Bind::Bigs(keys.to_vec()))
-        .push(")");
+        .push("CROSS JOIN unnest(")
+        .bind(condition::seeds(slots, access));
+    statement.push("::bigint[]) AS s(seed) JOIN resource r ON r.key = e.entry # s.seed WHERE ");
+    condition::exists(&mut statement, types);
     statement
 }
 
@@ -143,7 +143,7 @@ pub fn having_keys(keys: &[(ResourceType, i64)], access: &Access) -> Statement {
     let mut statement = Statement::new(access);
     statement
         .push(COLUMNS)
-        .push(", NULL::text AS position FROM unnest(");
+        .push(", NULL::text[] AS position FROM unnest(");
     statement.bind(Bind::Smalls(
         keys.iter().map(|(kind, _)| kind.number()).collect(),
     ));

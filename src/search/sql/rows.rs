@@ -1,5 +1,6 @@
 //! What must hold of a row of a date, a string or a quantity: conditions on `d`.
 
+use super::condition::fence;
 use super::statement::{Bind, Statement};
 use crate::search::index::string_value;
 use crate::search::params::string::normalise;
@@ -38,10 +39,11 @@ pub(super) fn rows_exist(statement: &mut Statement, tests: &[&Predicate]) {
         statement.push(if index > 0 { " OR " } else { "" });
         row_test(statement, test);
     }
-    statement.push(if tests.len() > 1 { "))" } else { ")" });
+    statement.push(if tests.len() > 1 { ")" } else { "" });
+    statement.push(fence(statement)).push(")");
 }
 
-fn row_test(statement: &mut Statement, test: &Predicate) {
+pub(super) fn row_test(statement: &mut Statement, test: &Predicate) {
     match test {
         Predicate::Date { slot, test } => {
             statement
@@ -182,6 +184,14 @@ fn string(statement: &mut Statement, test: &StringTest) {
             statement
                 .push(" AND d.exact = ")
                 .bind(Bind::Text(value.clone()));
+        }
+        StringTest::Is(normal) => {
+            // A row that begins at a later word of its text has no exact value.
+            statement
+                .push("d.value = ")
+                .bind(Bind::Text(string_value(normal).to_owned()))
+                .push(" AND d.exact <> '' AND coalesce(d.whole, d.value) = ")
+                .bind(Bind::Text(normal.clone()));
         }
     }
 }

@@ -24,6 +24,9 @@ pub struct Statement {
     pub binds: Vec<Bind>,
     /// How many steps of chains the conditions are inside of.
     depth: usize,
+    /// Whether conditions are written so that none of them invites an index: the shape of
+    /// the statement says what drives it, and they only filter.
+    pub(super) pinned: bool,
 }
 
 impl Statement {
@@ -33,6 +36,7 @@ impl Statement {
             sql: String::with_capacity(512),
             binds: vec![Bind::Int(access.tenant.0)],
             depth: 0,
+            pinned: false,
         }
     }
 
@@ -65,6 +69,12 @@ impl Statement {
 
     pub(super) fn push(&mut self, fixed: &'static str) -> &mut Statement {
         self.sql.push_str(fixed);
+        self
+    }
+
+    /// A number of ours as a literal, so that the planner knows it.
+    pub(super) fn number(&mut self, number: usize) -> &mut Statement {
+        self.sql.push_str(&number.to_string());
         self
     }
 

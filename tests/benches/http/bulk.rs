@@ -2,7 +2,7 @@
 //! they take, and by `andiron load`. Every round has a new and empty place.
 
 use crate::drive::{self, Run};
-use crate::place::{Folder, Place, andiron};
+use crate::place::{Folder, Place};
 use crate::report::Figure;
 use crate::small::median;
 use crate::synthea::Synthea;
@@ -173,7 +173,7 @@ async fn load(place: &Place, records: &Synthea) -> Result<Run> {
     const DATABASE: &str = "load";
     place.execute("postgres", "CREATE DATABASE load").await?;
     let state = Folder::new()?;
-    let mut command = andiron();
+    let mut command = process::andiron();
     command
         .arg("load")
         .arg(&records.files)

@@ -162,26 +162,9 @@ impl Place {
     }
 }
 
-/// The command `andiron`, deaf to the variables that the user may have set for his own.
-pub fn andiron() -> Command {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_andiron"));
-    for (name, _) in std::env::vars_os() {
-        let text = name.to_string_lossy();
-        if text.starts_with("ANDIRON_") || text == "DATABASE_URL" {
-            command.env_remove(&name);
-        }
-    }
-    command
-}
-
 async fn serve(folder: &Folder, connections: u32) -> Result<Server> {
-    let mut command = andiron();
-    command
-        .args(["serve", "--listen", "127.0.0.1:0"])
-        .args(["--connections", &connections.to_string()])
-        .arg("--data-dir")
-        .arg(folder.data());
-    Server::start(command, &folder.path().join("andiron.log")).await
+    let log = folder.path().join("andiron.log");
+    process::serve(&folder.data(), &log, connections).await
 }
 
 async fn create_floor(postmaster: &Postmaster) -> Result<()> {

@@ -200,6 +200,29 @@ pub fn memory(pid: u32) -> (f64, f64) {
     (megabytes("VmRSS:"), megabytes("VmHWM:"))
 }
 
+/// The command `andiron`, deaf to the variables that the user may have set for his own.
+pub fn andiron() -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_andiron"));
+    for (name, _) in std::env::vars_os() {
+        let text = name.to_string_lossy();
+        if text.starts_with("ANDIRON_") || text == "DATABASE_URL" {
+            command.env_remove(&name);
+        }
+    }
+    command
+}
+
+/// `andiron serve` on a data folder, with the cluster that it manages.
+pub async fn serve(data_dir: &Path, log: &Path, connections: u32) -> Result<Server> {
+    let mut command = andiron();
+    command
+        .args(["serve", "--listen", "127.0.0.1:0"])
+        .args(["--connections", &connections.to_string()])
+        .arg("--data-dir")
+        .arg(data_dir);
+    Server::start(command, log).await
+}
+
 /// What `/proc/PID/stat` tells; times in ticks.
 struct Stat {
     parent: u32,

@@ -1,0 +1,239 @@
+//! `_filter`: conditions with `and`, `or`, `not` and brackets.
+//! <https://hl7.org/fhir/R4/search_filter.html>
+//!
+//! ```text
+//! filter   = test  |  filter 1*("and" filter)  |  filter 1*("or" filter)
+//!          | ["not"] "(" filter ")"
+//! test     = path SP operator SP value
+//! path     = the name of a condition, with steps of chains and _has, without a modifier
+//! operator = eq ne co sw ew gt lt ge le ap sa eb pr po ss sb in ni re
+//! value    = a JSON string  |  what has neither space nor `)` nor `]`
+//! ```
+//!
+//! A test is compiled as the search parameter would be; an operator without an equivalent
+//! there is refused with its position, as are a filter in brackets within a path and `and`
+//! beside `or`, whose order the specification leaves to brackets. Values of strings are text
+//! as it stands; those of other types are search values, in which `|` and `$` separate.
+
+use super::params::{self, Modifier, escape};
+use super::parse::{self, Term};
+use super::plan::{Predicate, RangeTest, StringTest};
+use super::registry::{Kind, Parameter};
+use super::resolve::{Context, Problem, parameter_of_all};
+use super::{chain, filter, suggest};
+use crate::error::Issue;
+use crate::fhir::ResourceType;
+use parser::{Expression, Test, Value};
+
+mod parser;
+
+/// The predicate of a `_filter`.
+pub fn resolve(
+    term: &Term<'_>,
+    types: &[ResourceType],
+    context: &Context<'_>,
+) -> Result<Predicate, Problem> {
+    let expression = parser::parse(term.value).map_err(|error| {
+        let text = format!("{term}: at character {}: {}", error.position, error.text);
+        Problem::refused(error.code, text)
+    })?;
+    compile(&expression, types, context).map_err(|problem| match problem {
+        Problem::Unknown(issue) => Problem::Unknown(named(term, issue)),
+        Problem::Refused(issue) => Problem::Refused(named(term, issue)),
+    })
+}
+
+fn named(term: &Term<'_>, issue: Issue) -> Issue {
+    Issue {
+        text: format!("{term}: {}", issue.text),
+        ..issue
+    }
+}
+
+fn compile(
+    expression: &Expression<'_>,
+    types: &[ResourceType],
+    context: &Context<'_>,
+) -> Result<Predicate, Problem> {
+    let all = |parts: &[Expression<'_>]| -> Result<Vec<Predicate>, Problem> {
+        let parts = parts.iter();
+        parts.map(|part| compile(part, types, context)).collect()
+    };
+    match expression {
+        Expression::And(parts) => Ok(Predicate::And(all(parts)?)),
+        Expression::Or(parts) => Ok(Predicate::Or(all(parts)?)),
+        Expression::Not(part) => Ok(Predicate::Not(Box::new(compile(part, types, context)?))),
+        Expression::Test(test) => compile_test(test, types, context),
+    }
+}
+
+fn compile_test(
+    test: &Test<'_>,
+    types: &[ResourceType],
+    context: &Context<'_>,
+) -> Result<Predicate, Problem> {
+    let at = |issue: Issue| Issue {
+        text: format!("at character {}: {}", test.position, issue.text),
+        ..issue
+    };
+    let term = parse::parse_term(test.path, "");
+    let found = chain::resolve(&term, context, types, &|types| {
+        condition(test, &term, types, context).map(Some)
+    });
+    match found {
+        Ok(found) => Ok(found.unwrap_or(Predicate::Nothing)),
+        Err(Problem::Unknown(issue)) => Err(Problem::Unknown(at(issue))),
+        Err(Problem::Refused(issue)) => Err(Problem::Refused(at(issue))),
+    }
+}
+
+/// The condition at the end of a test's path, on each type that the path leads to.
+fn condition(
+    test: &Test<'_>,
+    term: &Term<'_>,
+    types: &[ResourceType],
+    context: &Context<'_>,
+) -> Result<Predicate, Problem> {
+    if let Some(modifier) = term.modifier {
+        return Err(Problem::not_supported(format!(
+            "{}: expected an operator instead of the modifier :{modifier}",
+            test.path
+        )));
+    }
+    if filter::is_special(term.code) {
+        return Err(Problem::not_supported(format!(
+            "expected a search parameter but found {}, which has no operators",
+            term.code
+        )));
+    }
+    let parameters = parameter_of_all(context.registry, types, term.code)
+        .ok_or_else(|| filter::unknown(term, term.code, types, context.registry))?;
+    let mut typed = Vec::with_capacity(types.len());
+    for (resource_type, parameter) in types.iter().zip(parameters) {
+        let predicate = of_parameter(test, parameter, context).map_err(Problem::Refused)?;
+        typed.push((*resource_type, predicate));
+    }
+    Ok(filter::over_types(typed))
+}
+
+fn of_parameter(
+    test: &Test<'_>,
+    parameter: &Parameter,
+    context: &Context<'_>,
+) -> Result<Predicate, Issue> {
+    use parser::Operator::*;
+    let kind = parameter.kind;
+    let value = search_value(kind, &test.value);
+    let plain = |modifier: Option<&Modifier>, value: &str| {
+        params::compile(parameter, modifier, value, context.base, context.now)
+    };
+    let modified = |name: &str| match Modifier::parse(kind, name) {
+        Some(modifier) => plain(Some(&modifier), &value),
+        None => Err(no_equivalent(test, parameter)),
+    };
+    let is_ordered = matches!(kind, Kind::Date | Kind::Number | Kind::Quantity);
+    match test.operator {
+        Gt | Lt | Ge | Le | Ap | Sa | Eb | Ne if is_ordered => {
+            plain(None, &format!("{}{value}", test.operator.name()))
+        }
+        Eq if is_ordered => plain(None, &format!("eq{value}")),
+        Eq if kind == Kind::String => plain(None, &value).map(whole),
+        Eq => plain(None, &value),
+        Re if kind == Kind::Reference => plain(None, &value),
+        Co if kind == Kind::String => modified("contains"),
+        Sw if kind == Kind::String => plain(None, &value),
+        Po if kind == Kind::Date => plain(None, &format!("eq{value}")).map(overlapping),
+        Pr => match (Modifier::parse(kind, "missing"), test.value.text.as_ref()) {
+            (Some(missing), "true") => plain(Some(&missing), "false"),
+            (Some(missing), "false") => plain(Some(&missing), "true"),
+            (Some(_), other) => Err(Issue::error(
+                "value",
+                format!("expected true or false after pr but found {other:?}"),
+            )),
+            (None, _) => Err(no_equivalent(test, parameter)),
+        },
+        // The value is above what it subsumes.
+        Ss => modified("below"),
+        Sb => modified("above"),
+        In => modified("in"),
+        Ni => modified("not-in"),
+        Ne | Co | Sw | Ew | Gt | Lt | Ge | Le | Ap | Sa | Eb | Po | Re => {
+            Err(no_equivalent(test, parameter))
+        }
+    }
+}
+
+/// The value as a search value, in which commas do not separate alternatives.
+fn search_value(kind: Kind, value: &Value<'_>) -> String {
+    match kind {
+        Kind::String | Kind::Uri => escape::escape(&value.text),
+        _ => value.text.clone().into_owned(),
+    }
+}
+
+/// What only begins with the text becomes what is the text.
+fn whole(predicate: Predicate) -> Predicate {
+    match predicate {
+        Predicate::String {
+            slot,
+            test: StringTest::StartsWith(text),
+        } => Predicate::String {
+            slot,
+            test: StringTest::Is(text),
+        },
+        Predicate::Or(parts) => Predicate::Or(parts.into_iter().map(whole).collect()),
+        other => other,
+    }
+}
+
+/// What lies within the date becomes what shares a part of it.
+fn overlapping(predicate: Predicate) -> Predicate {
+    match predicate {
+        Predicate::Date {
+            slot,
+            test: RangeTest::Within(low, high),
+        } => Predicate::Date {
+            slot,
+            test: RangeTest::Overlaps(low, high),
+        },
+        Predicate::Or(parts) => Predicate::Or(parts.into_iter().map(overlapping).collect()),
+        // A point lies within what it overlaps.
+        other => other,
+    }
+}
+
+fn no_equivalent(test: &Test<'_>, parameter: &Parameter) -> Issue {
+    let name = test.operator.name();
+    let advice = match name {
+        "ne" => format!("; not ({} eq …) asks for what has no such value", test.path),
+        _ => String::new(),
+    };
+    Issue::error(
+        "not-supported",
+        format!(
+            "expected an operator that a parameter of type {} has ({}) but found {name} after {}\
+             {advice}",
+            parameter.kind.as_str(),
+            operators(parameter.kind),
+            test.path
+        ),
+    )
+}
+
+/// The operators of a kind, as a message lists them.
+fn operators(kind: Kind) -> &'static str {
+    match kind {
+        Kind::Date => "eq, ne, gt, lt, ge, le, sa, eb, ap, po, pr",
+        Kind::Number | Kind::Quantity => "eq, ne, gt, lt, ge, le, sa, eb, ap, pr",
+        Kind::String => "eq, co, sw, pr",
+        Kind::Token => "eq, in, ni, ss, sb, pr",
+        Kind::Reference => "eq, re, ss, sb, pr",
+        Kind::Uri => "eq, ss, sb, pr",
+        Kind::Composite | Kind::Special => "eq",
+    }
+}
+
+/// The hint of an unknown operator.
+fn operator_hint(found: &str) -> String {
+    suggest::hint(found, parser::Operator::names())
+}
