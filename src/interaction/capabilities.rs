@@ -323,8 +323,8 @@ fn search_parameter(parameter: &Parameter) -> Value {
         "type": kind_code(parameter.kind),
     });
     let mut documentation = Vec::new();
-    let modifiers = Modifier::supported(parameter.kind);
-    if !modifiers.is_empty() && parameter.code != "_lastUpdated" && parameter.code != "_id" {
+    let modifiers = Modifier::supported_by(parameter);
+    if !modifiers.is_empty() {
         documentation.push(format!("Modifiers: {}.", modifiers.join(", ")));
     }
     if parameter.can_be_followed() {

@@ -133,8 +133,8 @@ fn most_binds(filter: &Predicate) -> usize {
         Predicate::Entries(_) | Predicate::EveryEntry(_) | Predicate::Present(_) => 1,
         Predicate::Type(_) | Predicate::Keys(_) => 1,
         // The tables of the normal form, or a list, beside two for each place.
-        Predicate::Json { places, .. } => 6 + 2 * places.len(),
-        Predicate::Words { .. } => 5,
+        Predicate::Json { places, .. } => 12 + 2 * places.len(),
+        Predicate::Words { .. } => 8,
         Predicate::Lookup(_) => 2,
         Predicate::Id(_) | Predicate::LastUpdated(_) => 3,
         Predicate::Refers { filter, .. } | Predicate::Referred { filter, .. } => {

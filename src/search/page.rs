@@ -82,7 +82,9 @@ pub async fn run(
 ) -> Result<Page> {
     let ground = Ground { access, statistics };
     let mut page = Page::default();
-    let plan = lookup::expand(connection, access, registry, query.plan.clone()).await?;
+    let expanded = lookup::expand(connection, access, registry, query).await?;
+    let query = &*expanded;
+    let plan = query.plan.clone();
     let filter = plan.filter.clone();
     let filter = strategy::settle(connection, &ground, &plan.types, filter).await?;
     let plan = rewrite::rewrite(Plan { filter, ..plan });

@@ -193,6 +193,21 @@ impl Circle {
 }
 
 impl Predicate {
+    /// Whether something has to be looked up before it is a question of entries.
+    pub fn has_lookups(&self) -> bool {
+        match self {
+            Predicate::And(parts) | Predicate::Or(parts) => {
+                parts.iter().any(Predicate::has_lookups)
+            }
+            Predicate::Not(part) => part.has_lookups(),
+            Predicate::Refers { filter, .. } | Predicate::Referred { filter, .. } => {
+                filter.has_lookups()
+            }
+            Predicate::Lookup(_) => true,
+            _ => false,
+        }
+    }
+
     /// Whether it asks of other resources than its own.
     pub fn has_steps(&self) -> bool {
         match self {

@@ -64,7 +64,7 @@ fn by_parameter(
     let parameters =
         parameter_of_all(registry, types, code).ok_or_else(|| unknown(code, types, registry))?;
     let branches = || parameters.iter().flat_map(|parameter| &parameter.branches);
-    if let Some(unsupported) = parameters.iter().find(|parameter| !parameter.supported) {
+    if let Some(unsupported) = parameters.iter().find(|one| one.branches.is_empty()) {
         return Err(unsortable(code, Some(unsupported)));
     }
     if let Some(table) = parameters
@@ -122,7 +122,7 @@ fn unknown(code: &str, types: &[ResourceType], registry: &Registry) -> Problem {
         first
             .into_iter()
             .flat_map(|kind| registry.parameters(kind))
-            .filter(|parameter| parameter.supported && table_of(parameter.kind).is_some())
+            .filter(|one| !one.branches.is_empty() && table_of(one.kind).is_some())
             .map(|parameter| parameter.code.as_str())
             .chain(["_id", "_lastUpdated"])
     };

@@ -669,6 +669,8 @@ fn cost(part: &Predicate) -> f64 {
         Predicate::Refers { filter, .. } => 15.0 + cost(filter),
         Predicate::Referred { filter, .. } => 60.0 + cost(filter),
         Predicate::Date { .. } | Predicate::String { .. } | Predicate::Quantity { .. } => 1.5,
+        Predicate::Json { .. } => 40.0,
+        Predicate::Words { .. } => 300.0,
         _ => 0.3,
     }
 }

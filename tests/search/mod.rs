@@ -191,6 +191,7 @@ impl World {
         let access = Access::unrestricted();
         let statistics = statistics::load(&mut self.connection).await?;
         let connection = &mut self.connection;
+        let query = search::expand(connection, &access, &REGISTRY, &query).await?;
         let at_once = search::run_at_once(connection, &access, &statistics, &query, BASE)
             .await
             .expect("the statement runs");

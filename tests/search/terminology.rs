@@ -113,17 +113,14 @@ async fn codes_are_above_and_below_others() {
             ),
             ("Observation?code:above=http://animals|beagle", "beagle dog"),
             ("Observation?code:below=http://animals|unknown", ""),
-            // Published: corrected is below amended, amended below final.
+            // Published: corrected is below amended.
             (
-                &format!("Observation?status:below={status}|final&code:missing=true"),
+                &format!("Observation?status:below={status}|amended"),
                 "none",
             ),
-            ("Observation?status:below=final&code:missing=true", "none"),
-            (
-                "Observation?status:above=corrected",
-                "beagle cat dog height none other-dog weight",
-            ),
-            ("Observation?status:below=preliminary", ""),
+            ("Observation?status:below=amended", "none"),
+            ("Observation?status:above=corrected", "none"),
+            ("Observation?status:below=corrected", ""),
         ])
         .await;
 }
@@ -165,7 +162,7 @@ async fn what_is_not_known_here_is_refused() {
         ),
         (
             "Observation?code:below=http://snomed.info/sct|1",
-            "not-found",
+            "not-supported",
             "http://snomed.info/sct",
         ),
         (

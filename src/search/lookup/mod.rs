@@ -7,13 +7,15 @@
 //!
 //! `:in`, `:not-in`, `:above`, `:below`: <https://hl7.org/fhir/R4/search.html#modifiers>. What
 //! is read is a list of codes or of keys, which the page then looks for like any other list,
-//! by the one index that there is, in the snapshot of the page.
+//! by the one index that there is.
 //!
 //! ## Decisions
 //! - *Lists are bounded* ([`MAX_CODES`], [`MAX_RESOURCES`]): what is longer is refused as too
 //!   costly, never cut.
 //! - *What is not known here is refused*, never taken for empty: a value set that cannot be
 //!   expanded would make `:in` find nothing and `:not-in` everything.
+//! - *Lookups come before the snapshot of the page*, so that a page that one statement can
+//!   answer needs no transaction: what a list means may be a moment older than its page.
 
 mod code_system;
 mod hierarchy;
@@ -24,14 +26,16 @@ use super::bounds;
 use super::index::resource_key;
 use super::page::fetch;
 use super::params::token::{self, Asked};
-use super::plan::{Lookup, Plan, Predicate};
+use super::plan::{Lookup, Predicate};
 use super::registry::Registry;
+use super::resolve::Query;
 use super::{rewrite, sql};
 use crate::access::Access;
 use crate::error::{Category, Error, Result};
 use crate::fhir::ResourceType;
 use code_system::CodeSystem;
 use sqlx::PgConnection;
+use std::borrow::Cow;
 use stored::Stored;
 
 /// Codes that one `:in`, `:above` or `:below` may mean.
@@ -39,22 +43,23 @@ pub const MAX_CODES: usize = 10_000;
 /// Resources that one hierarchy may have above or below the one that is asked for.
 pub const MAX_RESOURCES: usize = 10_000;
 
-/// The plan with each [`Lookup`] replaced by what it means now.
+/// The query with each [`Lookup`] of its plan replaced by what it means now.
 ///
 /// # Errors
 /// `not-found`, `not-supported`: a value set or code system that is not known here, or not
 /// well enough. `multiple-matches`: a bare id of several resources. `TooCostly`.
-pub async fn expand(
+pub async fn expand<'q>(
     connection: &mut PgConnection,
     access: &Access,
     registry: &Registry,
-    mut plan: Plan,
-) -> Result<Plan> {
-    let mut lookups = Vec::new();
-    collect(&plan.filter, &mut lookups);
-    if lookups.is_empty() {
-        return Ok(plan);
+    query: &'q Query,
+) -> Result<Cow<'q, Query>> {
+    if !query.plan.filter.has_lookups() {
+        return Ok(Cow::Borrowed(query));
     }
+    let mut query = query.clone();
+    let mut lookups = Vec::new();
+    collect(&query.plan.filter, &mut lookups);
     let mut stored = Stored {
         connection,
         access,
@@ -66,10 +71,9 @@ pub async fn expand(
         let answer = answer(&mut stored, &lookup).await?;
         known.push((lookup, answer));
     }
-    plan.filter = replace(plan.filter, &known);
-    let plan = rewrite::rewrite(plan);
-    bounds::check_filter(&plan.filter)?;
-    Ok(plan)
+    query.plan.filter = rewrite::rewrite_predicate(replace(query.plan.filter, &known));
+    bounds::check_filter(&query.plan.filter)?;
+    Ok(Cow::Owned(query))
 }
 
 /// Every lookup, each once.
@@ -123,7 +127,7 @@ async fn answer(stored: &mut Stored<'_>, lookup: &Lookup) -> Result<Predicate> {
     match lookup {
         Lookup::InValueSet { value_set, slots } => {
             let codes = value_set::codes(stored, value_set).await?;
-            Ok(token::has_any(slots, &codes.asked()?))
+            Ok(token::has_member(slots, &codes.asked()?))
         }
         Lookup::Subsumed {
             system,

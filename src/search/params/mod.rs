@@ -114,6 +114,20 @@ impl Modifier {
         }
     }
 
+    /// The modifiers of a parameter: those of its kind that its values have a sense for.
+    pub fn supported_by(parameter: &Parameter) -> Vec<&'static str> {
+        let mut known = Modifier::supported(parameter.kind).to_vec();
+        match parameter.code.as_str() {
+            "_id" => known.retain(|name| matches!(*name, ":missing" | ":not")),
+            "_lastUpdated" | "_text" | "_content" => known.clear(),
+            _ if parameter.kind == Kind::Token => {
+                known.retain(|name| token::takes(parameter, name));
+            }
+            _ => {}
+        }
+        known
+    }
+
     /// Whether it asks that no value is such a one: alternatives then mean "none of these".
     pub fn is_negative(self) -> bool {
         matches!(self, Modifier::Not | Modifier::NotIn)

@@ -241,6 +241,9 @@ pub fn compile(
     match modifier {
         Some(Modifier::Text) => compile_text(parameter, value),
         Some(Modifier::OfType) => compile_of_type(parameter, value),
+        Some(Modifier::In) if !takes(parameter, ":in") => {
+            Err(inapplicable(parameter, ":in", "codes"))
+        }
         Some(Modifier::In) => {
             let name = escape::unescape(value)?;
             let own = name
@@ -255,6 +258,21 @@ pub fn compile(
         Some(Modifier::Below) => compile_subsumed(parameter, Direction::Below, value),
         _ => Ok(has_any(&slots(parameter), &[Asked::parse(value)?])),
     }
+}
+
+/// Whether the values of the parameter have a sense for a modifier, by its name.
+pub fn takes(parameter: &Parameter, modifier: &str) -> bool {
+    let wanted: &[&str] = match modifier {
+        ":text" => &["CodeableConcept", "Coding", "Identifier"],
+        ":of-type" => &["Identifier"],
+        ":in" | ":not-in" | ":above" | ":below" => &["CodeableConcept", "Coding", "code"],
+        _ => return true,
+    };
+    parameter.branches.iter().any(|branch| {
+        let places = branch.places().unwrap_or_default();
+        let mut types = places.iter().map(|located| located.node_type.key.as_str());
+        types.any(|one| wanted.contains(&one))
+    })
 }
 
 /// The slots of a parameter, as [`has_any`] reads them.
@@ -274,6 +292,22 @@ pub fn has_any(slots: &[TokenSlot], asked: &[Asked]) -> Predicate {
         .iter()
         .flat_map(|slot| asked.iter().map(move |asked| has(slot, asked)));
     either(parts.collect())
+}
+
+/// A value in one of the slots is one of these codes of a value set. A `code` whose system
+/// nobody states is of whichever has it.
+pub fn has_member(slots: &[TokenSlot], asked: &[Asked]) -> Predicate {
+    let is_bare = |slot: &&TokenSlot| !slot.leaves.coded && slot.leaves.plain == [None];
+    let (bare, with_system): (Vec<&TokenSlot>, Vec<&TokenSlot>) = slots.iter().partition(is_bare);
+    let members = asked.iter().flat_map(|asked| {
+        let with_system = with_system.iter().map(move |slot| has(slot, asked));
+        let bare = bare.iter().map(move |slot| match asked {
+            Asked::Pair(_, code) => has(slot, &Asked::Code(code.clone())),
+            _ => Predicate::Nothing,
+        });
+        with_system.chain(bare)
+    });
+    either(members.collect())
 }
 
 fn has(slot: &TokenSlot, asked: &Asked) -> Predicate {
@@ -332,11 +366,7 @@ fn compile_text(parameter: &Parameter, value: &str) -> Result<Predicate, Issue> 
 
 /// `:of-type=type-system|type-code|value`, all three.
 fn compile_of_type(parameter: &Parameter, value: &str) -> Result<Predicate, Issue> {
-    let of_identifiers = places(parameter, |located| match located.node_type.key.as_str() {
-        "Identifier" => vec![located.at("")],
-        _ => Vec::new(),
-    });
-    if of_identifiers.is_none_or(|places| places.is_empty()) {
+    if !takes(parameter, ":of-type") {
         return Err(inapplicable(parameter, ":of-type", "identifiers"));
     }
     let parts = escape::split(value, '|')
@@ -372,9 +402,8 @@ fn compile_subsumed(
         .filter_map(|system| system.as_deref())
         .collect();
     let is_coded = slots.iter().any(|slot| slot.leaves.coded);
-    if !is_coded && implied.is_empty() {
-        let text = format!("{} has no codes of a system", parameter.code);
-        return Err(Issue::error("not-supported", text));
+    if !takes(parameter, ":below") {
+        return Err(inapplicable(parameter, "this modifier", "codes"));
     }
     let (system, code) = match (asked, implied.as_slice()) {
         (Asked::Pair(system, code), _) => (system, code),

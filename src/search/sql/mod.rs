@@ -27,10 +27,10 @@ pub use json::score;
 pub use page::{After, Ask, Source, conjuncts, page, window_end};
 pub use statement::{Bind, Statement};
 
+use super::index::Slot;
 use super::plan::{Plan, Predicate};
 use crate::access::Access;
 use crate::fhir::ResourceType;
-use crate::search::index::Slot;
 use condition::{conditions, filter};
 use statement::at_most;
 

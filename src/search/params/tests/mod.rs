@@ -17,7 +17,7 @@ use crate::fhir::decimal::Decimal;
 use crate::fhir::{Instant, ResourceType};
 use crate::fhirpath::infer::{Kind as Given, infer};
 use crate::search::index::{IndexRows, QuantityRow, resource_key};
-use crate::search::plan::{Predicate, RangeTest, StringTest, UnitTest};
+use crate::search::plan::{Lookup, Predicate, RangeTest, StringTest, UnitTest};
 use crate::search::registry::{Kind, Registry};
 use serde_json::{Value, json};
 use std::cmp::Ordering;
@@ -97,6 +97,12 @@ fn holds(predicate: &Predicate, resource: &Value, rows: &IndexRows) -> bool {
             .iter()
             .any(|(slot, hash)| rows.entries.contains(&slot.entry(TENANT, *hash))),
         Predicate::Present(bits) => rows.present & bits != 0,
+        Predicate::Lookup(lookup) => match &**lookup {
+            Lookup::BareId { entries, .. } => {
+                holds(&Predicate::Entries(entries.clone()), resource, rows)
+            }
+            other => panic!("{other:?} needs a database"),
+        },
         Predicate::Date { slot, test } => rows
             .dates
             .iter()
