@@ -213,14 +213,14 @@ impl Registry {
         let container = Container::of(resource_type, id, resource);
         let (mut rows, covered) = self.index_one(tenant, &context, container.as_ref());
         self.index_other_references(tenant, &context, &covered, &mut rows);
-        self.index_custom(tenant, resource_type, &context, &mut rows);
+        self.index_custom(tenant, &context, container.as_ref(), &mut rows);
         for inner in container.iter().flat_map(Container::inner) {
             let kind = inner.resource_type;
             let Some(context) = self.context(kind, inner.resource, base) else {
                 continue;
             };
             let (mut rows_of_inner, _) = self.index_one(tenant, &context, container.as_ref());
-            self.index_custom(tenant, kind, &context, &mut rows_of_inner);
+            self.index_custom(tenant, &context, container.as_ref(), &mut rows_of_inner);
             rows_of_inner.normalise();
             rows.contained.push(ContainedRows {
                 resource_type: kind,
@@ -275,12 +275,14 @@ impl Registry {
     fn index_custom(
         &self,
         tenant: Tenant,
-        resource_type: ResourceType,
         context: &Context<'_>,
+        container: Option<&Container<'_>>,
         rows: &mut IndexRows,
     ) {
         rows.edition = self.edition.clone();
-        for extraction in &self.compiled(resource_type).custom {
+        let kind = ResourceType::parse(&context.resource.node_type.key);
+        let compiled = kind.map(|kind| self.compiled(kind));
+        for extraction in compiled.iter().flat_map(|compiled| &compiled.custom) {
             let found = extraction.expression.evaluate(context, context.resource);
             let items = found.unwrap_or_default();
             if items.is_empty() {
@@ -295,6 +297,9 @@ impl Registry {
             };
             let base = context.base;
             extract(extraction.kind, &items, base, &mut sink, &mut Vec::new());
+            if let Some(container) = container.filter(|_| extraction.kind == Kind::Reference) {
+                container.refer(&items, &mut sink);
+            }
             let marks = std::mem::replace(&mut rows.present, published);
             for (only, mark) in &extraction.marks {
                 if marks & mark != 0 {

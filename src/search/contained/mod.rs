@@ -147,6 +147,7 @@ pub fn within(filter: &Predicate) -> Predicate {
         | Predicate::Date { .. }
         | Predicate::String { .. }
         | Predicate::Quantity { .. }
+        | Predicate::NumberPair { .. }
         | Predicate::Keys(_)
         | Predicate::Type(_)
         | Predicate::Refers { .. }
