@@ -14,7 +14,8 @@
 //!
 //! What its references cover beyond that of its container is in the hidden slot of the
 //! container, which referential integrity asks. A contained resource has no `_id` and no
-//! `_lastUpdated`: criteria of these match none.
+//! `_lastUpdated`: criteria of these match none, nor do those that read the body (`:text`,
+//! `_text`, `_content`).
 //!
 //! ## Decisions
 //! - *Rows of their own* in a table without bodies: the resource table and its indexes stay what
@@ -136,6 +137,7 @@ pub fn within(filter: &Predicate) -> Predicate {
                 false => Predicate::Or(parts),
             }
         }
+        Predicate::Not(part) if reads_text(part) => Predicate::Nothing,
         Predicate::Not(part) => match within(part) {
             Predicate::Nothing => Predicate::Everything,
             part => Predicate::Not(Box::new(part)),
@@ -147,11 +149,24 @@ pub fn within(filter: &Predicate) -> Predicate {
         | Predicate::Date { .. }
         | Predicate::String { .. }
         | Predicate::Quantity { .. }
+        | Predicate::NumberPair { .. }
+        | Predicate::Near { .. }
         | Predicate::Keys(_)
         | Predicate::Type(_)
         | Predicate::Refers { .. }
         | Predicate::Referred { .. } => filter.clone(),
         _ => Predicate::Nothing,
+    }
+}
+
+/// Whether it asks of the body, which a contained resource does not have: neither it nor its
+/// contrary can be told.
+fn reads_text(filter: &Predicate) -> bool {
+    match filter {
+        Predicate::And(parts) | Predicate::Or(parts) => parts.iter().any(reads_text),
+        Predicate::Not(part) => reads_text(part),
+        Predicate::Json { .. } | Predicate::Words { .. } | Predicate::Lookup(_) => true,
+        _ => false,
     }
 }
 
