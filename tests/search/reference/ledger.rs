@@ -15,8 +15,8 @@ pub const MAY_BE_REFUSED: [(&str, &str); 9] = [
         "chains join by type and id",
     ),
     (
-        "chain into several types",
-        "a type has to be named where too many are possible",
+        "chain into too many types or none",
+        "a type has to be named",
     ),
     ("composite", "not built yet"),
     (":text", "not built yet"),
@@ -87,7 +87,7 @@ fn of_name(world: &World, kind: &str, name: &str, found: &mut BTreeSet<&'static 
                 found.insert("chain through a canonical URL");
             }
             if only.is_none() && parameter.target.len() != 1 {
-                found.insert("chain into several types");
+                found.insert("chain into too many types or none");
             }
             for target in &parameter.target {
                 if only.is_none_or(|only| only == target) {
@@ -98,6 +98,10 @@ fn of_name(world: &World, kind: &str, name: &str, found: &mut BTreeSet<&'static 
         Some(Name::Has { source, code, rest }) => {
             if !is_followed(source, code) {
                 found.insert("chain through a canonical URL");
+            }
+            let parameter = world.parameter(source, code);
+            if parameter.is_some_and(|p| !p.target.iter().any(|target| target == kind)) {
+                found.insert("chain into too many types or none");
             }
             of_name(world, source, rest, found);
         }
