@@ -1,7 +1,6 @@
 //! Fewer, longer lists of entries: one `&&` or `@>` is one scan of the GIN index.
 
 use crate::search::plan::Predicate::{self, And, Entries, EveryEntry, Id, Not, Or};
-use std::collections::HashSet;
 
 /// `a=1 or a=2 or b=3` is one list of which any may be there. The merged list comes first.
 pub fn merge_alternatives(predicate: Predicate) -> Predicate {
@@ -22,7 +21,7 @@ pub fn merge_alternatives(predicate: Predicate) -> Predicate {
     Or(rest)
 }
 
-/// `_id=1 or _id=2` is one list of keys, each of them once.
+/// `_id=1 or _id=2` is one list of keys, each there once, since a list drives its page.
 pub fn merge_ids(predicate: Predicate) -> Predicate {
     let Or(parts) = predicate else {
         return predicate;
@@ -35,8 +34,8 @@ pub fn merge_ids(predicate: Predicate) -> Predicate {
         }
     }
     if !ids.is_empty() {
-        let mut known = HashSet::new();
-        ids.retain(|id: &String| known.insert(id.clone()));
+        ids.sort_unstable();
+        ids.dedup();
         rest.insert(0, Id(ids));
     }
     Or(rest)
