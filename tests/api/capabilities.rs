@@ -63,6 +63,7 @@ async fn every_search_parameter_that_is_said_is_known() {
                 "date" => "2026",
                 "number" | "quantity" => "1",
                 "reference" => "Patient/1",
+                "special" => "1%7C1",
                 "composite" => continue,
                 _ => "x",
             };
