@@ -3,6 +3,7 @@
 //! [`registry`](super::registry).
 
 use super::index::{Slot, hash};
+use super::places::{Located, locate};
 use super::plan::Predicate;
 use super::registry::{Kind, Parameter};
 use crate::fhir::ResourceType;
@@ -191,6 +192,13 @@ impl Branch {
         }
     }
 
+    /// Where the values of this branch stand in the JSON; `None` where the expression is
+    /// more than a path.
+    pub fn places(&self) -> Option<Vec<Located<'_>>> {
+        let root = self.model.resource(self.resource_type)?;
+        locate(&self.model, self.expression.ast(), root)
+    }
+
     /// What the values of this branch are; read from the definitions when first asked.
     pub fn leaves(&self) -> &Leaves {
         self.leaves.get_or_init(|| {
@@ -241,7 +249,7 @@ impl Leaves {
 pub fn has_rows(kind: Kind) -> bool {
     matches!(
         kind,
-        Kind::Date | Kind::Number | Kind::Quantity | Kind::String
+        Kind::Date | Kind::Number | Kind::Quantity | Kind::String | Kind::Special
     )
 }
 

@@ -14,8 +14,8 @@
 //! `combo-value-quantity` is the slots of `value-quantity` and `component-value-quantity`.
 //!
 //! A composite is made of other parameters of its type, and so comes after them: see
-//! [`composite`](super::params::composite). Special parameters and those without an
-//! expression are listed but not supported yet.
+//! [`composite`](super::params::composite). Parameters without an expression are listed but
+//! not supported here.
 //!
 //! ## Decisions
 //! - *Slots are named by the normal spelling of an expression*, hence two parameters share a
@@ -498,7 +498,7 @@ impl Registry {
             forms: Vec::new(),
             supported: false,
         };
-        let searchable = !matches!(kind, Kind::Composite | Kind::Special);
+        let searchable = kind != Kind::Composite;
         if let Some(text) = published.expression.as_deref().filter(|_| searchable) {
             match branch::compile(&self.model, resource_type, kind, text) {
                 Ok(branches) => parameter.branches = branches,
@@ -507,7 +507,8 @@ impl Registry {
                 }
             }
         }
-        parameter.supported = !parameter.branches.is_empty();
+        let of_words = params::words::within(&parameter.code).is_some();
+        parameter.supported = !parameter.branches.is_empty() || of_words;
         parameter
     }
 }
@@ -598,6 +599,7 @@ pub fn extract(
         Kind::Number => params::number::extract(items, sink),
         Kind::Quantity => params::quantity::extract(items, sink),
         Kind::String => params::string::extract(items, sink),
-        Kind::Composite | Kind::Special => {}
+        Kind::Special => params::special::extract(items, sink),
+        Kind::Composite => {}
     }
 }

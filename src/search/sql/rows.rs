@@ -1,6 +1,7 @@
 //! What must hold of a row of a date, a string or a quantity: conditions on `d`.
 
 use super::condition::fence;
+use super::near;
 use super::statement::{Bind, Statement};
 use crate::search::index::string_value;
 use crate::search::params::string::normalise;
@@ -10,7 +11,9 @@ pub(super) fn row_table(predicate: &Predicate) -> Option<RowTable> {
     match predicate {
         Predicate::Date { .. } => Some(RowTable::Date),
         Predicate::String { .. } => Some(RowTable::String),
-        Predicate::Quantity { .. } | Predicate::NumberPair { .. } => Some(RowTable::Quantity),
+        Predicate::Quantity { .. } | Predicate::NumberPair { .. } | Predicate::Near { .. } => {
+            Some(RowTable::Quantity)
+        }
         _ => None,
     }
 }
@@ -92,6 +95,7 @@ pub(super) fn row_test(statement: &mut Statement, test: &Predicate) {
             number(statement, first, " AND d.low");
             number(statement, second, " AND d.high");
         }
+        Predicate::Near { slot, circle } => near::within(statement, *slot, circle),
         _ => {
             statement.push("FALSE");
         }

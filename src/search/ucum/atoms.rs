@@ -42,7 +42,7 @@ pub const PREFIXES: [(&str, &str); 24] = [
 
 /// Every atom of UCUM but the scales of temperature.
 #[rustfmt::skip]
-pub const ATOMS: [Atom; 309] = [
+pub static ATOMS: [Atom; 309] = [
     ("m", METRIC, "", ""),
     ("s", METRIC, "", ""),
     ("g", METRIC, "", ""),

@@ -290,19 +290,21 @@ impl Element {
                 .map(|tuple| (self.full, tuple)),
         );
         let indexed = compile_tuples(&found, ordered, base, now)?;
-        let is_sure = ordered.is_empty();
+        let is_whole = wanted.iter().any(|one| one.keys.is_empty());
+        let is_sure = ordered.is_empty() && !is_whole;
         let beside = wanted.iter().filter(|one| !is_sure || !one.is_exact());
         let mut all: Vec<Predicate> = beside.map(|one| one.own.clone()).collect();
-        if self.is_compact && wanted.iter().any(|one| one.keys.is_empty()) {
-            let own = ordered.iter();
-            let mut plain = own
-                .map(|(part, value)| compile_part(&part.own, value, base, now))
-                .collect::<Result<Vec<_>, _>>()?;
-            plain.extend(wanted.iter().map(|one| one.own.clone()));
-            plain.push(negate(Predicate::Entries(vec![(self.mixed, 0)])));
-            return Ok(either(vec![Predicate::And(plain), indexed]));
-        }
-        all.push(indexed);
+        all.push(match self.is_compact && is_whole {
+            true => {
+                let own = ordered.iter();
+                let mut plain = own
+                    .map(|(part, value)| compile_part(&part.own, value, base, now))
+                    .collect::<Result<Vec<_>, _>>()?;
+                plain.push(negate(Predicate::Entries(vec![(self.mixed, 0)])));
+                either(vec![indexed, Predicate::And(plain)])
+            }
+            false => indexed,
+        });
         Ok(Predicate::And(all))
     }
 }

@@ -174,7 +174,42 @@ pub fn compile(
             element.compile(&values, base, now)
         }
     });
-    Ok(either(predicates.collect::<Result<_, Issue>>()?))
+    let predicates: Vec<Predicate> = predicates.collect::<Result<_, Issue>>()?;
+    let mut all = shared(&predicates);
+    all.push(either(predicates));
+    Ok(Predicate::And(all))
+}
+
+/// What any of several alternatives needs, of entries and of rows: said before them, it finds
+/// the few resources that are worth asking, for PostgreSQL uses no index for an Or of these.
+fn shared(alternatives: &[Predicate]) -> Vec<Predicate> {
+    let part = |alternative: &Predicate, fits: fn(&Predicate) -> bool| match alternative {
+        Predicate::And(parts) => parts.iter().find(|part| fits(part)).cloned(),
+        _ => None,
+    };
+    let of_all = |fits: fn(&Predicate) -> bool| {
+        let parts = alternatives
+            .iter()
+            .map(|alternative| part(alternative, fits));
+        parts.collect::<Option<Vec<_>>>().map(either)
+    };
+    let kinds: [fn(&Predicate) -> bool; 2] = [is_of_entries, is_of_rows];
+    match alternatives.len() {
+        0 | 1 => Vec::new(),
+        _ => kinds.into_iter().filter_map(of_all).collect(),
+    }
+}
+
+fn is_of_entries(predicate: &Predicate) -> bool {
+    matches!(predicate, Predicate::Entries(_))
+}
+
+fn is_of_rows(predicate: &Predicate) -> bool {
+    match predicate {
+        Predicate::Or(parts) => parts.iter().all(is_of_rows),
+        Predicate::Date { .. } | Predicate::String { .. } | Predicate::Quantity { .. } => true,
+        _ => false,
+    }
 }
 
 fn check_number<'p>(values: &[&str], codes: impl Iterator<Item = &'p str>) -> Result<(), Issue> {

@@ -339,7 +339,7 @@ fn bad_values_are_refused_with_a_reason() {
         ("Patient", "identifier=a\\b", "backslash"),
         ("Patient", "name=a\u{0}", "U+0000"),
         ("Patient", "name:missing=x", "true or false"),
-        ("Location", "near=1", "found near of Location"),
+        ("Location", "near=1", "latitude|longitude"),
         (
             "Observation",
             "code-value-quantity=a$b",

@@ -4,6 +4,7 @@
 
 mod composites;
 mod equality;
+mod near;
 mod ordered;
 mod registry;
 mod units;
@@ -134,6 +135,14 @@ fn holds(predicate: &Predicate, resource: &Value, rows: &IndexRows) -> bool {
             .any(|row| {
                 number_passes(first, &row.low, &row.low)
                     && number_passes(second, &row.high, &row.high)
+            }),
+        Predicate::Near { slot, circle } => rows
+            .quantities
+            .iter()
+            .filter(|row| row.slot == *slot)
+            .any(|row| {
+                let degrees = |text: &str| text.parse::<f64>().expect("degrees");
+                circle.distance(degrees(&row.low), degrees(&row.high)) <= circle.metres
             }),
         Predicate::Id(ids) => ids.iter().any(|id| resource["id"] == id.as_str()),
         Predicate::LastUpdated(test) => {

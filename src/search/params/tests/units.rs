@@ -127,7 +127,12 @@ fn open_and_wide_values_are_converted_too() {
         "high": {"value": 2, "system": UCUM, "code": "wk"}});
     check(
         &json!({"resourceType": "Condition", "onsetRange": limits}),
-        &[("onset-age=ge10|http://unitsofmeasure.org|d", false)],
+        &[
+            ("onset-age=ge14|http://unitsofmeasure.org|d", true),
+            ("onset-age=gt14|http://unitsofmeasure.org|d", false),
+            ("onset-age=sa6.9|http://unitsofmeasure.org|d", true),
+            ("onset-age=sa7|http://unitsofmeasure.org|d", false),
+        ],
     );
     check(
         &json!({"resourceType": "Condition", "onsetAge":
