@@ -57,13 +57,15 @@ async fn adopt(hub: &Hub, access: &Access) -> Result<()> {
     }
     let (generation, rows) = parameters::load(&mut connection, access).await?;
     drop(connection);
-    hub.live
-        .adopt(generation, rows.iter().filter_map(state).collect());
-    tracing::info!(
-        generation,
-        parameters = rows.len(),
-        "the custom search parameters have changed"
-    );
+    let states = rows.iter().filter_map(state).collect();
+    if hub.live.adopt(generation, states) {
+        let count = rows.len();
+        tracing::info!(
+            generation,
+            parameters = count,
+            "the custom search parameters have changed"
+        );
+    }
     Ok(())
 }
 

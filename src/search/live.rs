@@ -136,13 +136,16 @@ impl Live {
         current.clone()
     }
 
-    /// Goes over to these custom parameters, unless what is current is as new.
-    pub fn adopt(&self, generation: i64, states: Vec<State>) {
+    /// Goes over to these custom parameters, unless what is current is as new; says whether
+    /// it did.
+    pub fn adopt(&self, generation: i64, states: Vec<State>) -> bool {
         let mut current = self.current.write().unwrap_or_else(PoisonError::into_inner);
-        if generation > current.generation {
-            let held = Held::new(generation, &self.used);
-            *current = Arc::new(Edition::new(&self.base, held, states));
+        if generation <= current.generation {
+            return false;
         }
+        let held = Held::new(generation, &self.used);
+        *current = Arc::new(Edition::new(&self.base, held, states));
+        true
     }
 
     /// Returns once every index row of this process is of `generation` or newer. What was

@@ -68,7 +68,9 @@ const DOUBT: &str = "UPDATE search_parameter SET pending = types, job = $3 \
     WHERE tenant = $1 AND generation > $2";
 
 const ASSIGN: &str = "UPDATE search_parameter SET job = $2 \
-    WHERE tenant = $1 AND pending <> '{}' AND pending <@ $3::smallint[]";
+    WHERE tenant = $1 AND pending <> '{}' AND pending <@ $3::smallint[] \
+      AND NOT EXISTS (SELECT 1 FROM job j WHERE j.id = search_parameter.job \
+        AND j.state IN ('queued', 'running'))";
 
 /// Every fixed statement of this file, for the test that prepares them.
 pub const STATEMENTS: [&str; 11] = [
@@ -228,8 +230,8 @@ pub async fn doubt(
     Ok(update.execute(connection).await?.rows_affected() > 0)
 }
 
-/// Names the job that sees to parameters that are unbuilt of these types alone; says whether
-/// there are any.
+/// Names the job that sees to parameters that are unbuilt of these types alone and that no
+/// other job sees to; says whether there are any.
 pub async fn assign(
     connection: &mut PgConnection,
     access: &Access,

@@ -3,7 +3,8 @@
 //! [`page`] shows resources with the index rows that they have, as of one moment; [`replace`]
 //! changes the rows of those that were not touched since. A row's `xmin` tells that, which
 //! every change of it renews, of labels too. What is right already is only read, so that a
-//! second run over the same data writes nothing.
+//! second run over the same data writes nothing, but for what contains other resources: their
+//! rows are not compared, and are written with those of their container.
 
 use super::write;
 use crate::access::Access;
