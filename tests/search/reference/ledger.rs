@@ -7,11 +7,10 @@ use andiron::definitions::SearchParameterType as Kind;
 use std::collections::BTreeSet;
 
 /// Feature and reason.
-pub const MAY_BE_REFUSED: [(&str, &str); 11] = [
+pub const MAY_BE_REFUSED: [(&str, &str); 10] = [
     ("chain", "not built yet"),
     ("chain into several types", "not built yet"),
     ("_has", "not built yet"),
-    ("composite", "not built yet"),
     ("compartment", "not built yet"),
     (":text", "not built yet"),
     (":of-type", "not built yet"),
@@ -22,7 +21,7 @@ pub const MAY_BE_REFUSED: [(&str, &str); 11] = [
 ];
 
 /// Whether `5400 mg` is `5.4 g`: R4 allows it, the server does not do it yet.
-pub const UNITS_ARE_CONVERTED: bool = false;
+pub const UNITS_ARE_CONVERTED: bool = true;
 
 /// Whether a name is sorted by its later words too: `Juri van Gelder` as `van gelder` when
 /// descending. It should not; the rows by which such a name is found are sorted by as well.
