@@ -121,7 +121,7 @@ pub fn extensions(registry: &Registry, resource_type: ResourceType) -> Vec<Value
     };
     combinations
         .iter()
-        .filter(|codes| codes.iter().all(|code| is_there(code)))
+        .filter(|codes| codes.iter().all(&is_there))
         .map(|codes| extension(codes))
         .collect()
 }

@@ -93,7 +93,8 @@ async fn reconcile(hub: &Hub, access: &Access) -> Result<()> {
     }
     let stored = parameters::active(&mut transaction, access).await?;
     let (_, rows) = parameters::load(&mut transaction, access).await?;
-    let mut wanted = live_ones(&hub.registry(), stored, &rows);
+    let next = before.generation + 1;
+    let mut wanted = live_ones(&hub.registry(), stored, &rows, next);
     let gone: Vec<String> = rows
         .iter()
         .filter(|row| !wanted.iter().any(|wanted| wanted.id == row.id))
@@ -102,17 +103,17 @@ async fn reconcile(hub: &Hub, access: &Access) -> Result<()> {
     wanted.retain(|wanted| !rows.contains(wanted));
     let mut generation = before.generation;
     if !(gone.is_empty() && wanted.is_empty()) {
-        generation += 1;
+        generation = next;
         parameters::remove(&mut transaction, access, &gone).await?;
-        let unbuilt: Vec<ResourceType> =
-            wanted.iter().flat_map(|row| row.pending.clone()).collect();
+        let new = |row: &&mut Row| row.generation == next && !row.pending.is_empty();
+        let mut new: Vec<&mut Row> = wanted.iter_mut().filter(new).collect();
+        let unbuilt: Vec<ResourceType> = new.iter().flat_map(|row| row.pending.clone()).collect();
         if !unbuilt.is_empty() {
             let job = reindex::queue_building(&mut transaction, access, unbuilt).await?;
-            let unbuilt = wanted.iter_mut().filter(|row| !row.pending.is_empty());
-            unbuilt.for_each(|row| row.job = Some(job.clone()));
+            new.iter_mut().for_each(|row| row.job = Some(job.clone()));
         }
         for row in &wanted {
-            parameters::put(&mut transaction, access, generation, row).await?;
+            parameters::put(&mut transaction, access, row).await?;
         }
     }
     let after = Generation {
@@ -125,7 +126,12 @@ async fn reconcile(hub: &Hub, access: &Access) -> Result<()> {
 
 /// The rows as they should be: those that are live already come first, so that who is live
 /// keeps the code.
-fn live_ones(registry: &Registry, stored: Vec<(String, String)>, rows: &[Row]) -> Vec<Row> {
+fn live_ones(
+    registry: &Registry,
+    stored: Vec<(String, String)>,
+    rows: &[Row],
+    next: i64,
+) -> Vec<Row> {
     let known: HashMap<&str, &Row> = rows.iter().map(|row| (row.id.as_str(), row)).collect();
     let (first, then): (Vec<_>, Vec<_>) = stored
         .into_iter()
@@ -139,7 +145,8 @@ fn live_ones(registry: &Registry, stored: Vec<(String, String)>, rows: &[Row]) -
         let others = registry.with_custom(accepted.clone(), Edition::default());
         match custom::check(&others, &id, &resource) {
             Ok(Some(custom)) => {
-                live.push(row(&custom, body, known.get(id.as_str()).copied()));
+                let before = known.get(id.as_str()).copied();
+                live.push(row(&custom, body, before, next));
                 accepted.push(custom);
             }
             Ok(None) => {}
@@ -151,24 +158,27 @@ fn live_ones(registry: &Registry, stored: Vec<(String, String)>, rows: &[Row]) -
     live
 }
 
-/// The row of a parameter. What is built stays so where the same is indexed as before.
-fn row(custom: &Custom, body: String, before: Option<&Row>) -> Row {
+/// The row of a parameter. What is built stays so, and what is being built stays with its
+/// job, where nothing else is indexed than before; else it is a row of the `next` generation.
+fn row(custom: &Custom, definition: String, before: Option<&Row>, next: i64) -> Row {
+    let mut row = Row {
+        id: custom.id.clone(),
+        generation: next,
+        definition,
+        types: custom.types.clone(),
+        pending: custom.types.clone(),
+        job: None,
+    };
     let before = before.and_then(|row| Some((state(row)?.custom, row)));
     let same = before.filter(|(old, _)| old.index_relevant() == custom.index_relevant());
-    let (pending, job) = match same {
-        Some((old, row)) => {
-            let is_unbuilt =
-                |kind: &&ResourceType| !old.types.contains(kind) || row.pending.contains(kind);
-            let pending = custom.types.iter().filter(is_unbuilt).copied().collect();
-            (pending, row.job.clone())
+    if let Some((_, old)) = same {
+        let is_unbuilt =
+            |kind: &ResourceType| !old.types.contains(kind) || old.pending.contains(kind);
+        row.pending.retain(is_unbuilt);
+        if row.types.iter().all(|kind| old.types.contains(kind)) {
+            row.generation = old.generation;
+            row.job = old.job.clone();
         }
-        None => (custom.types.clone(), None),
-    };
-    Row {
-        id: custom.id.clone(),
-        definition: body,
-        types: custom.types.clone(),
-        pending,
-        job,
     }
+    row
 }

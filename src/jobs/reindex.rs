@@ -3,6 +3,7 @@
 //! ```text
 //! begin: all writes know the present generation g -> count -> cursor before the first
 //! step:  a page of a type by key -> index -> replace what differs -> cursor behind it
+//!        (of other types those resources that contain any of these types)
 //! end:   nothing of these types is pending of the parameters up to g -> generation + 1
 //! ```
 //!
@@ -17,7 +18,7 @@ use crate::interaction::Hub;
 use crate::storage::jobs::{self, Job, State};
 use crate::storage::parameters as rows;
 use crate::storage::parameters::Generation;
-use crate::storage::reindex::{self, Replacement, Stored, Waiting};
+use crate::storage::reindex::{self, Replacement, Stored, Waiting, Which};
 use crate::storage::{self, is_retryable, nodes};
 use serde::{Deserialize, Serialize};
 use sqlx::{Postgres, Transaction};
@@ -48,6 +49,8 @@ pub struct Plan {
     generation: i64,
     /// Of `types`, those that had any resource when it began.
     filled: Vec<String>,
+    /// The other types that contained a resource of `types` then.
+    containing: Vec<String>,
 }
 
 impl Plan {
@@ -191,9 +194,14 @@ async fn begin(hub: &Arc<Hub>, job: &mut Job, owner: &str, mut plan: Plan) -> Re
         types.retain(|kind| edition.states.iter().any(|one| one.pending.contains(kind)));
     }
     let counted = reindex::count(&mut transaction, &access, &types).await?;
-    let total = counted.iter().map(|(_, count)| count).sum();
-    let filled: Vec<ResourceType> = counted.into_iter().map(|(kind, _)| kind).collect();
-    plan.filled = names(&filled);
+    let containing = reindex::count_containers(&mut transaction, &access, &types).await?;
+    let total = counted.iter().chain(&containing).map(|(_, count)| count);
+    let total = total.sum();
+    let kinds = |counted: Vec<(ResourceType, i64)>| -> Vec<ResourceType> {
+        counted.into_iter().map(|(kind, _)| kind).collect()
+    };
+    plan.filled = names(&kinds(counted));
+    plan.containing = names(&kinds(containing));
     plan.generation = edition.generation;
     if plan.building {
         plan.types = names(&types);
@@ -217,7 +225,7 @@ async fn begin(hub: &Arc<Hub>, job: &mut Job, owner: &str, mut plan: Plan) -> Re
 /// Behind which resource a job stands.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 struct Cursor {
-    /// Where in the types that are filled.
+    /// Where in the types that are filled, and behind them those that contain.
     place: usize,
     key: i64,
 }
@@ -258,17 +266,21 @@ async fn go_on(
     if hub.live.current().generation < plan.generation {
         parameters::refresh(hub).await?;
     }
-    let filled = parse(&plan.filled);
+    let (filled, containing) = (parse(&plan.filled), parse(&plan.containing));
+    let whole = filled.into_iter().map(|kind| (kind, Which::All));
+    let parts = containing.into_iter().map(|kind| (kind, Which::Containers));
+    let walked: Vec<(ResourceType, Which)> = whole.chain(parts).collect();
     let (kind, page) = loop {
-        let Some(kind) = filled.get(cursor.place) else {
+        let Some((kind, which)) = walked.get(cursor.place).copied() else {
             return end(hub, job, owner, plan).await;
         };
         let mut snapshot = hub.store.snapshot(&access).await?;
-        let page = reindex::page(&mut snapshot, &access, *kind, cursor.key, PAGE).await?;
+        let after = (which, cursor.key);
+        let page = reindex::page(&mut snapshot, &access, kind, after, PAGE).await?;
         match page.last() {
             Some(last) => {
                 cursor.key = last.key;
-                break (*kind, page);
+                break (kind, page);
             }
             None => {
                 cursor = Cursor {

@@ -165,6 +165,10 @@ async fn relabel(
         &next.index,
     )
     .await?;
+    if !hub.registry().custom().is_empty() {
+        // The published parameters find no rows in labels; others may.
+        storage::reindex::renew_rows(&mut transaction, access, key, &next.index).await?;
+    }
     storage::commit(transaction).await?;
     let stored = prepare::parse_any(hub, &text)?;
     Ok(answer(stored.get("meta").and_then(Value::as_object)))

@@ -132,6 +132,10 @@ fn most_binds(filter: &Predicate) -> usize {
         Predicate::Not(part) => most_binds(part),
         Predicate::Entries(_) | Predicate::EveryEntry(_) | Predicate::Present(_) => 1,
         Predicate::Type(_) | Predicate::Keys(_) => 1,
+        // The tables of the normal form, or a list, beside two for each place.
+        Predicate::Json { places, .. } => 6 + 2 * places.len(),
+        Predicate::Words { .. } => 5,
+        Predicate::Lookup(_) => 2,
         Predicate::Id(_) | Predicate::LastUpdated(_) => 3,
         Predicate::Refers { filter, .. } | Predicate::Referred { filter, .. } => {
             3 + most_binds(filter)
@@ -213,6 +217,16 @@ mod tests {
             ("", vec![list("_id", 1100)], Some("search-values")),
             ("", vec![list("_tag", 1100)], Some("search-values")),
             ("", vec![of_types.clone(), list("name", 1000)], None),
+            (
+                "",
+                vec![pair("_filter", &vec!["_id eq a"; 1100].join(" or "))],
+                Some("search-values"),
+            ),
+            (
+                "Observation",
+                vec![pair("patient.name", "a"); 101],
+                Some("search-steps"),
+            ),
             // Rows of each type: more binds than a statement can have.
             (
                 "",

@@ -3,6 +3,7 @@
 //! [`registry`](super::registry).
 
 use super::index::{Slot, hash};
+use super::places::{Located, locate};
 use super::plan::Predicate;
 use super::registry::{Kind, Parameter};
 use crate::fhir::ResourceType;
@@ -189,6 +190,13 @@ impl Branch {
             true => Predicate::Entries(vec![(self.slot, presence_hash(self.only))]),
             false => Predicate::Present(self.presence),
         }
+    }
+
+    /// Where the values of this branch stand in the JSON; `None` where the expression is
+    /// more than a path.
+    pub fn places(&self) -> Option<Vec<Located<'_>>> {
+        let root = self.model.resource(self.resource_type)?;
+        locate(&self.model, self.expression.ast(), root)
     }
 
     /// What the values of this branch are; read from the definitions when first asked.

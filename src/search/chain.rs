@@ -370,3 +370,157 @@ fn listed<'n>(names: impl Iterator<Item = &'n str>) -> String {
         .collect::<Vec<_>>()
         .join(", ")
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::definitions::Definitions;
+    use crate::fhir::Instant;
+    use crate::search::{Handling, Limits, Request, Scope, compile};
+
+    /// A plan's filter without its values: `->Patient(.)`, `<-Observation(.)`.
+    fn told(predicate: &Predicate) -> String {
+        let all = |word: &str, parts: &[Predicate]| {
+            let mut parts: Vec<String> = parts.iter().map(told).collect();
+            parts.sort();
+            format!("({})", parts.join(word))
+        };
+        match predicate {
+            Predicate::And(parts) => all("&", parts),
+            Predicate::Or(parts) => all("|", parts),
+            Predicate::Not(part) => format!("!{}", told(part)),
+            Predicate::Type(types) => format!("{types:?}"),
+            Predicate::Refers { target, filter, .. } => {
+                format!("->{target}{}", in_brackets(filter))
+            }
+            Predicate::Referred { source, filter, .. } => {
+                format!("<-{source}{}", in_brackets(filter))
+            }
+            _ => ".".to_owned(),
+        }
+    }
+
+    fn in_brackets(filter: &Predicate) -> String {
+        match told(filter) {
+            text if text.starts_with('(') => text,
+            text => format!("({text})"),
+        }
+    }
+
+    fn plan(registry: &Registry, url: &str) -> Result<String, String> {
+        let (path, pairs) = url.split_once('?').unwrap_or((url, ""));
+        let pairs = pairs.split('&').filter_map(|pair| pair.split_once('='));
+        let request = Request {
+            scope: ResourceType::parse(path).map_or(Scope::System, Scope::Type),
+            pairs: pairs
+                .map(|(name, value)| (name.to_owned(), value.to_owned()))
+                .collect(),
+            handling: Handling::Strict,
+        };
+        let now = Instant::from_milliseconds(0);
+        compile(registry, &request, "http://me", &Limits::default(), now)
+            .map(|query| told(&query.plan.filter))
+            .map_err(|error| error.to_string())
+    }
+
+    #[test]
+    fn chains_become_these_plans() {
+        let registry = Registry::new(Definitions::r4()).expect("the registry of R4 compiles");
+        for (url, expected) in [
+            ("Observation?patient.name=a", "->Patient(.)"),
+            ("Observation?patient.name=a,b", "->Patient(.|.)"),
+            (
+                "Observation?patient.name=a&patient.name=b",
+                "(->Patient(.)&->Patient(.))",
+            ),
+            ("Observation?subject:Device.type=a", "->Device(.)"),
+            // Types without the parameter are not asked.
+            ("Observation?subject.name=a", "(->Location(.)|->Patient(.))"),
+            ("Observation?subject.gender:not=a", "->Patient(!.)"),
+            (
+                "Observation?patient.organization.partof.name=a",
+                "->Patient(->Organization(->Organization(.)))",
+            ),
+            (
+                "Task?owner.organization.name=a",
+                "(->Device(->Organization(.))|->HealthcareService(->Organization(.))|\
+                 ->Patient(->Organization(.))|->PractitionerRole(->Organization(.)))",
+            ),
+            (
+                "Patient?_has:Observation:patient:code=a",
+                "<-Observation(.)",
+            ),
+            (
+                "Patient?_has:Observation:subject:code=a",
+                "<-Observation(.)",
+            ),
+            ("?_has:Group:member:_id=a", "<-Group(.)"),
+            (
+                "?_has:Observation:patient:code=a",
+                "([Patient]&<-Observation(.))",
+            ),
+            (
+                "Observation?_has:Encounter:reason-reference:_has:Task:encounter:owner:PractitionerRole.organization=5",
+                "<-Encounter(<-Task(->PractitionerRole(.)))",
+            ),
+            (
+                "Observation?subject._has:Group:member:_id=1",
+                "(->Device(<-Group(.))|->Patient(<-Group(.)))",
+            ),
+            ("?_type=Condition,Procedure&patient.name=a", "->Patient(.)"),
+            ("Condition?_list=42", "<-List(.)"),
+            (
+                "Observation?_filter=subject:Patient.name co a or code eq b",
+                "(->Patient(.)|.)",
+            ),
+            (
+                "Observation?_filter=not (patient.name eq a)",
+                "!->Patient(.)",
+            ),
+        ] {
+            assert_eq!(plan(&registry, url).as_deref(), Ok(expected), "{url}");
+        }
+    }
+
+    #[test]
+    fn ways_are_bounded_before_they_multiply() {
+        let registry = Registry::new(Definitions::r4()).expect("the registry of R4 compiles");
+        for (url, says) in [
+            ("Provenance?target._id=1", "name the type, as in target:"),
+            (
+                "Provenance?target.subject.subject.subject.name=1",
+                "name the type",
+            ),
+            ("List?item._lastUpdated=2020", "name the type, as in item:"),
+            (
+                "Task?part-of.part-of.part-of.part-of.part-of.part-of.part-of.part-of.part-of._id=1",
+                "at most 8 steps",
+            ),
+        ] {
+            let error = plan(&registry, url).expect_err(url);
+            assert!(error.contains(says), "{url}: {error}");
+        }
+    }
+
+    #[test]
+    fn only_references_by_type_and_id_are_followed() {
+        let registry = Registry::new(Definitions::r4()).expect("the registry of R4 compiles");
+        for (resource_type, code, expected) in [
+            ("Observation", "subject", true),
+            ("Consent", "source-reference", true),
+            ("Provenance", "target", true),
+            ("QuestionnaireResponse", "questionnaire", false),
+            ("PlanDefinition", "definition", false),
+            ("Bundle", "composition", false),
+            ("Patient", "name", false),
+        ] {
+            let kind = ResourceType::parse(resource_type).expect("a type");
+            let parameter = registry.parameter(kind, code).expect(code);
+            assert_eq!(
+                parameter.can_be_followed(),
+                expected,
+                "{resource_type}.{code}"
+            );
+        }
+    }
+}

@@ -6,6 +6,7 @@
 //! the wrong resource. A parameter without a value, which a search ignores, is refused too.
 
 use super::bounds;
+use super::lookup::expand;
 use super::page::bound;
 use super::parse::{self, Item};
 use super::registry::Registry;
@@ -29,7 +30,8 @@ pub async fn find_matches(
     limit: usize,
 ) -> Result<Vec<(i64, String)>> {
     let query = compile_criteria(registry, resource_type, criteria, base, Instant::now())?;
-    let statement = sql::keys(&query.plan, limit, access);
+    let plan = expand(connection, access, registry, query.plan).await?;
+    let statement = sql::keys(&plan, limit, access);
     let rows = bound(&statement).fetch_all(connection).await?;
     rows.iter()
         .map(|row| Ok((row.try_get("key")?, row.try_get("id")?)))

@@ -8,8 +8,8 @@
 //! ```
 //!
 //! Every problem is told with the element that has it, and that of an expression with its
-//! position. What is a draft or retired is stored as it is and is no parameter. Composite and
-//! special parameters cannot be added.
+//! position. What is a draft or retired is stored as it is and is no parameter. A composite is
+//! made of published parameters; a special one cannot be added.
 //!
 //! ## Decisions
 //! - *One code, one meaning.* A code that a type has already is refused, published or custom:
@@ -20,8 +20,9 @@
 //!   resources is not: such a resource is stored, without a value of that parameter.
 
 use super::branch::{self, Branch};
+use super::params::composite;
 use super::registry::{Kind, Registry};
-use crate::definitions::SearchParameter;
+use crate::definitions::{SearchComponent, SearchParameter};
 use crate::error::{Category, Error, Issue, Result};
 use crate::fhir::ResourceType;
 use crate::fhirpath::infer::{self, infer};
@@ -53,15 +54,16 @@ impl Custom {
         let definition = SearchParameter::parse(resource)
             .map_err(|text| vec![Issue::error("required", text).at("SearchParameter")])?;
         let mut issues = Vec::new();
+        if definition.url.is_empty() {
+            let text = "expected a url: the CapabilityStatement names the parameter by it";
+            issues.push(Issue::error("required", text).at("SearchParameter.url"));
+        }
         check_code(&definition.code, &mut issues);
         let types = base_types(&definition.base, &mut issues);
         check_targets(&definition.target, &mut issues);
-        if matches!(definition.kind, Kind::Composite | Kind::Special) {
-            let text = format!(
-                "expected number, date, string, token, reference, quantity or uri but found {}: \
-                 such a parameter cannot be added here",
-                definition.kind.as_str()
-            );
+        if definition.kind == Kind::Special {
+            let text = "expected number, date, string, token, reference, quantity, uri or \
+                 composite but found special: what such a parameter does is told by a program";
             issues.push(Issue::error("not-supported", text).at("SearchParameter.type"));
         } else if definition.expression.is_none() {
             let text = "expected an expression: without one nothing can be indexed";
@@ -78,8 +80,10 @@ impl Custom {
     }
 
     /// What decides what is indexed: where two agree, the index of one is that of the other.
-    pub fn index_relevant(&self) -> (Kind, Option<&str>) {
-        (self.definition.kind, self.definition.expression.as_deref())
+    pub fn index_relevant(&self) -> (Kind, Option<&str>, &[SearchComponent]) {
+        let definition = &self.definition;
+        let expression = definition.expression.as_deref();
+        (definition.kind, expression, &definition.component)
     }
 }
 
@@ -139,7 +143,10 @@ pub fn check(registry: &Registry, id: &str, resource: &Value) -> Result<Option<C
     let Some(mut custom) = Custom::read(id, resource).map_err(refused)? else {
         return Ok(None);
     };
-    let issues = expression_issues(registry.model(), &custom);
+    let mut issues = expression_issues(registry.model(), &custom);
+    if issues.is_empty() && custom.definition.kind == Kind::Composite {
+        issues = component_issues(registry, &custom);
+    }
     if !issues.is_empty() {
         return Err(refused(issues));
     }
@@ -183,6 +190,27 @@ pub fn refuse_taken(registry: &Registry, custom: &Custom) -> Result<()> {
         }
     }
     Ok(())
+}
+
+/// What is wrong with the parts of a composite, once for all types that share the problem.
+fn component_issues(registry: &Registry, custom: &Custom) -> Vec<Issue> {
+    let mut texts: Vec<String> = Vec::new();
+    if custom.definition.component.len() < 2 {
+        texts.push("expected at least two components".to_owned());
+    }
+    for resource_type in &custom.types {
+        let published = registry.published_parameters(*resource_type);
+        let found = match composite::forms(*resource_type, &custom.definition, published) {
+            Ok(forms) if forms.is_empty() => "expected parts that can be searched".to_owned(),
+            Ok(_) => continue,
+            Err(text) => text,
+        };
+        if !texts.contains(&found) && texts.len() < 5 {
+            texts.push(found);
+        }
+    }
+    let issue = |text| Issue::error("value", text).at("SearchParameter.component");
+    texts.into_iter().map(issue).collect()
 }
 
 /// What is wrong with the expression, once for all types that share the problem.
@@ -229,8 +257,8 @@ fn problem(
         }
         kinds.extend(infer(model, ast, &root));
     }
-    // Of what is computed nothing may be known; it may well fit.
-    if kinds.is_empty() || kinds.iter().any(|found| fits(kind, found)) {
+    // Of what is computed nothing may be known; it may well fit. A composite's is a root only.
+    if kind == Kind::Composite || kinds.is_empty() || kinds.iter().any(|found| fits(kind, found)) {
         return None;
     }
     let mut names: Vec<&str> = kinds.iter().map(name_of).collect();
@@ -529,7 +557,14 @@ mod tests {
             ),
             ("a.b", "Patient", "token", "Patient.id", "code", "\"a.b\""),
             ("a:b", "Patient", "token", "Patient.id", "code", "\"a:b\""),
-            ("a", "Patient", "composite", "Patient", "type", "composite"),
+            (
+                "a",
+                "Patient",
+                "composite",
+                "Patient",
+                "component",
+                "two components",
+            ),
             ("a", "Patient", "special", "Patient", "type", "special"),
         ] {
             let resource = parameter(code, &[base], kind, expression);

@@ -120,7 +120,7 @@ fn alternatives<'t>(term: &Term<'t>, modifier: Option<&Modifier>) -> Result<Vec<
 fn combine(modifier: Option<&Modifier>, mut predicates: Vec<Predicate>) -> Predicate {
     match (modifier, predicates.len()) {
         (_, 1) => predicates.swap_remove(0),
-        (Some(Modifier::Not), _) => Predicate::And(predicates),
+        (Some(modifier), _) if modifier.is_negative() => Predicate::And(predicates),
         _ => Predicate::Or(predicates),
     }
 }

@@ -1,15 +1,20 @@
 //! Search: a query as a line of total functions.
 //!
 //! ```text
-//! parse -> resolve -> plan -> rewrite/* -> sql -> page
+//! parse -> resolve -> plan -> rewrite/* -> lookup -> sql -> page
 //! ```
 //!
 //! <https://hl7.org/fhir/R4/search.html>. What is indexed is described in [`index`]; each
 //! search type is one file of `params/` with both halves: the rows that it extracts from a
 //! resource and the predicate that it compiles from a query value.
 //!
+//! Within `resolve`, a pair of the query becomes a condition in `filter`, at the end of the steps
+//! of its `chain`; `list` and `filter_expression` are the special ones, and [`compartment`]
+//! says what belongs to a patient or another focal resource.
+//!
 //! [`compile`] turns the parameters of a request into a [`Query`] without touching the
-//! database; [`run`] answers it with one page; [`find_matches`] serves the conditional
+//! database; [`expand`] reads what its plan names but does not hold, such as the codes of a
+//! value set; [`run`] answers it with one page; [`find_matches`] serves the conditional
 //! interactions.
 //!
 //! ## Decisions
@@ -46,8 +51,10 @@ mod filter_expression;
 mod include;
 mod link;
 mod list;
+mod lookup;
 mod page;
 mod parse;
+mod places;
 mod resolve;
 mod result_parameter;
 mod rewrite;
@@ -60,5 +67,6 @@ mod suggest;
 mod ucum;
 
 pub use criteria::find_matches;
+pub use lookup::expand;
 pub use page::{Page, run, run_at_once};
 pub use resolve::{Handling, Limits, Query, Request, Scope, Summary, compile};

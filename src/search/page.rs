@@ -7,7 +7,6 @@
 use super::contained;
 use super::cursor::{self, Position, Start};
 use super::include;
-use super::link;
 use super::parse::CURSOR;
 use super::plan::{Contained, Plan, Total};
 use super::registry::Registry;
@@ -16,8 +15,9 @@ use super::rewrite;
 use super::sql::{self, Bind, Statement};
 use super::statistics::Statistics;
 use super::strategy::{self, Ground};
+use super::{link, lookup};
 use crate::access::Access;
-use crate::error::Issue;
+use crate::error::{Issue, Result};
 use crate::fhir::{Instant, Method, ResourceType, Version};
 use sqlx::postgres::PgRow;
 use sqlx::{AssertSqlSafe, PgConnection, Row};
@@ -79,16 +79,13 @@ pub async fn run(
     statistics: &Statistics,
     query: &Query,
     base: &str,
-) -> Result<Page, sqlx::Error> {
+) -> Result<Page> {
     let ground = Ground { access, statistics };
     let mut page = Page::default();
-    let plan = &query.plan;
+    let plan = lookup::expand(connection, access, registry, query.plan.clone()).await?;
     let filter = plan.filter.clone();
     let filter = strategy::settle(connection, &ground, &plan.types, filter).await?;
-    let plan = rewrite::rewrite(Plan {
-        filter,
-        ..plan.clone()
-    });
+    let plan = rewrite::rewrite(Plan { filter, ..plan });
     let mut issues = query.issues.clone();
     if plan.count > 0 {
         let (limit, start) = (plan.count.saturating_add(1), query.start.as_ref());
@@ -127,7 +124,7 @@ pub async fn run_at_once(
     statistics: &Statistics,
     query: &Query,
     base: &str,
-) -> Result<Option<Page>, sqlx::Error> {
+) -> std::result::Result<Option<Page>, sqlx::Error> {
     let plan = &query.plan;
     let counts = matches!(plan.total, Total::Estimate | Total::Accurate);
     let counts = counts || query.contained != Contained::False;
@@ -179,7 +176,7 @@ async fn total(
     access: &Access,
     query: &Query,
     plan: &Plan,
-) -> Result<u64, sqlx::Error> {
+) -> std::result::Result<u64, sqlx::Error> {
     let estimate = plan.total == Total::Estimate;
     let limit = estimate.then_some(COUNTED + 1);
     // A count may read much of the table, so that the planner had better know the values.
@@ -252,13 +249,13 @@ fn links(
 pub async fn fetch(
     connection: &mut PgConnection,
     statement: &Statement,
-) -> Result<Vec<Found>, sqlx::Error> {
+) -> std::result::Result<Vec<Found>, sqlx::Error> {
     let rows = bound(statement).fetch_all(connection).await?;
     rows.iter().map(found).collect()
 }
 
 /// The resource of a row with the columns of a page.
-pub fn found(row: &PgRow) -> Result<Found, sqlx::Error> {
+pub fn found(row: &PgRow) -> std::result::Result<Found, sqlx::Error> {
     let unreadable = |what: &str| sqlx::Error::Decode(format!("unknown {what}").into());
     let resource_type = ResourceType::from_number(row.try_get("type")?);
     let method = Method::from_number(row.try_get("method")?);

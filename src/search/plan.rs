@@ -3,6 +3,7 @@
 //! A plan is plain data that prints itself; `sql` alone turns it into a statement.
 
 use super::index::{Microseconds, OPEN_HIGH, OPEN_LOW, Slot};
+use super::registry::Leaves;
 use crate::fhir::{Instant, ResourceType};
 use std::fmt;
 
@@ -69,6 +70,101 @@ pub enum Predicate {
         slots: Vec<Slot>,
         filter: Box<Predicate>,
     },
+    /// A text in one of these places of the JSON passes: what is asked too rarely to be
+    /// indexed. It reads every resource that the other conditions leave.
+    Json {
+        places: Vec<Place>,
+        test: JsonTest,
+    },
+    /// Words of the narrative, or of the whole resource: read like [`Predicate::Json`].
+    Words {
+        within: Words,
+        /// As a web search is written: `"a phrase" or word -without`.
+        query: String,
+    },
+    /// What has to be read from the database before it is a question of entries;
+    /// [`expand`](super::expand) replaces it. A statement that
+    /// still has one finds nothing.
+    Lookup(Box<Lookup>),
+}
+
+/// Texts in the JSON of a resource.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Place {
+    /// An element of the root: `code`.
+    pub element: String,
+    /// From there, as an SQL/JSON path: `$.coding.display[*]`.
+    pub path: String,
+}
+
+/// What a text in the JSON has to be.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum JsonTest {
+    /// Its normal form begins with this normal text.
+    Begins(String),
+    /// One of these, to the letter.
+    OneOf(Vec<String>),
+    /// This, or this and after it one of these characters.
+    Below(String, &'static str),
+}
+
+/// Where words are looked for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Words {
+    /// `_text`: the narrative.
+    Narrative,
+    /// `_content`: every string of the resource.
+    Content,
+}
+
+/// A question of entries whose values are in stored resources.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Lookup {
+    /// `:in`: one of the codes of a value set.
+    InValueSet {
+        /// A canonical, maybe with `|version`, `ValueSet/id` or an id.
+        value_set: String,
+        slots: Vec<TokenSlot>,
+    },
+    /// `:below`, `:above`: this code or one that the hierarchy of its system puts there.
+    Subsumed {
+        system: String,
+        code: String,
+        direction: Direction,
+        slots: Vec<TokenSlot>,
+    },
+    /// `:below`, `:above` of a reference: this resource or one that the references of its
+    /// type to what it is a part of put there.
+    Hierarchy {
+        resource_type: ResourceType,
+        id: String,
+        direction: Direction,
+        slots: Vec<Slot>,
+    },
+    /// A bare id in a reference to several types: it must not mean two resources.
+    BareId {
+        id: String,
+        types: Vec<ResourceType>,
+        entries: Vec<(Slot, i64)>,
+    },
+}
+
+/// Where in a hierarchy.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Direction {
+    /// The one asked for and what contains it.
+    Above,
+    /// The one asked for and what it contains.
+    Below,
+}
+
+/// A slot of tokens and how codes stand in it.
+#[derive(Clone, Debug, PartialEq)]
+pub struct TokenSlot {
+    pub slot: Slot,
+    /// Holds of a resource that has a value in it.
+    pub present: Predicate,
+    pub leaves: Leaves,
 }
 
 /// All places within so many metres of one.
@@ -102,7 +198,7 @@ impl Predicate {
         match self {
             Predicate::And(parts) | Predicate::Or(parts) => parts.iter().any(Predicate::has_steps),
             Predicate::Not(part) => part.has_steps(),
-            Predicate::Refers { .. } | Predicate::Referred { .. } => true,
+            Predicate::Refers { .. } | Predicate::Referred { .. } | Predicate::Lookup(_) => true,
             _ => false,
         }
     }

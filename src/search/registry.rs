@@ -154,6 +154,11 @@ impl Registry {
         &self.custom
     }
 
+    /// The published parameters of a type, whatever custom ones there are.
+    pub fn published_parameters(&self, resource_type: ResourceType) -> &[Parameter] {
+        &self.compiled_published(resource_type).parameters
+    }
+
     /// The published parameter of that code, whatever custom ones there are.
     pub fn published(&self, resource_type: ResourceType, code: &str) -> Option<&Parameter> {
         let parameters = &self.compiled_published(resource_type).parameters;
@@ -213,14 +218,14 @@ impl Registry {
         let container = Container::of(resource_type, id, resource);
         let (mut rows, covered) = self.index_one(tenant, &context, container.as_ref());
         self.index_other_references(tenant, &context, &covered, &mut rows);
-        self.index_custom(tenant, resource_type, &context, &mut rows);
+        self.index_custom(tenant, &context, container.as_ref(), &mut rows);
         for inner in container.iter().flat_map(Container::inner) {
             let kind = inner.resource_type;
             let Some(context) = self.context(kind, inner.resource, base) else {
                 continue;
             };
             let (mut rows_of_inner, _) = self.index_one(tenant, &context, container.as_ref());
-            self.index_custom(tenant, kind, &context, &mut rows_of_inner);
+            self.index_custom(tenant, &context, container.as_ref(), &mut rows_of_inner);
             rows_of_inner.normalise();
             rows.contained.push(ContainedRows {
                 resource_type: kind,
@@ -275,12 +280,15 @@ impl Registry {
     fn index_custom(
         &self,
         tenant: Tenant,
-        resource_type: ResourceType,
         context: &Context<'_>,
+        container: Option<&Container<'_>>,
         rows: &mut IndexRows,
     ) {
         rows.edition = self.edition.clone();
-        for extraction in &self.compiled(resource_type).custom {
+        let Some(kind) = ResourceType::parse(&context.resource.node_type.key) else {
+            return;
+        };
+        for extraction in &self.compiled(kind).custom {
             let found = extraction.expression.evaluate(context, context.resource);
             let items = found.unwrap_or_default();
             if items.is_empty() {
@@ -295,6 +303,9 @@ impl Registry {
             };
             let base = context.base;
             extract(extraction.kind, &items, base, &mut sink, &mut Vec::new());
+            if let Some(container) = container.filter(|_| extraction.kind == Kind::Reference) {
+                container.refer(&items, &mut sink);
+            }
             let marks = std::mem::replace(&mut rows.present, published);
             for (only, mark) in &extraction.marks {
                 if marks & mark != 0 {
@@ -417,7 +428,7 @@ impl Registry {
 
     /// The published parameters of a type and the custom ones beside them.
     fn extend(&self, resource_type: ResourceType, published: &Compiled) -> Compiled {
-        let mut custom: Vec<Parameter> = Vec::new();
+        let (mut custom, mut composites) = (Vec::<Parameter>::new(), Vec::new());
         for one in &self.custom {
             let code = &one.definition.code;
             let is_taken = |other: &Parameter| other.code == *code;
@@ -428,6 +439,7 @@ impl Registry {
                     branch.is_custom = true;
                 }
                 custom.push(parameter);
+                composites.push(Arc::new(one.definition.clone()));
             }
         }
         let mut own = extractions(&custom);
@@ -439,6 +451,7 @@ impl Registry {
         let mut parameters = published.parameters.clone();
         parameters.extend(custom);
         parameters.sort_by(|a, b| a.code.cmp(&b.code));
+        compile_composites(resource_type, &composites, &mut parameters);
         Compiled {
             extractions: published.extractions.clone(),
             composites: composite::extractions(&parameters),
@@ -494,7 +507,8 @@ impl Registry {
                 }
             }
         }
-        parameter.supported = !parameter.branches.is_empty();
+        let of_words = params::words::within(&parameter.code).is_some();
+        parameter.supported = !parameter.branches.is_empty() || of_words;
         parameter
     }
 }

@@ -114,6 +114,9 @@ impl FromRow<'_, PgRow> for Job {
 const INSERT: &str = "INSERT INTO job (id, tenant, kind, parameters, state) \
     VALUES ($1, $2, $3, $4, 'queued')";
 
+/// What nobody will ask for any more.
+const FORGET: &str = "DELETE FROM job WHERE ended < clock_timestamp() - interval '30 days'";
+
 const FIND: &str = "SELECT * FROM job WHERE tenant = $1 AND id = $2";
 
 const OPEN: &str = "SELECT * FROM job WHERE tenant = $1 AND state IN ('queued', 'running') \
@@ -150,8 +153,8 @@ const CANCEL: &str = "UPDATE job SET state = 'cancelled', owner = NULL, lease = 
     WHERE tenant = $1 AND id = $2 AND state IN ('queued', 'running')";
 
 /// Every fixed statement of this file, for the test that prepares them.
-pub const STATEMENTS: [&str; 9] = [
-    INSERT, FIND, OPEN, TAKE, ADVANCE, PLAN, FINISH, RELEASE, CANCEL,
+pub const STATEMENTS: [&str; 10] = [
+    INSERT, FORGET, FIND, OPEN, TAKE, ADVANCE, PLAN, FINISH, RELEASE, CANCEL,
 ];
 
 /// Queues a job and says its id.
@@ -161,6 +164,7 @@ pub async fn insert(
     kind: &str,
     parameters: &str,
 ) -> Result<String> {
+    sqlx::query(FORGET).execute(&mut *connection).await?;
     let id = uuid::Uuid::now_v7().to_string();
     sqlx::query(INSERT)
         .bind(&id)

@@ -14,6 +14,8 @@ use sqlx::{Postgres, Transaction};
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Row {
     pub id: String,
+    /// The one in which what it indexes became what it is.
+    pub generation: i64,
     /// The SearchParameter, as JSON.
     pub definition: String,
     pub types: Vec<ResourceType>,
@@ -43,7 +45,7 @@ const ACTIVE: &str = "SELECT id, body FROM resource \
     WHERE tenant = $1 AND type = $2 AND body ~ '\"status\"\\s*:\\s*\"active\"' ORDER BY xact, id";
 
 /// One statement, so that the generation is that of the rows.
-const LOAD: &str = "SELECT g.generation, p.id, p.definition, p.types, p.pending, p.job \
+const LOAD: &str = "SELECT g.generation, p.id, p.generation, p.definition, p.types, p.pending, p.job \
     FROM search_generation g LEFT JOIN search_parameter p ON p.tenant = $1 \
     ORDER BY p.generation, p.id";
 
@@ -66,7 +68,7 @@ const DOUBT: &str = "UPDATE search_parameter SET pending = types, job = $3 \
     WHERE tenant = $1 AND generation > $2";
 
 const ASSIGN: &str = "UPDATE search_parameter SET job = $2 \
-    WHERE tenant = $1 AND pending && $3::smallint[]";
+    WHERE tenant = $1 AND pending <> '{}' AND pending <@ $3::smallint[]";
 
 /// Every fixed statement of this file, for the test that prepares them.
 pub const STATEMENTS: [&str; 11] = [
@@ -128,6 +130,7 @@ pub async fn active(
 type Loaded = (
     i64,
     Option<String>,
+    Option<i64>,
     Option<String>,
     Option<Vec<i16>>,
     Option<Vec<i16>>,
@@ -143,9 +146,10 @@ pub async fn load(connection: &mut PgConnection, access: &Access) -> Result<(i64
     let generation = loaded.first().map_or(0, |(generation, ..)| *generation);
     let rows = loaded
         .into_iter()
-        .filter_map(|(_, id, definition, of, pending, job)| {
+        .filter_map(|(_, id, since, definition, of, pending, job)| {
             Some(Row {
                 id: id?,
+                generation: since?,
                 definition: definition?,
                 types: types(&of?),
                 pending: types(&pending?),
@@ -155,17 +159,12 @@ pub async fn load(connection: &mut PgConnection, access: &Access) -> Result<(i64
     Ok((generation, rows.collect()))
 }
 
-/// Stores a row as of a generation.
-pub async fn put(
-    connection: &mut PgConnection,
-    access: &Access,
-    generation: i64,
-    row: &Row,
-) -> Result<()> {
+/// Stores a row.
+pub async fn put(connection: &mut PgConnection, access: &Access, row: &Row) -> Result<()> {
     sqlx::query(PUT)
         .bind(access.tenant.0)
         .bind(&row.id)
-        .bind(generation)
+        .bind(row.generation)
         .bind(&row.definition)
         .bind(numbers(&row.types))
         .bind(numbers(&row.pending))
@@ -229,7 +228,8 @@ pub async fn doubt(
     Ok(update.execute(connection).await?.rows_affected() > 0)
 }
 
-/// Names the job that sees to what is unbuilt of these types; says whether there is any.
+/// Names the job that sees to parameters that are unbuilt of these types alone; says whether
+/// there are any.
 pub async fn assign(
     connection: &mut PgConnection,
     access: &Access,

@@ -37,8 +37,36 @@ pub struct Replacement {
 const COUNT: &str = "SELECT type, count(*) FROM resource \
     WHERE tenant = $1 AND type = ANY($2) AND body IS NOT NULL GROUP BY type ORDER BY type";
 
-const PAGE: &str = "SELECT key, xmin::text::bigint, body, entries, present FROM resource \
-    WHERE tenant = $1 AND type = $2 AND key > $3 AND body IS NOT NULL ORDER BY key LIMIT $4";
+/// A look at the text is no proof that a resource contains others, and what looks so and
+/// does not is indexed for nothing.
+macro_rules! contains {
+    () => {
+        " AND body LIKE '%\"contained\"%'"
+    };
+}
+
+/// Of other types, those that contain a resource of these; each whole resource counts.
+const COUNT_CONTAINERS: &str = concat!(
+    "SELECT type, count(*) FROM resource \
+     WHERE tenant = $1 AND type = ANY(ARRAY(SELECT DISTINCT container_type FROM contained \
+         WHERE tenant = $1 AND type = ANY($2) AND container_type <> ALL($2)))",
+    contains!(),
+    " GROUP BY type ORDER BY type"
+);
+
+macro_rules! page {
+    ($condition:expr) => {
+        concat!(
+            "SELECT key, xmin::text::bigint, body, entries, present FROM resource \
+             WHERE tenant = $1 AND type = $2 AND key > $3 AND body IS NOT NULL",
+            $condition,
+            " ORDER BY key LIMIT $4"
+        )
+    };
+}
+
+const PAGE: &str = page!("");
+const PAGE_OF_CONTAINERS: &str = page!(contains!());
 
 const DATES: &str = "SELECT key, slot, low, high FROM date_entry \
     WHERE tenant = $1 AND key = ANY($2)";
@@ -84,9 +112,11 @@ const NEW_QUANTITIES: &str = "INSERT INTO quantity_entry \
                 $8::text[]) AS q(key, slot, unit, code, label, low, high)";
 
 /// Every fixed statement of this file, for the test that prepares them.
-pub const STATEMENTS: [&str; 14] = [
+pub const STATEMENTS: [&str; 16] = [
     COUNT,
+    COUNT_CONTAINERS,
     PAGE,
+    PAGE_OF_CONTAINERS,
     DATES,
     STRINGS,
     QUANTITIES,
@@ -108,11 +138,29 @@ pub async fn count(
     access: &Access,
     types: &[ResourceType],
 ) -> Result<Vec<(ResourceType, i64)>> {
+    count_by(COUNT, transaction, access, types).await
+}
+
+/// The same of resources of other types that contain some of these types, or may.
+pub async fn count_containers(
+    transaction: &mut Transaction<'static, Postgres>,
+    access: &Access,
+    types: &[ResourceType],
+) -> Result<Vec<(ResourceType, i64)>> {
+    count_by(COUNT_CONTAINERS, transaction, access, types).await
+}
+
+async fn count_by(
+    statement: &'static str,
+    transaction: &mut Transaction<'static, Postgres>,
+    access: &Access,
+    types: &[ResourceType],
+) -> Result<Vec<(ResourceType, i64)>> {
     sqlx::query("SET LOCAL statement_timeout = 0")
         .execute(&mut **transaction)
         .await?;
     let numbers: Vec<i16> = types.iter().map(|kind| kind.number()).collect();
-    let rows: Vec<(i16, i64)> = sqlx::query_as(COUNT)
+    let rows: Vec<(i16, i64)> = sqlx::query_as(statement)
         .bind(access.tenant.0)
         .bind(numbers)
         .fetch_all(&mut **transaction)
@@ -123,16 +171,28 @@ pub async fn count(
     Ok(known.collect())
 }
 
+/// Which resources of a type are looked at.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Which {
+    All,
+    /// Those that contain others.
+    Containers,
+}
+
 /// The next resources of a type behind a key, in the order of their keys; the transaction
 /// must be a snapshot.
 pub async fn page(
     snapshot: &mut PgConnection,
     access: &Access,
     resource_type: ResourceType,
-    after: i64,
+    (which, after): (Which, i64),
     limit: usize,
 ) -> Result<Vec<Stored>> {
-    let rows = sqlx::query(PAGE)
+    let statement = match which {
+        Which::All => PAGE,
+        Which::Containers => PAGE_OF_CONTAINERS,
+    };
+    let rows = sqlx::query(statement)
         .bind(access.tenant.0)
         .bind(resource_type.number())
         .bind(after)
@@ -298,6 +358,27 @@ pub async fn replace(
         // What is waited for and not there was never a resource, which cannot be.
         Waiting::Allowed => Vec::new(),
     })
+}
+
+/// Writes the rows of values of one resource anew, whatever they were; it must be held.
+pub async fn renew_rows(
+    connection: &mut PgConnection,
+    access: &Access,
+    key: i64,
+    index: &IndexRows,
+) -> Result<()> {
+    let one = Replacement {
+        key,
+        xmin: 0,
+        before: IndexRows::default(),
+        after: index.clone(),
+    };
+    for statement in [NO_DATES, NO_STRINGS, NO_QUANTITIES] {
+        cleared(statement, connection, access, &[&&one]).await?;
+    }
+    replace_dates(connection, access, &[&one]).await?;
+    replace_strings(connection, access, &[&one]).await?;
+    replace_quantities(connection, access, &[&one]).await
 }
 
 async fn replace_entries(

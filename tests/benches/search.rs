@@ -105,6 +105,9 @@ pub struct Options {
     /// Measure the floors too; `--floors false` leaves them out.
     #[arg(long, default_value_t = true, action = clap::ArgAction::Set, value_name = "BOOL")]
     floors: bool,
+    /// Show the plans of the floors.
+    #[arg(long)]
+    explain: bool,
     /// Write the tables to a file too.
     #[arg(long, value_name = "FILE")]
     out: Option<PathBuf>,

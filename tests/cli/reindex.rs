@@ -63,7 +63,7 @@ async fn reindex_does_what_is_asked_and_says_how_much() {
         .await;
     assert_eq!(
         (status, &found["total"]),
-        (200, &serde_json::json!(8)),
+        (200, &serde_json::json!(7)),
         "{found}"
     );
     let busy = reindex(data.path(), &[]).await;
@@ -113,7 +113,7 @@ async fn a_job_survives_the_server() {
     };
     // The node that died is waited for, and the lease of its job.
     let total = tokio::time::timeout(std::time::Duration::from_secs(90), built).await;
-    assert_eq!(total.expect("it is built in time"), 8);
+    assert_eq!(total.expect("it is built in time"), 7);
     let (status, _) = server.stop().await;
     assert!(status.success());
 }

@@ -629,3 +629,153 @@ async fn integrity_does_not_depend_on_custom_parameters() {
     server.delete("/SearchParameter/friend").await.expect(204);
     server.delete("/Patient/a").await.expect(409);
 }
+
+/// An edit while it is built, of what does not matter to the index, leaves it to its job.
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_being_built_may_be_described_meanwhile() {
+    let server = Server::start().await;
+    populate(&server, 6).await;
+    let mut own = eyes();
+    server.put("/SearchParameter/eyes", &own).await.expect(201);
+    let refused = server.get("/Patient?eyes=green").await;
+    let before = refused.expect(400).issues();
+    own["description"] = json!("of the eyes");
+    server.put("/SearchParameter/eyes", &own).await.expect(200);
+    let refused = server.get("/Patient?eyes=green").await;
+    assert_eq!(refused.expect(400).issues(), before, "the same job");
+    work(&server).await.expect("a job");
+    assert_eq!(total(&server, "/Patient?eyes=green").await, 2);
+    assert!(work(&server).await.is_none());
+
+    // Of another type besides: the one that is built stays built.
+    let on = |types: &[&str]| {
+        let mut own = eyes();
+        own["base"] = json!(types);
+        own["expression"] = json!("Patient.gender | Person.gender");
+        own
+    };
+    server
+        .put("/SearchParameter/eyes", &on(&["Patient"]))
+        .await
+        .expect(200);
+    work_off(&server).await;
+    server
+        .put("/SearchParameter/eyes", &on(&["Patient", "Person"]))
+        .await
+        .expect(200);
+    assert_eq!(total(&server, "/Patient?eyes=female").await, 6);
+    server.get("/Person?eyes=male").await.expect(400);
+    work_off(&server).await;
+    server.get("/Person?eyes=male").await.expect(200);
+    server
+        .put("/SearchParameter/eyes", &on(&["Patient"]))
+        .await
+        .expect(200);
+    assert!(work(&server).await.is_none());
+    assert_eq!(total(&server, "/Patient?eyes=female").await, 6);
+    server.get("/Person?eyes=male").await.expect(400);
+}
+
+/// What is contained is indexed by custom parameters too, also in what is of another type.
+#[tokio::test(flavor = "multi_thread")]
+async fn contained_resources_are_built_with_their_containers() {
+    let server = Server::start().await;
+    let request = |id: &str, form: &str| {
+        json!({
+            "resourceType": "MedicationRequest", "id": id, "status": "active", "intent": "order",
+            "subject": {"display": "x"}, "medicationReference": {"reference": "#m"},
+            "contained": [{"resourceType": "Medication", "id": "m", "form": {"text": form},
+                "extension": [{"url": EYES, "valueCode": form}]}],
+        })
+    };
+    for (id, form) in [("r1", "green"), ("r2", "blue")] {
+        let url = format!("/MedicationRequest/{id}");
+        server.put(&url, &request(id, form)).await.expect(201);
+    }
+    let expression = format!("Medication.extension('{EYES}').value");
+    let own = parameter("shade", "Medication", "token", &expression);
+    server.put("/SearchParameter/shade", &own).await.expect(201);
+    server
+        .put("/MedicationRequest/r3", &request("r3", "green"))
+        .await
+        .expect(201);
+    let chain = "/MedicationRequest?medication.shade=green";
+    server.get(chain).await.expect(400);
+    let job = work(&server).await.expect("a job");
+    assert_eq!((job.state, job.done, job.total), (State::Done, 3, Some(3)));
+    let mut ids = server.get(chain).await.expect(200).ids();
+    ids.sort_unstable();
+    assert_eq!(ids, ["r1", "r3"]);
+    let contained = server.get("/Medication?shade=green&_contained=true").await;
+    assert_eq!(contained.expect(200).ids().len(), 2, "{}", contained.text());
+}
+
+/// A composite of published parts.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_composite_can_be_added() {
+    let server = Server::start().await;
+    let mut own = parameter("status-code", "Observation", "composite", "Observation");
+    own["component"] = json!([
+        {"definition": "http://hl7.org/fhir/SearchParameter/Observation-status", "expression": "status"},
+        {"definition": "http://hl7.org/fhir/SearchParameter/clinical-code", "expression": "code"},
+    ]);
+    for (id, status, code) in [
+        ("a", "final", "x"),
+        ("b", "amended", "x"),
+        ("c", "final", "y"),
+    ] {
+        let resource = json!({
+            "resourceType": "Observation", "id": id, "status": status,
+            "code": {"coding": [{"system": "urn:c", "code": code}]},
+        });
+        server
+            .put(&format!("/Observation/{id}"), &resource)
+            .await
+            .expect(201);
+    }
+    let mut bad = own.clone();
+    bad["component"][1]["definition"] = json!("http://example.org/none");
+    let issues = server
+        .post("/SearchParameter", &bad)
+        .await
+        .expect(422)
+        .issues();
+    assert!(issues.contains("SearchParameter.component"), "{issues}");
+    server.post("/SearchParameter", &own).await.expect(201);
+    server
+        .get("/Observation?status-code=final$x")
+        .await
+        .expect(400);
+    work_off(&server).await;
+    let found = server.get("/Observation?status-code=final$x").await;
+    assert_eq!(found.expect(200).ids(), ["a"]);
+    let found = server
+        .get("/Observation?status-code=final$urn:c%7Cy,amended$x")
+        .await;
+    assert_eq!(found.expect(200).ids().len(), 2);
+}
+
+/// Labels change in place; whatever is indexed of them follows.
+#[tokio::test(flavor = "multi_thread")]
+async fn labels_are_indexed_where_they_change() {
+    let server = Server::start().await;
+    populate(&server, 1).await;
+    let own = parameter("label", "Patient", "string", "Patient.meta.tag.display");
+    server.put("/SearchParameter/label", &own).await.expect(201);
+    work_off(&server).await;
+    let tag = json!({"resourceType": "Parameters", "parameter": [{"name": "meta", "valueMeta":
+        {"tag": [{"system": "urn:t", "code": "seen", "display": "Seen by somebody"}]}}]});
+    server.post("/Patient/p0/$meta-add", &tag).await.expect(200);
+    assert_eq!(
+        server.get("/Patient?label=seen").await.expect(200).ids(),
+        ["p0"]
+    );
+    server
+        .post("/Patient/p0/$meta-delete", &tag)
+        .await
+        .expect(200);
+    assert_eq!(
+        server.get("/Patient?label=seen").await.expect(200).ids(),
+        [] as [&str; 0]
+    );
+}

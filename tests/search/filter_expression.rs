@@ -74,6 +74,9 @@ async fn tests_are_search_parameters_with_operators() {
         ("Observation", "code eq 9", "p"),
         ("Patient", "identifier eq http://acme|1", "a"),
         ("Patient", "gender pr false", "c"),
+        ("Patient", "gender ne male", "b"),
+        ("Patient", "_id ne a", "bc"),
+        ("Observation", "status ne final", "p"),
         ("Patient", "_id eq a", "a"),
         ("Observation", "subject re Patient/a", "o"),
         ("Observation", "patient eq b", "p"),
@@ -116,6 +119,11 @@ async fn tests_are_search_parameters_with_operators() {
         let found = sorted(world.walk(&url(kind, filter)).await);
         assert_eq!(found, expected, "{filter}");
     }
+    let system = url("", "_lastUpdated gt 2000 and (_id eq a or _id eq o)");
+    assert_eq!(
+        sorted(world.walk(&system).await),
+        ["Observation/o", "Patient/a"]
+    );
     let both = format!("{}&birthdate=2000", url("Patient", "name sw p"));
     assert_eq!(matches(&world.search(&both).await), ["Patient/b"]);
 }

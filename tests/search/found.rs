@@ -34,3 +34,39 @@ async fn a_coding_with_a_system_is_not_found_without_one_where_a_uri_could_be() 
         assert_eq!(found.iter().collect::<Vec<_>>(), expected, "{query}");
     }
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_contained_patient_is_a_patient() {
+    let server = Server::start().await;
+    let inside = |kind: &str| {
+        json!({"resourceType": "Observation", "status": "final", "code": {"text": "x"},
+            "contained": [{"resourceType": kind, "id": "p"}], "subject": {"reference": "#p"}})
+    };
+    let patient = server.create(&inside("Patient")).await;
+    let device = server.create(&inside("Device")).await;
+    for (query, expected) in [
+        ("patient:missing=false", &patient),
+        ("patient:missing=true", &device),
+    ] {
+        let found = server.get(&format!("/Observation?{query}")).await.ids();
+        assert_eq!(found, [expected.clone()], "{query}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_id_that_is_asked_for_twice_is_found_once() {
+    let server = Server::start().await;
+    let id = server
+        .create(&json!({"resourceType": "Patient", "active": true}))
+        .await;
+    for query in [
+        format!("_id={id},{id}"),
+        format!("_id={id}&_id={id}"),
+        format!("_id={id},{id}&_count=1"),
+        format!("_id={id},{id}&_sort=_id"),
+    ] {
+        let page = server.get(&format!("/Patient?{query}")).await;
+        assert_eq!(page.ids(), [id.clone()], "{query}");
+        assert_eq!(page.json()["total"], 1, "{query}");
+    }
+}

@@ -14,11 +14,14 @@ mod includes;
 mod indexes;
 mod lists;
 mod missing;
+mod modifiers;
 mod near;
 mod paging;
 mod quantities;
 mod reference;
 mod sorting;
+mod terminology;
+mod text;
 mod tuple_indexes;
 mod us_core;
 
@@ -199,6 +202,24 @@ impl World {
             assert_eq!(at_once.links, page.links, "{url}");
         }
         Ok(page)
+    }
+
+    /// Asks for each URL and compares the ids that match.
+    async fn check(&mut self, table: &[(&str, &str)]) {
+        for (url, expected) in table {
+            let page = self.search(url).await;
+            let mut ids: Vec<&str> = page.matches.iter().map(|one| one.id.as_str()).collect();
+            ids.sort_unstable();
+            assert_eq!(ids.join(" "), *expected, "{url}");
+        }
+    }
+
+    /// The code and the text of the first issue of a search that is refused.
+    async fn refusal(&mut self, url: &str) -> (&'static str, String) {
+        match self.try_search(url, Handling::Strict).await {
+            Ok(page) => panic!("{url} is answered: {:?}", matches(&page)),
+            Err(error) => (error.issues[0].code, error.issues[0].text.clone()),
+        }
     }
 
     async fn search(&mut self, url: &str) -> Page {

@@ -7,8 +7,11 @@
 //! "ge2024-01,lt2024" --escape::split--> values --compile, each--> Predicate
 //! ```
 //!
-//! `_text`, `_content` and `_query` are not done here yet:
-//! the registry marks them and [`compile`] refuses them.
+//! `_query` is not done here: it is refused.
+//!
+//! A modifier that is rare is answered from the JSON ([`Predicate::Json`]) instead of from
+//! entries of its own, since every resource would bear their cost; what needs stored value
+//! sets, code systems or hierarchies becomes a [`Predicate::Lookup`].
 //!
 //! Presence, which `:missing` asks for: a branch of entries has a bit, which its extraction
 //! sets with [`Sink::present`]; a slot of rows is present when it has a row.
@@ -23,6 +26,7 @@ pub mod special;
 pub mod string;
 pub mod token;
 pub mod uri;
+pub mod words;
 
 use super::index::{IndexRows, OPEN_HIGH, OPEN_LOW, Slot};
 use super::plan::{Predicate, RangeTest, StringTest, UnitTest};
@@ -40,8 +44,21 @@ pub enum Modifier {
     Exact,
     /// Of string: anywhere in the value.
     Contains,
+    /// Of string: each word anywhere in the value. Of token: the beginning of the text that
+    /// goes with a code.
+    Text,
     /// Of token: no value is this one; resources without a value match too.
     Not,
+    /// Of token: a code of this value set.
+    In,
+    /// Of token: no value is a code of this value set; resources without one match too.
+    NotIn,
+    /// Of Identifier: `type-system|type-code|value`.
+    OfType,
+    /// Of token, reference and uri: this or what contains it.
+    Above,
+    /// Of token, reference and uri: this or what it contains.
+    Below,
     /// Of reference: `:Patient`.
     Type(ResourceType),
     /// Of reference: `Reference.identifier`.
@@ -57,7 +74,14 @@ impl Modifier {
             (_, "missing") => Some(Modifier::Missing),
             (Kind::String, "exact") => Some(Modifier::Exact),
             (Kind::String, "contains") => Some(Modifier::Contains),
+            (Kind::String | Kind::Token, "text") => Some(Modifier::Text),
             (Kind::Token, "not") => Some(Modifier::Not),
+            (Kind::Token, "in") => Some(Modifier::In),
+            (Kind::Token, "not-in") => Some(Modifier::NotIn),
+            // R4 spells it both ways.
+            (Kind::Token, "of-type" | "ofType") => Some(Modifier::OfType),
+            (Kind::Token | Kind::Reference | Kind::Uri, "above") => Some(Modifier::Above),
+            (Kind::Token | Kind::Reference | Kind::Uri, "below") => Some(Modifier::Below),
             (Kind::Reference, "identifier") => Some(Modifier::Identifier),
             (Kind::Reference, name) => ResourceType::parse(name).map(Modifier::Type),
             _ => None,
@@ -79,12 +103,20 @@ impl Modifier {
     /// The modifiers of a kind, as the CapabilityStatement's documentation tells them.
     pub fn supported(kind: Kind) -> &'static [&'static str] {
         match kind {
-            Kind::String => &[":missing", ":exact", ":contains"],
-            Kind::Token => &[":missing", ":not"],
-            Kind::Reference => &[":missing", ":identifier", ":[type]"],
-            Kind::Date | Kind::Number | Kind::Quantity | Kind::Uri => &[":missing"],
+            Kind::String => &[":missing", ":exact", ":contains", ":text"],
+            Kind::Token => &[
+                ":missing", ":not", ":text", ":in", ":not-in", ":of-type", ":above", ":below",
+            ],
+            Kind::Reference => &[":missing", ":identifier", ":[type]", ":above", ":below"],
+            Kind::Uri => &[":missing", ":above", ":below"],
+            Kind::Date | Kind::Number | Kind::Quantity => &[":missing"],
             Kind::Composite | Kind::Special => &[],
         }
+    }
+
+    /// Whether it asks that no value is such a one: alternatives then mean "none of these".
+    pub fn is_negative(self) -> bool {
+        matches!(self, Modifier::Not | Modifier::NotIn)
     }
 }
 
@@ -103,20 +135,28 @@ pub fn compile(
 ) -> Result<Predicate, Issue> {
     check_value(parameter, value)?;
     match modifier {
+        Some(modifier) if !applies_to(*modifier, parameter) => {
+            return Err(without_modifier(parameter));
+        }
         Some(Modifier::Missing) => return compile_missing(parameter, value),
         Some(Modifier::Not) => return Ok(negate(compile(parameter, None, value, base, now)?)),
+        Some(Modifier::NotIn) => {
+            let within = compile(parameter, Some(&Modifier::In), value, base, now)?;
+            return Ok(negate(within));
+        }
         _ => {}
     }
     match (parameter.code.as_str(), parameter.kind) {
         ("_id", _) => compile_id(value),
         ("_lastUpdated", _) => date::compile_last_updated(value, now),
-        (_, Kind::Token) => token::compile(parameter, value),
+        ("_text" | "_content", _) => words::compile(parameter, value),
+        (_, Kind::Token) => token::compile(parameter, modifier, value, base),
         (_, Kind::String) => string::compile(parameter, modifier, value),
         (_, Kind::Date) => date::compile(parameter, value, now),
         (_, Kind::Number) => number::compile(parameter, value),
         (_, Kind::Quantity) => quantity::compile(parameter, value),
         (_, Kind::Reference) => reference::compile(parameter, modifier, value, base),
-        (_, Kind::Uri) => uri::compile(parameter, value),
+        (_, Kind::Uri) => uri::compile(parameter, modifier, value),
         (_, Kind::Composite) => composite::compile(parameter, value, base, now),
         (_, Kind::Special) => special::compile(parameter, value),
     }
@@ -140,6 +180,24 @@ fn check_value(parameter: &Parameter, value: &str) -> Result<(), Issue> {
         return Err(Issue::error("invalid", text));
     }
     Ok(())
+}
+
+/// What is not made of indexed values has fewer modifiers than its kind.
+fn applies_to(modifier: Modifier, parameter: &Parameter) -> bool {
+    match parameter.code.as_str() {
+        "_id" => matches!(modifier, Modifier::Missing | Modifier::Not),
+        "_text" | "_content" => false,
+        _ => true,
+    }
+}
+
+fn without_modifier(parameter: &Parameter) -> Issue {
+    let known = match parameter.code.as_str() {
+        "_id" => ":missing, :not",
+        _ => "none",
+    };
+    let text = format!("expected a supported modifier ({known}) but found another");
+    Issue::error("not-supported", text)
 }
 
 fn unsupported(parameter: &Parameter) -> Issue {

@@ -10,6 +10,13 @@
 //! `#contained`, `urn:` and references that only display a text point at nothing that a
 //! search could name. The key of a resource is an entry as it is, so that chains join.
 //!
+//! A query for `Patient/1` finds references to any version of it; one for
+//! `Patient/1/_history/2` those to that version only, which its JSON tells. A bare id that
+//! several resources have is refused, see [`Lookup::BareId`].
+//!
+//! `:above` and `:below` follow what the target is a part of (`Location.partOf`), see
+//! [`Lookup::Hierarchy`]; `:below` of a canonical is that of a [`uri`], by version.
+//!
 //! `patient` and `subject` share a slot: that `patient` means Patients only is the query's
 //! matter. Each has a presence bit of its own, that of `patient` for Patients only.
 
@@ -20,7 +27,7 @@ use crate::fhir::{Id, ResourceType};
 use crate::fhirpath::functions::target_type;
 use crate::fhirpath::{Item, Node};
 use crate::search::index::{Slot, hash, resource_key};
-use crate::search::plan::Predicate;
+use crate::search::plan::{Direction, JsonTest, Lookup, Predicate};
 use crate::search::registry::{Branch, Parameter};
 use serde_json::Value;
 
@@ -137,14 +144,39 @@ pub fn compile(
         )));
     }
     let text = escape::unescape(value)?;
-    if let Some(Modifier::Type(resource_type)) = modifier {
-        return compile_typed(parameter, *resource_type, &text, base);
+    match modifier {
+        Some(Modifier::Type(resource_type)) => {
+            return compile_typed(parameter, *resource_type, &text, base);
+        }
+        Some(Modifier::Above) => {
+            return compile_hierarchy(parameter, Direction::Above, &text, base);
+        }
+        Some(Modifier::Below) => {
+            return compile_hierarchy(parameter, Direction::Below, &text, base);
+        }
+        _ => {}
     }
     match Target::parse(&text, base) {
         Target::Local {
-            resource_type, id, ..
-        } => Ok(local(parameter, resource_type, id)),
-        Target::Foreign(url) => Ok(foreign(parameter, unversioned(url), base)),
+            resource_type,
+            id,
+            version,
+        } => {
+            let any = local(parameter, resource_type, id);
+            match version {
+                None => Ok(any),
+                Some(version) => {
+                    let relative = format!("{resource_type}/{id}/_history/{version}");
+                    let absolute = format!("{base}/{relative}");
+                    of_version(parameter, any, vec![relative, absolute])
+                }
+            }
+        }
+        Target::Foreign(url) if unversioned(url) != url => {
+            let any = foreign(parameter, unversioned(url), base);
+            of_version(parameter, any, vec![url.to_owned()])
+        }
+        Target::Foreign(url) => Ok(foreign(parameter, url, base)),
         Target::Urn(urn) => Ok(entries(hash(&uri::entry(urn)))),
         Target::Contained(_) => Ok(Predicate::Nothing),
         Target::Malformed(id) if Id::is_valid(id) => Ok(bare(parameter, id)),
@@ -201,18 +233,114 @@ fn local(parameter: &Parameter, resource_type: ResourceType, id: &str) -> Predic
     })
 }
 
-/// A bare id may be of any type that the parameter can refer to.
+/// A bare id may be of any type that the parameter can refer to, but of one only.
 fn bare(parameter: &Parameter, id: &str) -> Predicate {
-    gather(parameter, |branch| match branch.only {
-        Some(only) => vec![resource_key(only, id)],
-        None if parameter.targets.is_empty() => ResourceType::all()
-            .map(|any| resource_key(any, id))
-            .collect(),
-        None => {
-            let targets = parameter.targets.iter();
-            targets.map(|target| resource_key(*target, id)).collect()
+    let branches = parameter.branches.iter();
+    let mut types: Vec<ResourceType> = branches
+        .flat_map(|branch| types_of(parameter, branch))
+        .collect();
+    types.sort_unstable();
+    types.dedup();
+    let found = gather(parameter, |branch| {
+        let types = types_of(parameter, branch).into_iter();
+        types.map(|any| resource_key(any, id)).collect()
+    });
+    match found {
+        Predicate::Entries(entries) if types.len() > 1 => {
+            Predicate::Lookup(Box::new(Lookup::BareId {
+                id: id.to_owned(),
+                types,
+                entries,
+            }))
         }
-    })
+        one => one,
+    }
+}
+
+/// The types that a branch can refer to.
+fn types_of(parameter: &Parameter, branch: &Branch) -> Vec<ResourceType> {
+    match branch.only {
+        Some(only) => vec![only],
+        None if parameter.targets.is_empty() => ResourceType::all().collect(),
+        None => parameter.targets.clone(),
+    }
+}
+
+/// Of the references that `any` finds, those that are written like one of these.
+fn of_version(
+    parameter: &Parameter,
+    any: Predicate,
+    written: Vec<String>,
+) -> Result<Predicate, Issue> {
+    let places = token::places(parameter, |located| match located.node_type.key.as_str() {
+        "Reference" => vec![located.at(".reference")],
+        _ => vec![located.at("")],
+    });
+    let places = places.ok_or_else(|| {
+        let text = format!("{} knows no versions", parameter.code);
+        Issue::error("not-supported", text)
+    })?;
+    let test = JsonTest::OneOf(written);
+    Ok(Predicate::And(vec![any, Predicate::Json { places, test }]))
+}
+
+/// `:above` and `:below`: by version for canonicals, else by what the target is a part of.
+fn compile_hierarchy(
+    parameter: &Parameter,
+    direction: Direction,
+    text: &str,
+    base: &str,
+) -> Result<Predicate, Issue> {
+    let canonicals = token::places(parameter, |located| match located.node_type.is("uri") {
+        true => vec![located.at("")],
+        false => Vec::new(),
+    });
+    let canonicals = canonicals.unwrap_or_default();
+    let target = match Target::parse(text, base) {
+        Target::Foreign(_) | Target::Urn(_) if !canonicals.is_empty() => {
+            return match direction {
+                Direction::Below => Ok(Predicate::Json {
+                    places: canonicals,
+                    test: match text.contains('|') {
+                        true => uri::below(text),
+                        false => JsonTest::Below(text.to_owned(), "|"),
+                    },
+                }),
+                Direction::Above => Err(Issue::error(
+                    "not-supported",
+                    "expected :below, since nothing is above a canonical",
+                )),
+            };
+        }
+        Target::Local {
+            resource_type, id, ..
+        } => Some((resource_type, id)),
+        Target::Malformed(id) if Id::is_valid(id) => {
+            let mut types = parameter
+                .branches
+                .iter()
+                .flat_map(|branch| types_of(parameter, branch));
+            let first = types.next();
+            first
+                .filter(|first| types.all(|other| other == *first))
+                .map(|only| (only, id))
+        }
+        _ => None,
+    };
+    let Some((resource_type, id)) = target else {
+        return Err(Issue::error(
+            "value",
+            "expected `Type/id`, since hierarchies are of one type, or a canonical URL",
+        ));
+    };
+    let fits = |branch: &&Branch| branch.only.is_none_or(|only| only == resource_type);
+    let branches = parameter.branches.iter().filter(fits);
+    Ok(Predicate::Lookup(Box::new(Lookup::Hierarchy {
+        resource_type,
+        id: id.to_owned(),
+        direction,
+        slots: branches.map(|branch| branch.slot).collect(),
+    })))
 }
 
 fn foreign(parameter: &Parameter, url: &str, base: &str) -> Predicate {

@@ -13,7 +13,8 @@
 //! beginning for the index and all of it beside. Rows that begin at a later word hold their
 //! beginning only and never what was written, so that a text of many words is not stored
 //! once for each, and only the first [`LATER_WORDS`] later words have one.
-//! `phonetic` parameters are answered like names.
+//! `phonetic` parameters are answered like names. `:text` asks for each of its words
+//! anywhere in a value, in any order; R4 leaves open what a server makes of it.
 
 use super::{Modifier, Sink, either, escape};
 use crate::error::Issue;
@@ -22,6 +23,7 @@ use crate::search::index::{StringRow, string_value};
 use crate::search::plan::{Predicate, StringTest};
 use crate::search::registry::Parameter;
 use serde_json::Value;
+use std::sync::LazyLock;
 use unicode_normalization::UnicodeNormalization;
 use unicode_normalization::char::is_combining_mark;
 
@@ -161,6 +163,105 @@ fn push_folded(c: char, out: &mut String) {
     }
 }
 
+/// What [`normalise`] does, as tables for PostgreSQL's `translate(text, from, to)`, which
+/// drops what is in `from` beyond the length of `to`.
+pub struct Tables {
+    /// For texts of ASCII alone.
+    pub ascii: (String, String),
+    /// For texts in NFKD; thereafter [`Tables::letters`] are replaced.
+    pub unicode: (String, String),
+    /// Letters that become several.
+    pub letters: [(&'static str, &'static str); 3],
+    /// For composed text of any kind: beyond ASCII, letters become plain and lower case and
+    /// punctuation becomes a space; ASCII does not change, so that JSON stays JSON.
+    pub folding: (String, String),
+}
+
+/// The tables, made when first asked for.
+pub fn tables() -> &'static Tables {
+    static TABLES: LazyLock<Tables> = LazyLock::new(|| Tables {
+        ascii: table('\x01'..='\x7F'),
+        unicode: table(('\x01'..'\u{20000}').chain('\u{E0000}'..'\u{E1000}')),
+        letters: LETTERS,
+        folding: folding(),
+    });
+    &TABLES
+}
+
+const LETTERS: [(&str, &str); 3] = [("ß", "ss"), ("æ", "ae"), ("œ", "oe")];
+
+/// What is most frequent comes first, since `translate` looks from the beginning.
+const FREQUENT: &str = "etaoinsrhldcumfpgwybvkxjqz 0123456789ETAOINSRHLDCUMFPGWYBVKXJQZ";
+
+/// Between the second and the last plane of characters there are ideographs alone, which no
+/// table changes.
+fn table(characters: impl Iterator<Item = char>) -> (String, String) {
+    let (mut from, mut to, mut dropped) = (String::new(), String::new(), String::new());
+    let rest = characters.filter(|c| !FREQUENT.contains(*c));
+    for c in FREQUENT.chars().chain(rest) {
+        if !is_decomposed(c) {
+            continue;
+        }
+        match folded(c) {
+            None => dropped.push(c),
+            Some(other) if other != c || FREQUENT.contains(c) => {
+                from.push(c);
+                to.push(other);
+            }
+            Some(_) => {}
+        }
+    }
+    from.push_str(&dropped);
+    (from, to)
+}
+
+/// Whether NFKD leaves a character as it is.
+fn is_decomposed(c: char) -> bool {
+    c.is_ascii() || std::iter::once(c).nfkd().eq([c])
+}
+
+/// The one character that [`normalise`] makes of one, the letters that become several apart.
+fn folded(c: char) -> Option<char> {
+    if is_combining_mark(c) {
+        return None;
+    }
+    if c.is_whitespace() || is_separator(c) {
+        return Some(' ');
+    }
+    if is_punctuation(c) {
+        return None;
+    }
+    let mut plain = String::new();
+    push_folded(c, &mut plain);
+    let mut characters = plain.chars();
+    match (characters.next(), characters.next()) {
+        (first, None) => first,
+        _ => c.to_lowercase().next(),
+    }
+}
+
+fn folding() -> (String, String) {
+    let (mut from, mut to) = (FREQUENT.to_owned(), FREQUENT.to_owned());
+    // The alphabets with cases and accents, and punctuation; what else there is has neither.
+    let characters = ('\u{80}'..'\u{3020}').chain('\u{A640}'..'\u{AC00}');
+    for c in characters {
+        let plain = normalise(&c.to_string());
+        let mut letters = plain.chars();
+        match (letters.next(), letters.next()) {
+            (Some(one), None) if one != c && one.is_alphanumeric() => {
+                from.push(c);
+                to.push(one);
+            }
+            (None, _) if !is_combining_mark(c) => {
+                from.push(c);
+                to.push(' ');
+            }
+            _ => {}
+        }
+    }
+    (from, to)
+}
+
 fn is_separator(c: char) -> bool {
     matches!(c, '-' | '/' | '_' | '\u{2010}'..='\u{2015}' | '\u{2212}')
 }
@@ -174,7 +275,7 @@ fn is_punctuation(c: char) -> bool {
         || matches!(c, 'ʼ' | 'ʹ' | '\u{FEFF}')
 }
 
-/// The predicate of one value, with `:exact` or `:contains` where given.
+/// The predicate of one value, with `:exact`, `:contains` or `:text` where given.
 ///
 /// # Errors
 /// A bad escape.
@@ -190,6 +291,10 @@ pub fn compile(
         // it would be every later word.
         return Ok(Predicate::Nothing);
     }
+    if modifier == Some(&Modifier::Text) {
+        let words = normal.split(' ').map(|word| contains(parameter, word));
+        return Ok(Predicate::And(words.collect()));
+    }
     let branches = parameter.branches.iter().map(|branch| match modifier {
         Some(Modifier::Exact) => in_slot(branch.slot.row(), StringTest::Exactly(text.clone())),
         Some(Modifier::Contains) => {
@@ -198,6 +303,16 @@ pub fn compile(
         _ => in_slot(branch.slot.row(), StringTest::StartsWith(normal.clone())),
     });
     Ok(either(branches.collect()))
+}
+
+fn contains(parameter: &Parameter, part: &str) -> Predicate {
+    let branches = parameter.branches.iter();
+    let test = || StringTest::Contains(part.to_owned());
+    either(
+        branches
+            .map(|branch| in_slot(branch.slot.row(), test()))
+            .collect(),
+    )
 }
 
 fn in_slot(slot: i32, test: StringTest) -> Predicate {
@@ -255,6 +370,56 @@ mod tests {
             let mut ties: Vec<_> = rows.iter().map(|r| (&r.value, &r.exact, r.slot)).collect();
             ties.dedup();
             assert_eq!(ties.len(), rows.len());
+        }
+    }
+
+    /// What PostgreSQL does with the tables.
+    fn translated(text: &str) -> String {
+        let tables = tables();
+        let translate = |text: &str, (from, to): &(String, String)| -> String {
+            let to: Vec<char> = to.chars().collect();
+            let from: std::collections::HashMap<char, usize> = from
+                .chars()
+                .rev()
+                .zip((0..from.chars().count()).rev())
+                .collect();
+            let translated = text.chars().filter_map(|c| match from.get(&c) {
+                None => Some(c),
+                Some(at) => to.get(*at).copied(),
+            });
+            translated.collect()
+        };
+        let plain = match text.is_ascii() {
+            true => translate(text, &tables.ascii),
+            false => {
+                let decomposed: String = text.nfkd().collect();
+                let letters = tables.letters.iter();
+                letters.fold(
+                    translate(&decomposed, &tables.unicode),
+                    |text, (from, to)| text.replace(from, to),
+                )
+            }
+        };
+        let words: Vec<&str> = plain.split(' ').filter(|word| !word.is_empty()).collect();
+        words.join(" ")
+    }
+
+    #[test]
+    fn the_tables_do_what_the_normal_form_does() {
+        for c in '\u{1}'..='\u{10FFFF}' {
+            let text = format!("a{c} b");
+            assert_eq!(translated(&text), normalise(&text), "{c:?} {:x}", c as u32);
+        }
+    }
+
+    #[test]
+    fn folding_keeps_json_as_it_is() {
+        let (from, to) = &tables().folding;
+        assert_eq!(from.chars().count(), to.chars().count());
+        let changed = from.chars().zip(to.chars()).filter(|(from, to)| from != to);
+        for (from, to) in changed {
+            let is_word = to.is_alphanumeric() || to == ' ';
+            assert!(!from.is_ascii() && is_word, "{from} {to}");
         }
     }
 

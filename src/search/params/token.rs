@@ -8,6 +8,7 @@
 //! | Coding, Identifier without system | `c`code · `n`code |
 //! | Coding with system only | `y`system |
 //! | CodeableConcept | those of each coding |
+//! | Identifier with a coded type | also `o`type system LF type code LF value, for `:of-type` |
 //! | code, boolean, id, uri, integer | `c`value |
 //! | uri or id where a Coding could be: `MessageDefinition.event[x]` | also `n`value |
 //! | string, ContactPoint | `t`value in lower case |
@@ -16,15 +17,25 @@
 //! compiled: `sys|code` asks for `c`code when that is the system, and for nothing when not;
 //! `sys|` asks whether there is a value.
 //! Cases and accents count, except in strings and ContactPoints, whose case does not.
-//! `:text`, `:in`, `:not-in`, `:above`, `:below` and `:of-type` are not done here yet.
+//!
+//! | modifier | answered |
+//! |---|---|
+//! | `:text` | from the JSON: `CodeableConcept.text`, `Coding.display`, `Identifier.type.text` |
+//! | `:in`, `:not-in` | by the entries of the codes, once the value set is read |
+//! | `:above`, `:below` | likewise by those of the code system's hierarchy |
+//! | the same on MIME types | from the JSON: `image` is above `image/png`, `text/xml` above `text/xml; …` |
 
-use super::{Sink, either, escape};
+use super::{Modifier, Sink, either, escape, string};
 use crate::error::Issue;
 use crate::fhirpath::{Item, Node};
 use crate::search::index::{Slot, hash};
-use crate::search::plan::Predicate;
-use crate::search::registry::{Branch, Parameter};
+use crate::search::places::Located;
+use crate::search::plan::{Direction, JsonTest, Lookup, Place, Predicate, TokenSlot};
+use crate::search::registry::Parameter;
 use serde_json::Value;
+
+/// The system that the binding of MIME types draws on.
+const MIME_TYPES: &str = "urn:ietf:bcp:13";
 
 /// Puts the entries of the items into the slot.
 pub fn extract(items: &[Item<'_>], sink: &mut Sink<'_>) {
@@ -64,6 +75,7 @@ fn extract_node(node: &Node<'_>, sink: &mut Sink<'_>) -> bool {
         }
         "Identifier" => {
             system_and_code(coded("value"), "", sink);
+            identifier_types(value, sink);
             value
                 .as_object()
                 .is_some_and(|object| object.keys().any(|key| key != "extension"))
@@ -84,6 +96,20 @@ fn extract_node(node: &Node<'_>, sink: &mut Sink<'_>) -> bool {
             Value::Number(number) => plain(number.as_str(), sink),
             _ => false,
         },
+    }
+}
+
+/// An entry for each type of an Identifier that has a system and a code.
+fn identifier_types(identifier: &Value, sink: &mut Sink<'_>) {
+    let codings = identifier.get("type").and_then(|kind| kind.get("coding"));
+    let codings = codings.and_then(Value::as_array).into_iter().flatten();
+    let Some(value) = identifier.get("value").and_then(Value::as_str) else {
+        return;
+    };
+    for coding in codings {
+        if let (Some(system), Some(code)) = pair(coding.get("system"), coding.get("code")) {
+            sink.entry(&of_type(system, code, value));
+        }
     }
 }
 
@@ -138,6 +164,10 @@ fn with_system(before: &str, system: &str, code: &str) -> String {
 
 fn whole_system(before: &str, system: &str) -> String {
     format!("{before}y{system}")
+}
+
+fn of_type(system: &str, code: &str, value: &str) -> String {
+    format!("o{system}\n{code}\n{value}")
 }
 
 /// What is hashed for a string, whose case does not count.
@@ -198,25 +228,60 @@ impl Asked {
     }
 }
 
-/// The predicate of one value.
+/// The predicate of one value, with a modifier where given.
 ///
 /// # Errors
-/// Those of [`Asked::parse`].
-pub fn compile(parameter: &Parameter, value: &str) -> Result<Predicate, Issue> {
-    let asked = Asked::parse(value)?;
-    let entries = parameter
-        .branches
-        .iter()
-        .map(|branch| compile_in(branch, &asked));
-    Ok(either(entries.collect()))
+/// Those of [`Asked::parse`]; what a modifier needs and the value or the parameter lacks.
+pub fn compile(
+    parameter: &Parameter,
+    modifier: Option<&Modifier>,
+    value: &str,
+    base: &str,
+) -> Result<Predicate, Issue> {
+    match modifier {
+        Some(Modifier::Text) => compile_text(parameter, value),
+        Some(Modifier::OfType) => compile_of_type(parameter, value),
+        Some(Modifier::In) => {
+            let name = escape::unescape(value)?;
+            let own = name
+                .strip_prefix(base)
+                .and_then(|name| name.strip_prefix('/'));
+            Ok(Predicate::Lookup(Box::new(Lookup::InValueSet {
+                value_set: own.unwrap_or(&name).to_owned(),
+                slots: slots(parameter),
+            })))
+        }
+        Some(Modifier::Above) => compile_subsumed(parameter, Direction::Above, value),
+        Some(Modifier::Below) => compile_subsumed(parameter, Direction::Below, value),
+        _ => Ok(has_any(&slots(parameter), &[Asked::parse(value)?])),
+    }
 }
 
-fn compile_in(branch: &Branch, asked: &Asked) -> Predicate {
-    let leaves = branch.leaves();
+/// The slots of a parameter, as [`has_any`] reads them.
+pub fn slots(parameter: &Parameter) -> Vec<TokenSlot> {
+    let branches = parameter.branches.iter();
+    let slots = branches.map(|branch| TokenSlot {
+        slot: branch.slot,
+        present: branch.present(),
+        leaves: branch.leaves().clone(),
+    });
+    slots.collect()
+}
+
+/// A value in one of the slots is one of these.
+pub fn has_any(slots: &[TokenSlot], asked: &[Asked]) -> Predicate {
+    let parts = slots
+        .iter()
+        .flat_map(|slot| asked.iter().map(move |asked| has(slot, asked)));
+    either(parts.collect())
+}
+
+fn has(slot: &TokenSlot, asked: &Asked) -> Predicate {
+    let leaves = &slot.leaves;
     let mut entries: Vec<(Slot, i64)> = Vec::new();
     let mut all_of_system = Predicate::Nothing;
     let mut add = |text: &str| {
-        let entry = (branch.slot, hash(text));
+        let entry = (slot.slot, hash(text));
         if !entries.contains(&entry) {
             entries.push(entry);
         }
@@ -238,12 +303,141 @@ fn compile_in(branch: &Branch, asked: &Asked) -> Predicate {
                 add(&any_system("", code));
             }
             (Asked::System(system), Some(implied)) if system == implied => {
-                all_of_system = branch.present();
+                all_of_system = slot.present.clone();
             }
             _ => {}
         }
     }
     either(vec![Predicate::Entries(entries), all_of_system])
+}
+
+/// `:text`: not indexed, since it would double what is stored of every code.
+fn compile_text(parameter: &Parameter, value: &str) -> Result<Predicate, Issue> {
+    let normal = string::normalise(&escape::unescape(value)?);
+    let places = places(parameter, |located| match located.node_type.key.as_str() {
+        "CodeableConcept" => vec![located.at(".text"), located.at(".coding.display")],
+        "Coding" => vec![located.at(".display")],
+        "Identifier" => vec![located.at(".type.text")],
+        _ => Vec::new(),
+    });
+    match places {
+        Some(places) if normal.is_empty() && !places.is_empty() => Ok(Predicate::Nothing),
+        Some(places) if !places.is_empty() => Ok(Predicate::Json {
+            places,
+            test: JsonTest::Begins(normal),
+        }),
+        _ => Err(inapplicable(parameter, ":text", "codes with a text")),
+    }
+}
+
+/// `:of-type=type-system|type-code|value`, all three.
+fn compile_of_type(parameter: &Parameter, value: &str) -> Result<Predicate, Issue> {
+    let of_identifiers = places(parameter, |located| match located.node_type.key.as_str() {
+        "Identifier" => vec![located.at("")],
+        _ => Vec::new(),
+    });
+    if of_identifiers.is_none_or(|places| places.is_empty()) {
+        return Err(inapplicable(parameter, ":of-type", "identifiers"));
+    }
+    let parts = escape::split(value, '|')
+        .into_iter()
+        .map(escape::unescape)
+        .collect::<Result<Vec<_>, _>>()?;
+    match parts.as_slice() {
+        [system, code, value] if parts.iter().all(|part| !part.is_empty()) => {
+            let wanted = hash(&of_type(system, code, value));
+            let entries = parameter
+                .branches
+                .iter()
+                .map(|branch| (branch.slot, wanted));
+            Ok(either(vec![Predicate::Entries(entries.collect())]))
+        }
+        _ => Err(Issue::error(
+            "value",
+            "expected `type-system|type-code|value`, all three of them",
+        )),
+    }
+}
+
+fn compile_subsumed(
+    parameter: &Parameter,
+    direction: Direction,
+    value: &str,
+) -> Result<Predicate, Issue> {
+    let asked = Asked::parse(value)?;
+    let slots = slots(parameter);
+    let implied: Vec<&str> = slots
+        .iter()
+        .flat_map(|slot| &slot.leaves.plain)
+        .filter_map(|system| system.as_deref())
+        .collect();
+    let is_coded = slots.iter().any(|slot| slot.leaves.coded);
+    if !is_coded && implied.is_empty() {
+        let text = format!("{} has no codes of a system", parameter.code);
+        return Err(Issue::error("not-supported", text));
+    }
+    let (system, code) = match (asked, implied.as_slice()) {
+        (Asked::Pair(system, code), _) => (system, code),
+        // The system of a `code` goes without saying.
+        (Asked::Code(code), [system]) if !is_coded => ((*system).to_owned(), code),
+        _ => {
+            let text = "expected `system|code`, since only a system knows what is above and below";
+            return Err(Issue::error("value", text));
+        }
+    };
+    if implied.contains(&MIME_TYPES) && system == MIME_TYPES {
+        return compile_mime(parameter, direction, &code);
+    }
+    Ok(Predicate::Lookup(Box::new(Lookup::Subsumed {
+        system,
+        code,
+        direction,
+        slots,
+    })))
+}
+
+/// MIME types: the range `image` or `image/*` contains `image/png`, which contains
+/// `image/png; …`.
+fn compile_mime(
+    parameter: &Parameter,
+    direction: Direction,
+    text: &str,
+) -> Result<Predicate, Issue> {
+    let text = text.trim_end_matches('*').trim_end_matches('/').trim_end();
+    let places = places(parameter, |located| match located.node_type.key.as_str() {
+        "code" => vec![located.at("")],
+        _ => Vec::new(),
+    });
+    let places = places.ok_or_else(|| inapplicable(parameter, "this modifier", "a plain path"))?;
+    let kind = text.split('/').next().unwrap_or_default().to_owned();
+    let bare = text.split(';').next().unwrap_or_default().trim_end();
+    let test = match direction {
+        Direction::Below if text.contains('/') => JsonTest::Below(text.to_owned(), "; "),
+        Direction::Below => JsonTest::Below(kind, "/"),
+        Direction::Above => JsonTest::OneOf(vec![text.to_owned(), bare.to_owned(), kind]),
+    };
+    Ok(Predicate::Json { places, test })
+}
+
+/// What `choose` takes of each place of the parameter's values; `None` where an expression
+/// is more than a path.
+pub fn places(
+    parameter: &Parameter,
+    choose: impl Fn(&Located<'_>) -> Vec<Place>,
+) -> Option<Vec<Place>> {
+    let mut places = Vec::new();
+    for branch in &parameter.branches {
+        places.extend(branch.places()?.iter().flat_map(&choose));
+    }
+    Some(places)
+}
+
+fn inapplicable(parameter: &Parameter, modifier: &str, of: &str) -> Issue {
+    let text = format!(
+        "expected a parameter of {of} for {modifier} but {} is none",
+        parameter.code
+    );
+    Issue::error("not-supported", text)
 }
 
 #[cfg(test)]

@@ -21,7 +21,7 @@ pub fn merge_alternatives(predicate: Predicate) -> Predicate {
     Or(rest)
 }
 
-/// `_id=1 or _id=2` is one list of keys.
+/// `_id=1 or _id=2` is one list of keys, each there once, since a list drives its page.
 pub fn merge_ids(predicate: Predicate) -> Predicate {
     let Or(parts) = predicate else {
         return predicate;
@@ -34,6 +34,8 @@ pub fn merge_ids(predicate: Predicate) -> Predicate {
         }
     }
     if !ids.is_empty() {
+        ids.sort_unstable();
+        ids.dedup();
         rest.insert(0, Id(ids));
     }
     Or(rest)

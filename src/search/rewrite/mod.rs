@@ -143,6 +143,7 @@ mod tests {
                 Or(vec![
                     Predicate::Id(vec!["a".into()]),
                     Predicate::Id(vec!["b".into()]),
+                    Predicate::Id(vec!["a".into()]),
                 ]),
                 Predicate::Id(vec!["a".into(), "b".into()]),
             ),

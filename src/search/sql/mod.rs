@@ -12,6 +12,7 @@ mod contained;
 #[cfg(test)]
 mod golden_tuples;
 mod include;
+mod json;
 mod near;
 mod order;
 mod page;
@@ -22,6 +23,7 @@ mod tests;
 
 pub use contained::{ContainedPage, and_contained_keys, contained_count, contained_page};
 pub use include::{Wanted, included};
+pub use json::score;
 pub use page::{After, Ask, Source, conjuncts, page, window_end};
 pub use statement::{Bind, Statement};
 
@@ -117,5 +119,21 @@ pub fn referred_keys(
         .bind(condition::seeds(slots, access));
     statement.push("::bigint[]) AS s(seed) JOIN resource r ON r.key = e.entry # s.seed WHERE ");
     condition::exists(&mut statement, types);
+    statement
+}
+
+/// The current versions of these resources, where they are not deleted.
+pub fn having_keys(keys: &[(ResourceType, i64)], access: &Access) -> Statement {
+    let mut statement = Statement::new(access);
+    statement.push(COLUMNS);
+    statement.push(", NULL::text[] AS position FROM unnest(");
+    statement.bind(Bind::Smalls(
+        keys.iter().map(|(kind, _)| kind.number()).collect(),
+    ));
+    statement.push("::smallint[], ");
+    statement.bind(Bind::Bigs(keys.iter().map(|(_, key)| *key).collect()));
+    statement.push("::bigint[]) AS wanted(type, key) JOIN resource r ON r.tenant = $1");
+    statement.push(" AND r.type = wanted.type AND r.key = wanted.key");
+    statement.push(" WHERE r.body IS NOT NULL ORDER BY r.type, r.key");
     statement
 }

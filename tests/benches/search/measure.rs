@@ -203,17 +203,22 @@ async fn measure_floor(
     row: &mut Row,
 ) {
     let outcome = async {
-        let mut session = floor::connect(target, shape).await?;
+        let plan = floor::choose(target, shape).await?;
+        let mut session = floor::connect(target, plan).await?;
         for number in 0..CHECKED.min(shape.asks.len()) {
             let rows = floor::ask(&mut session, shape, number).await?;
             let expected = (shape.asks[number].expected)(&dataset.world);
             truth::check_rows(&dataset.world, &expected, &rows)?;
         }
+        if options.explain {
+            let explained = floor::explain(&mut session, shape).await?;
+            eprintln!("floor of {}, without {plan:?}:\n{explained}\n", shape.name);
+        }
         drop(session);
         let time = options.seconds();
-        let alone = floor::run(target, shape, 1, time).await?;
+        let alone = floor::run(target, shape, plan, 1, time).await?;
         let together = match alone.within(0.5) < SLOW {
-            true => Some(floor::run(target, shape, options.clients, time).await?),
+            true => Some(floor::run(target, shape, plan, options.clients, time).await?),
             false => None,
         };
         Ok::<_, crate::Failure>((alone, together))

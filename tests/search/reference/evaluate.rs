@@ -4,14 +4,17 @@
 //! without any resource; then it is held against the values that the parameter's published
 //! expression gives. Nothing is indexed, nothing is clever.
 
+use super::ledger;
 use super::pointing::{self, Points, ReferenceAsked};
 use super::quantity::QuantityAsked;
 use super::query::{Name, Query, Scope, split, unescaped};
 use super::range::{DateAsked, NumberAsked, ends_of, span_of};
 use super::string::{self, Mode};
+use super::text::normalised;
 use super::token::{self, TokenAsked};
+use super::uri::{self, UriMode};
 use super::world::{Element, Subject, World};
-use andiron::definitions::{SearchParameter, SearchParameterType as Kind};
+use andiron::definitions::{CodeSet, SearchParameter, SearchParameterType as Kind};
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
@@ -47,14 +50,13 @@ pub enum Asked {
     Quantity(QuantityAsked),
     Reference(ReferenceAsked),
     Uri(UriMode, String),
+    /// `:in` of a value set.
+    InSet(Arc<CodeSet>),
+    /// `:above` and `:below` of MIME types.
+    Mime(UriMode, String),
+    /// `:text` of a string: each word in some value.
+    Words(Vec<String>),
     Composite(Vec<Asked>),
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum UriMode {
-    Same,
-    Above,
-    Below,
 }
 
 /// The names (`Type/id`) of all that match.
@@ -62,6 +64,7 @@ pub enum UriMode {
 /// # Errors
 /// What is malformed: the server has to refuse it too.
 pub fn answer(world: &World, query: &Query, now: i64) -> Result<BTreeSet<String>, String> {
+    check_together(world, query)?;
     let mut found = BTreeSet::new();
     for kind in kinds(world, &query.scope) {
         let terms = query.terms.iter();
@@ -79,6 +82,25 @@ pub fn answer(world: &World, query: &Query, now: i64) -> Result<BTreeSet<String>
     Ok(found)
 }
 
+/// A parameter of several types is one of all, and the same kind of one.
+fn check_together(world: &World, query: &Query) -> Result<(), String> {
+    let Scope::Types(types) = &query.scope else {
+        return Ok(());
+    };
+    for term in &query.terms {
+        let code = match Name::parse(&term.name).ok_or("a malformed name")? {
+            Name::Plain { code, .. } | Name::Chain { code, .. } => code,
+            Name::Has { .. } => continue,
+        };
+        let parameters = types.iter().map(|kind| world.parameter(kind, code));
+        let sorts: BTreeSet<_> = parameters.map(|p| p.map(|p| p.kind)).collect();
+        if sorts.len() > 1 {
+            return Err(format!("{code} is not the same of all types"));
+        }
+    }
+    Ok(())
+}
+
 /// The types that a scope has.
 pub fn kinds(world: &World, scope: &Scope) -> Vec<String> {
     match scope {
@@ -88,7 +110,10 @@ pub fn kinds(world: &World, scope: &Scope) -> Vec<String> {
         } => vec![kind.clone()],
         Scope::Compartment { owner, .. } => {
             let compartment = world.definitions.compartment(owner);
-            compartment.map_or_else(Vec::new, |c| c.resources.keys().cloned().collect())
+            let listed = compartment.into_iter().flat_map(|c| c.resources.keys());
+            let mut kinds: BTreeSet<String> = listed.cloned().collect();
+            kinds.insert(owner.clone());
+            kinds.into_iter().collect()
         }
     }
 }
@@ -101,11 +126,12 @@ fn is_in_scope(world: &World, subject: Subject<'_>, scope: &Scope) -> bool {
         return false;
     };
     let kind = subject.kind();
+    // What it is the compartment of is in it.
+    if kind == owner && subject.json["id"].as_str() == Some(id) {
+        return true;
+    }
     let wanted = Points::Local(owner.clone(), id.clone());
     compartment.params(kind).iter().any(|code| {
-        if code == "{def}" {
-            return kind == owner && subject.json["id"].as_str() == Some(id);
-        }
         let Some(parameter) = world.parameter(kind, code) else {
             return false;
         };
@@ -156,6 +182,7 @@ pub fn compile(
             if parameter.kind != Kind::Reference {
                 return Err(format!("{code} is no reference"));
             }
+            targets(world, &parameter, Some(kind))?;
             Ok(Condition::Has {
                 source: source.to_owned(),
                 parameter,
@@ -199,8 +226,8 @@ fn compile_plain(
         };
         return Ok(Condition::Missing(parameter, missing));
     }
-    let negated = modifier == Some("not");
-    let modifier = modifier.filter(|_| !negated);
+    let negated = matches!(modifier, Some("not" | "not-in"));
+    let modifier = modifier.filter(|modifier| *modifier != "not");
     let asked = values
         .iter()
         .map(|value| compile_value(world, &parameter, modifier, value))
@@ -238,6 +265,19 @@ fn compile_value(
             }
             Asked::OfType(parts)
         }
+        (Kind::Token, Some("in" | "not-in")) => {
+            let codes = world.definitions.value_set_codes(&whole()?);
+            Asked::InSet(codes.ok_or("an unknown value set")?)
+        }
+        (Kind::Token, Some(modifier @ ("above" | "below"))) => {
+            let parts = parts()?;
+            let code = parts.last().cloned().unwrap_or_default();
+            Asked::Mime(UriMode::of(modifier), code)
+        }
+        (Kind::String, Some("text")) => {
+            let words = normalised(&whole()?);
+            Asked::Words(words.split_whitespace().map(str::to_owned).collect())
+        }
         (Kind::String, None) => Asked::String(Mode::Begins, whole()?),
         (Kind::String, Some("exact")) => Asked::String(Mode::Exact, whole()?),
         (Kind::String, Some("contains")) => Asked::String(Mode::Contains, whole()?),
@@ -257,8 +297,13 @@ fn compile_value(
             Asked::Reference(asked)
         }
         (Kind::Uri, None) => Asked::Uri(UriMode::Same, whole()?),
-        (Kind::Uri, Some("above")) => Asked::Uri(UriMode::Above, whole()?),
-        (Kind::Uri, Some("below")) => Asked::Uri(UriMode::Below, whole()?),
+        (Kind::Uri, Some(modifier @ ("above" | "below"))) => {
+            let text = whole()?;
+            if text.starts_with("urn:") {
+                return Err("nothing is above or below a urn".to_owned());
+            }
+            Asked::Uri(UriMode::of(modifier), text)
+        }
         (Kind::Composite, None) => compile_composite(world, parameter, value)?,
         (_, modifier) => return Err(format!("{modifier:?} is no modifier of {}", parameter.code)),
     })
@@ -304,6 +349,18 @@ pub fn holds(world: &World, subject: Subject<'_>, condition: &Condition, now: i6
                         })
                     })
                 }
+                Asked::Words(words) => {
+                    let values = world.values(subject, parameter);
+                    let is_there = |word: &String| {
+                        let mut values = values.iter();
+                        values.any(|value| string::fits(value, Mode::Contains, word))
+                    };
+                    !words.is_empty() && words.iter().all(is_there)
+                }
+                Asked::Reference(ReferenceAsked::Identifier(_)) => {
+                    let values = world.unresolved(subject, parameter);
+                    values.iter().any(|value| fits(world, value, asked, now))
+                }
                 asked => {
                     let values = world.values(subject, parameter);
                     values.iter().any(|value| fits(world, value, asked, now))
@@ -341,7 +398,7 @@ fn led_to<'w>(world: &'w World, from: Subject<'w>, element: &Element) -> Vec<Sub
             let found = world.find(&format!("{kind}/{id}"));
             found.map(|r| Subject::whole(&r.json)).into_iter().collect()
         }
-        Points::Contained(id) => {
+        Points::Contained(id) if ledger::CONTAINED_IS_FOLLOWED => {
             let contained = from.container["contained"].as_array();
             let mut contained = contained.into_iter().flatten();
             let found = contained.find(|one| one["id"].as_str() == Some(&id));
@@ -362,7 +419,7 @@ fn led_to<'w>(world: &'w World, from: Subject<'w>, element: &Element) -> Vec<Sub
             });
             records.map(|record| Subject::whole(&record.json)).collect()
         }
-        Points::Elsewhere(_) | Points::Nothing => Vec::new(),
+        _ => Vec::new(),
     }
 }
 
@@ -389,29 +446,10 @@ fn fits(world: &World, element: &Element, asked: &Asked, now: i64) -> bool {
         Asked::Number(asked) => ends_of(element).is_some_and(|ends| asked.fits(&ends)),
         Asked::Quantity(asked) => asked.fits(element),
         Asked::Reference(asked) => asked.fits(element, world),
-        Asked::Uri(mode, asked) => fits_uri(element, *mode, asked),
+        Asked::Uri(mode, asked) => uri::fits(element, *mode, asked),
+        Asked::InSet(codes) => token::fits_set(element, codes, world),
+        Asked::Mime(mode, asked) => uri::fits_mime(element, *mode, asked),
+        Asked::Words(_) => false,
         Asked::Composite(_) => false,
-    }
-}
-
-fn fits_uri(element: &Element, mode: UriMode, asked: &str) -> bool {
-    let Some(text) = element.value.as_str() else {
-        return false;
-    };
-    let is_source = element.owner == "Meta" && element.name == "source";
-    let shorter = match element.kind.as_str() {
-        "canonical" => text.split_once('|'),
-        "uri" if is_source => text.split_once('#'),
-        _ => None,
-    };
-    let begins = |whole: &str, start: &str| {
-        let rest = whole.strip_prefix(start);
-        let segment = |rest: &str| rest.is_empty() || rest.starts_with('/') || start.ends_with('/');
-        start.contains("://") && rest.is_some_and(segment)
-    };
-    match mode {
-        UriMode::Same => text == asked || shorter.is_some_and(|(short, _)| short == asked),
-        UriMode::Below => begins(text, asked),
-        UriMode::Above => begins(asked, text),
     }
 }

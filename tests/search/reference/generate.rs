@@ -212,10 +212,11 @@ impl<'w> Draw<'w> {
         let known: &[&str] = match parameter.kind {
             Kind::Composite | Kind::Special => return None,
             _ if self.random.percent(8) => return Some("missing".to_owned()),
-            Kind::String => &["exact", "contains"],
+            Kind::String => &["exact", "contains", "contains", "text"],
             Kind::Token if parameter.code == "_id" => &["not"],
             Kind::Token if parameter.code == "identifier" => &["not", "text", "of-type"],
-            Kind::Token => &["not", "not", "text"],
+            Kind::Token if parameter.code.contains("type") => &["not", "in", "above", "below"],
+            Kind::Token => &["not", "not", "text", "in", "not-in"],
             Kind::Uri => &["above", "below"],
             Kind::Reference => {
                 if self.random.percent(10) {
@@ -360,6 +361,7 @@ fn referrers(world: &World) -> BTreeMap<String, Vec<(String, String)>> {
             let values = world.values(Subject::whole(&record.json), parameter);
             for element in values.iter() {
                 if let Points::Local(kind, id) = target(element, world)
+                    && (parameter.target.is_empty() || parameter.target.contains(&kind))
                     && world.find(&format!("{kind}/{id}")).is_some()
                 {
                     let referrer = (record.kind.clone(), parameter.code.clone());

@@ -31,6 +31,15 @@ pub fn draw(
             let text = *random.pick(&texts(element))?;
             Some(escaped(&beginning(random, text)))
         }
+        (Kind::Token, Some("in" | "not-in")) => value_set(world, element),
+        (Kind::Token, Some("above" | "below")) => mime(random, element),
+        (Kind::String, Some("text")) => {
+            let (text, _) = *random.pick(&string::texts(element))?;
+            let mut words: Vec<&str> = text.split_whitespace().collect();
+            words.reverse();
+            words.truncate(1 + random.below(3));
+            Some(escaped(&words.join(" "))).filter(|text| !text.is_empty())
+        }
         (Kind::Token, Some("of-type")) => of_type(random, element),
         (Kind::Token, _) if parameter.code == "_id" => {
             let id = element.value.as_str()?.to_owned();
@@ -137,6 +146,27 @@ fn of_type(random: &mut Random, element: &Element) -> Option<String> {
     let value = maybe_miss(random, element.text("value")?);
     let parts = [escaped(system), escaped(code), escaped(&value)];
     (!value.is_empty()).then(|| parts.join("|"))
+}
+
+/// The value set that an element is bound to, where all its codes are published.
+fn value_set(world: &World, element: &Element) -> Option<String> {
+    let owner = world.definitions.type_info(&element.owner)?;
+    let binding = owner.field(&element.name)?.binding.clone()?;
+    let codes = world.definitions.value_set_codes(&binding.value_set)?;
+    (codes.len() < 2000).then(|| escaped(&binding.value_set))
+}
+
+fn mime(random: &mut Random, element: &Element) -> Option<String> {
+    let text = element.value.as_str()?;
+    if element.name != "contentType" {
+        return None;
+    }
+    Some(match random.below(4) {
+        0 => text.split('/').next()?.to_owned(),
+        1 => text.split(';').next()?.to_owned(),
+        2 => format!("urn:ietf:bcp:13|{text}"),
+        _ => text.to_owned(),
+    })
 }
 
 fn beginning(random: &mut Random, text: &str) -> String {

@@ -4,7 +4,6 @@
 //! Of several values the first in the direction counts, a period and a range by where they
 //! begin; what has no value comes last in both directions. Ties may come in any order.
 
-use super::ledger;
 use super::number::Bound;
 use super::range::{ends_of, span_of};
 use super::string;
@@ -42,9 +41,7 @@ fn keys(world: &World, name: &str, code: &str) -> Vec<Key> {
                 .collect(),
             Kind::String => {
                 let texts = string::texts(element).into_iter();
-                texts
-                    .flat_map(|(text, by_word)| beginnings(text, by_word))
-                    .collect()
+                texts.map(|(text, _)| Key::Text(normalised(text))).collect()
             }
             _ => {
                 let coded = token::codings(element)
@@ -58,16 +55,6 @@ fn keys(world: &World, name: &str, code: &str) -> Vec<Key> {
         }
     };
     values.iter().flat_map(of_element).collect()
-}
-
-fn beginnings(text: &str, by_word: bool) -> Vec<Key> {
-    let text = normalised(text);
-    let mut all = vec![Key::Text(text.clone())];
-    if by_word && ledger::LATER_WORDS_SORT {
-        let later = text.match_indices(' ').map(|(at, _)| &text[at + 1..]);
-        all.extend(later.map(|word| Key::Text(word.to_owned())));
-    }
-    all
 }
 
 fn compare(world: &World, left: &str, right: &str, sort: &[String]) -> Ordering {

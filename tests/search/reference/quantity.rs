@@ -13,27 +13,61 @@ const UCUM: &str = "http://unitsofmeasure.org";
 const CURRENCIES: &str = "urn:iso:std:iso:4217";
 
 /// Unit, what it measures, and how many of the first unit of that kind it is.
-const FACTORS: [(&str, &str, &str); 20] = [
+const FACTORS: [(&str, &str, &str); 54] = [
     ("g", "mass", "1"),
     ("kg", "mass", "1000"),
     ("mg", "mass", "0.001"),
     ("ug", "mass", "0.000001"),
+    ("pg", "mass", "0.000000000001"),
+    ("[lb_av]", "mass", "453.59237"),
     ("m", "length", "1"),
     ("cm", "length", "0.01"),
     ("mm", "length", "0.001"),
     ("km", "length", "1000"),
+    ("[in_i]", "length", "0.0254"),
     ("s", "time", "1"),
     ("min", "time", "60"),
     ("h", "time", "3600"),
     ("d", "time", "86400"),
     ("wk", "time", "604800"),
+    ("a", "time", "31557600"),
+    ("mo", "time", "2629800"),
+    ("/a", "frequency", "1"),
+    ("/h", "frequency", "8766"),
+    ("/min", "frequency", "525960"),
+    ("L", "volume", "1"),
+    ("l", "volume", "1"),
+    ("mL", "volume", "0.001"),
+    ("ml", "volume", "0.001"),
+    ("fL", "volume", "0.000000000000001"),
+    ("[foz_us]", "volume", "0.0295735295625"),
+    ("mL/d", "flow", "1"),
+    ("mL/h", "flow", "24"),
+    ("mL/min", "flow", "1440"),
+    ("L/min", "flow", "1440000"),
     ("g/L", "density", "1"),
     ("g/dL", "density", "10"),
     ("mg/dL", "density", "0.01"),
+    ("ng/mL", "density", "0.000001"),
+    ("mol/L", "concentration", "1"),
+    ("mmol/L", "concentration", "0.001"),
+    ("umol/L", "concentration", "0.000001"),
+    ("U/L", "activity", "1"),
+    ("kU/L", "activity", "1000"),
+    ("1", "ratio", "1"),
+    ("%", "ratio", "0.01"),
+    ("mg/kg", "ratio", "0.000001"),
+    ("/L", "count", "1"),
+    ("10*3/uL", "count", "1000000000"),
+    ("10*6/uL", "count", "1000000000000"),
+    ("10*12/L", "count", "1000000000000"),
+    ("kPa", "pressure", "1"),
+    ("mm[Hg]", "pressure", "0.133322"),
+    ("cal/mL", "pressure", "4184"),
+    ("kg/m2", "load", "1"),
+    ("mg/m2", "load", "0.000001"),
     ("mm/h", "speed", "1"),
     ("m/h", "speed", "1000"),
-    ("L", "volume", "1"),
-    ("mL", "volume", "0.001"),
 ];
 
 #[derive(Clone, Debug)]
@@ -104,7 +138,25 @@ impl QuantityAsked {
     }
 }
 
+/// An annotation means 1: `{score}`, and `mL/min/{1.73_m2}` is `mL/min`.
+fn without_annotation(code: &str) -> String {
+    let (mut plain, mut inside) = (String::new(), false);
+    for c in code.chars() {
+        match c {
+            '{' => inside = true,
+            '}' => inside = false,
+            c if !inside => plain.push(c),
+            _ => {}
+        }
+    }
+    match plain.trim_end_matches('/') {
+        "" => "1".to_owned(),
+        plain => plain.to_owned(),
+    }
+}
+
 fn factor(code: &str) -> Option<(&'static str, Number)> {
+    let code = without_annotation(code);
     let (_, kind, factor) = FACTORS.iter().find(|(unit, ..)| *unit == code)?;
     Some((kind, Number::parse(factor)?.0))
 }
@@ -141,10 +193,12 @@ pub fn unit_of(element: &Element) -> (Option<&str>, Option<&str>, Option<&str>) 
 pub fn power_between(from: &str, to: &str) -> Option<i32> {
     let power = |code: &str| -> Option<i32> {
         let (_, _, text) = FACTORS.iter().find(|(unit, ..)| *unit == code)?;
+        if text.trim_matches(['0', '.']) != "1" {
+            return None;
+        }
         match text.split_once('.') {
             Some((_, places)) => Some(-i32::try_from(places.len()).ok()?),
-            None if text.trim_end_matches('0') == "1" => i32::try_from(text.len() - 1).ok(),
-            None => None,
+            None => i32::try_from(text.len() - 1).ok(),
         }
     };
     Some(power(from)? - power(to)?)

@@ -12,7 +12,7 @@ async fn smallest(server: &Server, world: &World, first: Box<Disagreement>) -> B
     let mut smallest = first;
     'again: loop {
         for query in smaller(&smallest.query) {
-            if let Some(found) = disagreement(server, world, &query).await {
+            if let Some(found) = disagreement(server, world, &query, smallest.count).await {
                 smallest = found;
                 continue 'again;
             }
@@ -51,6 +51,10 @@ fn smaller(query: &Query) -> Vec<Query> {
 /// A report of the smallest case: on a server with nothing but what takes part, where that
 /// is enough to see it.
 pub async fn report(server: &Server, world: &World, first: Box<Disagreement>) -> String {
+    let again = disagreement(server, world, &first.query, first.count).await;
+    if again.is_none() {
+        return format!("{first}\n  (not when it is asked again)");
+    }
     let small = smallest(server, world, first).await;
     let Some(culprit) = small.culprits.first().cloned() else {
         return small.to_string();
@@ -71,7 +75,7 @@ pub async fn report(server: &Server, world: &World, first: Box<Disagreement>) ->
         .await;
         let resources: Vec<Value> = subset.records.iter().map(|r| r.json.clone()).collect();
         let fewer = store(&fresh, &resources).await;
-        if let Some(found) = disagreement(&fresh, &fewer, &small.query).await {
+        if let Some(found) = disagreement(&fresh, &fewer, &small.query, small.count).await {
             let found = smallest(&fresh, &fewer, found).await;
             let shown = fewer.find(&culprit).map(|r| r.json.to_string());
             let shown: String = shown.unwrap_or_default().chars().take(1500).collect();

@@ -4,6 +4,7 @@
 
 use super::text::normalised;
 use super::world::{Element, World};
+use andiron::definitions::CodeSet;
 use serde_json::Value;
 
 /// A value as it is asked for.
@@ -120,6 +121,21 @@ pub fn fits_text(element: &Element, asked: &str) -> bool {
     let asked = normalised(asked);
     let begins = |text: &str| normalised(text).starts_with(&asked);
     !asked.is_empty() && texts(element).into_iter().any(begins)
+}
+
+/// Whether a code is one of a value set.
+pub fn fits_set(element: &Element, codes: &CodeSet, world: &World) -> bool {
+    let holds = |(system, code): Coded<'_>| match (system, code) {
+        (Some(system), Some(code)) => codes.contains(system, code),
+        _ => false,
+    };
+    match element.kind.as_str() {
+        "code" => {
+            let system = world.implicit_system(element);
+            holds((system.as_deref(), element.value.as_str()))
+        }
+        _ => codings(element).into_iter().any(holds),
+    }
 }
 
 /// `:of-type=system|code|value` of an Identifier.

@@ -133,9 +133,27 @@ impl World {
         }
         let text = parameter.expression.as_deref().unwrap_or("{}");
         let mut found = Vec::new();
-        self.visit(subject, text, &mut |item, _| found.extend(element(item)));
+        // The id of a contained resource is a name within its container, no `_id`.
+        let is_contained = !std::ptr::eq(subject.json, subject.container);
+        if !(is_contained && matches!(parameter.code.as_str(), "_id" | "_lastUpdated")) {
+            self.visit(subject, text, &mut |item, _| found.extend(element(item)));
+        }
         let found = Rc::new(found);
         self.values.borrow_mut().insert(key, found.clone());
+        found
+    }
+
+    /// The same without regard to what a reference resolves to: what is known by its
+    /// identifier only resolves to nothing, and is of whatever type is asked for.
+    pub fn unresolved(&self, subject: Subject<'_>, parameter: &SearchParameter) -> Vec<Element> {
+        let text = parameter.expression.as_deref().unwrap_or("{}");
+        let mut parts = text.split(".where(resolve() is ");
+        let mut whole = parts.next().unwrap_or_default().to_owned();
+        for part in parts {
+            whole.push_str(part.split_once(')').map_or("", |(_, rest)| rest));
+        }
+        let mut found = Vec::new();
+        self.visit(subject, &whole, &mut |item, _| found.extend(element(item)));
         found
     }
 

@@ -2,8 +2,7 @@
 
 use super::people::SSN;
 use super::{
-    Aim, Ask, FEW, ORDERED, ORDERED_BITMAP, PAGE, Shape, Source, loinc, observations, of_code,
-    of_person, people, select,
+    Aim, Ask, PAGE, Shape, Source, loinc, observations, of_code, of_person, people, select,
 };
 use crate::floor::{Bind, Names};
 use crate::grow::{Kind, family, ssn};
@@ -32,28 +31,24 @@ fn wide_chain(source: &Source<'_>) -> Shape {
         Names::number(Kind::Patient),
         source.names.seed(Kind::Observation, "patient")
     );
-    Shape::new(
-        "Observation?patient.gender= (wide)",
-        ORDERED,
-        floor,
-        |number| {
-            let male = number % 2 == 0;
-            let gender = if male { "male" } else { "female" };
-            let entry = source.names.token(Kind::Patient, "gender", "", gender);
-            let path = format!("Observation?patient.gender={gender}");
-            Ask::get(path, vec![Bind::Number(entry)], move |world| {
-                observations(world, |o| world.people[o.person as usize].male == male)
-            })
-        },
-    )
+    Shape::new("Observation?patient.gender= (wide)", floor, |number| {
+        let male = number % 2 == 0;
+        let gender = if male { "male" } else { "female" };
+        let entry = source.names.token(Kind::Patient, "gender", "", gender);
+        let path = format!("Observation?patient.gender={gender}");
+        Ask::get(path, vec![Bind::Number(entry)], move |world| {
+            observations(world, |o| world.people[o.person as usize].male == male)
+        })
+    })
     .aim(Aim::Within(100.0))
 }
 
-/// The Patients first, then what refers to them.
+/// The Patients first, then for each what refers to it, which is about one Patient only.
 fn narrow(source: &Source<'_>, patients: &str) -> String {
     format!(
-        "{} AND r.entries && ARRAY(SELECT DISTINCT p.key # {}::bigint FROM ({patients}) p) {PAGE}",
-        select(Kind::Observation),
+        "SELECT r.body FROM (SELECT DISTINCT p.key FROM ({patients}) p) p JOIN resource r \
+         ON r.tenant = 1 AND r.type = {} AND r.entries @> ARRAY[p.key # {}::bigint] {PAGE}",
+        Names::number(Kind::Observation),
         source.names.seed(Kind::Observation, "patient")
     )
 }
@@ -66,7 +61,7 @@ fn chain_by_name(source: &Source<'_>) -> Shape {
         source.names.row(Kind::Patient, "name")
     );
     let floor = narrow(source, &patients);
-    Shape::new("Observation?patient.name= (rare)", FEW, floor, |_| {
+    Shape::new("Observation?patient.name= (rare)", floor, |_| {
         let person = source.person(&mut random) as usize;
         let number = source.world.people[person].family;
         let name = family(number);
@@ -91,7 +86,7 @@ fn chain_by_identifier(source: &Source<'_>) -> Shape {
         Names::number(Kind::Patient)
     );
     let floor = narrow(source, &patients);
-    Shape::new("Observation?patient.identifier=", FEW, floor, |_| {
+    Shape::new("Observation?patient.identifier=", floor, |_| {
         let person = source.person(&mut random);
         let number = ssn(person);
         let entry = source
@@ -116,7 +111,6 @@ fn has_common(source: &Source<'_>) -> Shape {
     );
     Shape::new(
         "Patient?_has:Observation:patient:code=common",
-        ORDERED_BITMAP,
         floor,
         |_| {
             let code = source.common(&mut random);
@@ -147,26 +141,21 @@ fn has_rare(source: &Source<'_>) -> Shape {
         source.names.seed(Kind::Observation, "patient"),
         Names::number(Kind::Observation)
     );
-    Shape::new(
-        "Patient?_has:Observation:patient:code=rare",
-        FEW,
-        floor,
-        |_| {
-            let code = source.rare(&mut random);
-            let path = format!("Patient?_has:Observation:patient:code={}", loinc(code));
-            Ask::get(
-                path,
-                vec![Bind::Number(source.code_entry(code))],
-                move |world| {
-                    let of = |number: &u32| world.observations[*number as usize].person;
-                    Expected::of(
-                        Kind::Patient,
-                        world.by_code[code as usize].iter().map(of).collect(),
-                    )
-                },
-            )
-        },
-    )
+    Shape::new("Patient?_has:Observation:patient:code=rare", floor, |_| {
+        let code = source.rare(&mut random);
+        let path = format!("Patient?_has:Observation:patient:code={}", loinc(code));
+        Ask::get(
+            path,
+            vec![Bind::Number(source.code_entry(code))],
+            move |world| {
+                let of = |number: &u32| world.observations[*number as usize].person;
+                Expected::of(
+                    Kind::Patient,
+                    world.by_code[code as usize].iter().map(of).collect(),
+                )
+            },
+        )
+    })
     .aim(Aim::Rate(500.0))
 }
 
@@ -191,7 +180,6 @@ fn include(source: &Source<'_>) -> Shape {
     let floor = page_and(Kind::Observation, "r.entries @> ARRAY[$1::bigint]", &more);
     Shape::new(
         "Observation?code=&_include=Observation:patient",
-        ORDERED,
         floor,
         |_| {
             let code = source.common(&mut random);
@@ -215,11 +203,11 @@ fn include(source: &Source<'_>) -> Shape {
     )
 }
 
-/// What refers to the page in a slot.
+/// What refers to the page in a slot, by one reference each.
 fn referring(source: &Source<'_>, kind: Kind, parameter: &str) -> String {
     format!(
-        "SELECT o.body FROM resource o WHERE o.tenant = 1 AND o.type = {} \
-         AND o.entries && ARRAY(SELECT m.key # {}::bigint FROM m)",
+        "SELECT o.body FROM m JOIN resource o ON o.tenant = 1 AND o.type = {} \
+         AND o.entries @> ARRAY[m.key # {}::bigint]",
         Names::number(kind),
         source.names.seed(kind, parameter)
     )
@@ -236,7 +224,6 @@ fn provenance(source: &Source<'_>) -> Shape {
     let floor = page_and(Kind::Patient, &named, &more);
     Shape::new(
         "Patient?family=&_revinclude=Provenance:target",
-        FEW,
         floor,
         |_| {
             let person = source.person(&mut random) as usize;
@@ -262,7 +249,6 @@ fn observations_of_encounters(source: &Source<'_>) -> Shape {
     let floor = page_and(Kind::Encounter, "r.entries @> ARRAY[$1::bigint]", &more);
     Shape::new(
         "Encounter?patient=&_revinclude=Observation:encounter",
-        FEW,
         floor,
         |_| {
             let person = source.person(&mut random);

@@ -23,15 +23,6 @@ const ASKS: usize = 128;
 /// A page in the order of keys, which is the order where none is asked for.
 pub const PAGE: &str = "ORDER BY r.key LIMIT 20";
 
-/// Row by row in the order of an index, each looked up elsewhere, until the page is full.
-pub const ORDERED: &[&str] = &["sort", "bitmapscan", "hashjoin", "mergejoin", "material"];
-
-/// The same where what is looked up takes the index of entries.
-pub const ORDERED_BITMAP: &[&str] = &["sort", "hashjoin", "mergejoin", "material"];
-
-/// The few matches first, then their order.
-pub const FEW: &[&str] = &["hashjoin", "mergejoin"];
-
 /// What the issue asks of a shape.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub enum Aim {
@@ -55,8 +46,6 @@ pub struct Shape {
     pub name: &'static str,
     pub layout: Layout,
     pub floor: String,
-    /// What the planner may not use for it: `enable_…`.
-    pub without: &'static [&'static str],
     pub asks: Vec<Ask>,
     pub aim: Option<Aim>,
     /// Whether its work is bounded by its page and not by the number of its matches.
@@ -66,17 +55,11 @@ pub struct Shape {
 }
 
 impl Shape {
-    pub fn new(
-        name: &'static str,
-        without: &'static [&'static str],
-        floor: String,
-        ask: impl FnMut(usize) -> Ask,
-    ) -> Shape {
+    pub fn new(name: &'static str, floor: String, ask: impl FnMut(usize) -> Ask) -> Shape {
         Shape {
             name,
             layout: Layout::Whole,
             floor,
-            without,
             asks: (0..ASKS).map(ask).collect(),
             aim: None,
             limited: true,

@@ -1,9 +1,6 @@
 //! Dates and quantities, and whatever is sorted; pages far down.
 
-use super::{
-    Aim, Ask, FEW, ORDERED, PAGE, Shape, Source, loinc, made, observations, of_code, of_person,
-    select,
-};
+use super::{Aim, Ask, PAGE, Shape, Source, loinc, made, observations, of_code, of_person, select};
 use crate::codes::{BLOOD_PRESSURE, CODES, GLUCOSE};
 use crate::dataset::Layout;
 use crate::floor::{Bind, Names};
@@ -64,20 +61,15 @@ const ONE: &str = "r.entries @> ARRAY[$1::bigint]";
 fn newest(source: &Source<'_>) -> Shape {
     let mut random = source.random("newest");
     let floor = newest_first(source, ONE);
-    Shape::new(
-        "Observation?code=common&_sort=-date",
-        ORDERED,
-        floor,
-        |_| {
-            let code = source.common(&mut random);
-            let path = format!("Observation?code={}&_sort=-date", loinc(code));
-            Ask::get(
-                path,
-                vec![Bind::Number(source.code_entry(code))],
-                move |world| of_code(world, code, |_| true).sorted(true, made),
-            )
-        },
-    )
+    Shape::new("Observation?code=common&_sort=-date", floor, |_| {
+        let code = source.common(&mut random);
+        let path = format!("Observation?code={}&_sort=-date", loinc(code));
+        Ask::get(
+            path,
+            vec![Bind::Number(source.code_entry(code))],
+            move |world| of_code(world, code, |_| true).sorted(true, made),
+        )
+    })
     .aim(Aim::Rate(1500.0))
 }
 
@@ -96,7 +88,7 @@ fn few_newest_first(source: &Source<'_>, conditions: &str) -> String {
 fn patient_and_code(source: &Source<'_>) -> Shape {
     let mut random = source.random("patient and code, newest");
     let floor = few_newest_first(source, "");
-    Shape::new("Observation?patient=&code=&_sort=-date", FEW, floor, |_| {
+    Shape::new("Observation?patient=&code=&_sort=-date", floor, |_| {
         let (person, code) = (source.person(&mut random), source.common(&mut random));
         let patient = source.patient_id(person);
         let path = format!(
@@ -119,33 +111,28 @@ fn recent(random: &mut Random) -> i64 {
 fn since(source: &Source<'_>) -> Shape {
     let mut random = source.random("since");
     let floor = newest_first(source, &format!("{ONE} AND d.high > $2"));
-    Shape::new(
-        "Observation?code=&date=ge&_sort=-date",
-        ORDERED,
-        floor,
-        |_| {
-            let (code, day) = (source.common(&mut random), recent(&mut random));
-            let path = format!(
-                "Observation?code={}&date=ge{}&_sort=-date",
-                loinc(code),
-                date(day)
-            );
-            let binds = vec![
-                Bind::Number(source.code_entry(code)),
-                Bind::Number(day * 86_400_000_000),
-            ];
-            Ask::get(path, binds, move |world| {
-                of_code(world, code, |o| o.at >= day * 86_400).sorted(true, made)
-            })
-        },
-    )
+    Shape::new("Observation?code=&date=ge&_sort=-date", floor, |_| {
+        let (code, day) = (source.common(&mut random), recent(&mut random));
+        let path = format!(
+            "Observation?code={}&date=ge{}&_sort=-date",
+            loinc(code),
+            date(day)
+        );
+        let binds = vec![
+            Bind::Number(source.code_entry(code)),
+            Bind::Number(day * 86_400_000_000),
+        ];
+        Ask::get(path, binds, move |world| {
+            of_code(world, code, |o| o.at >= day * 86_400).sorted(true, made)
+        })
+    })
     .aim(Aim::Rate(1500.0))
 }
 
 fn patient_since(source: &Source<'_>) -> Shape {
     let mut random = source.random("patient since");
     let floor = few_newest_first(source, "AND d.high > $3");
-    Shape::new("Observation?patient=&category=&date=ge", FEW, floor, |_| {
+    Shape::new("Observation?patient=&category=&date=ge", floor, |_| {
         let person = source.person(&mut random);
         let encounters = source.world.people[person as usize].encounters.clone();
         let middle = (encounters.start + encounters.end) / 2;
@@ -180,7 +167,6 @@ fn deep(source: &Source<'_>) -> Shape {
         .collect();
     let mut shape = Shape::new(
         "Observation?code=common&_sort=-date 100th next",
-        ORDERED,
         floor,
         |number| {
             let code = codes
@@ -219,7 +205,7 @@ fn week(source: &Source<'_>) -> Shape {
         select(Kind::Encounter),
         source.names.row(Kind::Encounter, "date")
     );
-    Shape::new("Encounter?patient=&date=ge", FEW, floor, |_| {
+    Shape::new("Encounter?patient=&date=ge", floor, |_| {
         let (person, day) = (source.person(&mut random), recent(&mut random) - 2000);
         let patient = source.patient_id(person);
         let path = format!("Encounter?patient={patient}&date=ge{}", date(day));
@@ -243,7 +229,6 @@ fn stored(source: &Source<'_>) -> Shape {
     );
     Shape::new(
         "Observation?category=&_sort=-_lastUpdated",
-        ORDERED,
         floor,
         |number| {
             let wanted = ["laboratory", "vital-signs"][number % 2];
@@ -271,24 +256,19 @@ fn stored_since(source: &Source<'_>) -> Shape {
          AND r.type = {} AND r.last_updated > $1::timestamptz) SELECT r.body FROM r {PAGE}",
         Names::number(Kind::Observation)
     );
-    Shape::new(
-        "Observation?_lastUpdated=gt the last few",
-        FEW,
-        floor,
-        |_| {
-            let people = source.world.people.len() as u32;
-            // What was stored of the last person or two.
-            let person = people - 1 - random.below(2) as u32;
-            let at = source.world.stored(person, 0) + random.below(100) as i64 + 1;
-            let path = format!("Observation?_lastUpdated=gt{}", instant(at));
-            Ask::get(path, vec![Bind::Text(instant(at))], move |world| {
-                let first = world.people[person as usize].observations.start;
-                let numbers = first..world.observations.len() as u32;
-                let is_later = |number: &u32| world.observation_stored(*number) > at;
-                Expected::of(Kind::Observation, numbers.filter(is_later).collect())
-            })
-        },
-    )
+    Shape::new("Observation?_lastUpdated=gt the last few", floor, |_| {
+        let people = source.world.people.len() as u32;
+        // What was stored of the last person or two.
+        let person = people - 1 - random.below(2) as u32;
+        let at = source.world.stored(person, 0) + random.below(100) as i64 + 1;
+        let path = format!("Observation?_lastUpdated=gt{}", instant(at));
+        Ask::get(path, vec![Bind::Text(instant(at))], move |world| {
+            let first = world.people[person as usize].observations.start;
+            let numbers = first..world.observations.len() as u32;
+            let is_later = |number: &u32| world.observation_stored(*number) > at;
+            Expected::of(Kind::Observation, numbers.filter(is_later).collect())
+        })
+    })
 }
 
 /// `r` has a quantity above `$at`.
@@ -307,7 +287,7 @@ fn quantity(source: &Source<'_>) -> Shape {
         select(Kind::Observation),
         above(source, "value-quantity", 1)
     );
-    Shape::new("Observation?value-quantity=gt", ORDERED, floor, |_| {
+    Shape::new("Observation?value-quantity=gt", floor, |_| {
         let bound = 2800 + random.below(700) as i32;
         let path = format!("Observation?value-quantity=gt{}", tenths(bound));
         Ask::get(path, vec![Bind::Decimal(tenths(bound))], move |world| {
@@ -324,32 +304,27 @@ fn by_code_and_value(source: &Source<'_>, parameter: &str) -> String {
 fn code_and_quantity(source: &Source<'_>) -> Shape {
     let mut random = source.random("code and quantity");
     let floor = by_code_and_value(source, "value-quantity");
-    Shape::new(
-        "Observation?code=&value-quantity=gt",
-        ORDERED,
-        floor,
-        |_| {
-            let bound = 1600 + random.below(200) as i32;
-            let path = format!(
-                "Observation?code={}&value-quantity=gt{}",
-                loinc(GLUCOSE),
-                tenths(bound)
-            );
-            let binds = vec![
-                Bind::Number(source.code_entry(GLUCOSE)),
-                Bind::Decimal(tenths(bound)),
-            ];
-            Ask::get(path, binds, move |world| {
-                of_code(world, GLUCOSE, |o| o.value > bound)
-            })
-        },
-    )
+    Shape::new("Observation?code=&value-quantity=gt", floor, |_| {
+        let bound = 1600 + random.below(200) as i32;
+        let path = format!(
+            "Observation?code={}&value-quantity=gt{}",
+            loinc(GLUCOSE),
+            tenths(bound)
+        );
+        let binds = vec![
+            Bind::Number(source.code_entry(GLUCOSE)),
+            Bind::Decimal(tenths(bound)),
+        ];
+        Ask::get(path, binds, move |world| {
+            of_code(world, GLUCOSE, |o| o.value > bound)
+        })
+    })
 }
 
 fn code_value_quantity(source: &Source<'_>) -> Shape {
     let mut random = source.random("code-value-quantity");
     let floor = by_code_and_value(source, "value-quantity");
-    Shape::new("Observation?code-value-quantity=", ORDERED, floor, |_| {
+    Shape::new("Observation?code-value-quantity=", floor, |_| {
         let bound = 1600 + random.below(200) as i32;
         let path = format!(
             "Observation?code-value-quantity={}$gt{}",
@@ -371,24 +346,18 @@ fn code_value_quantity(source: &Source<'_>) -> Shape {
 fn component(source: &Source<'_>) -> Shape {
     let mut random = source.random("component");
     let floor = by_code_and_value(source, "component-value-quantity");
-    Shape::new(
-        "Observation?component-code-value-quantity=",
-        ORDERED,
-        floor,
-        |_| {
-            let bound = 1500 + random.below(200) as i32;
-            let path = format!(
-                "Observation?component-code-value-quantity=http://loinc.org%7C8480-6$gt{}",
-                tenths(bound)
-            );
-            let entry =
-                source
-                    .names
-                    .token(Kind::Observation, "component-code", super::LOINC, "8480-6");
-            let binds = vec![Bind::Number(entry), Bind::Decimal(tenths(bound))];
-            Ask::get(path, binds, move |world| {
-                of_code(world, BLOOD_PRESSURE, |o| o.value > bound)
-            })
-        },
-    )
+    Shape::new("Observation?component-code-value-quantity=", floor, |_| {
+        let bound = 1500 + random.below(200) as i32;
+        let path = format!(
+            "Observation?component-code-value-quantity=http://loinc.org%7C8480-6$gt{}",
+            tenths(bound)
+        );
+        let entry = source
+            .names
+            .token(Kind::Observation, "component-code", super::LOINC, "8480-6");
+        let binds = vec![Bind::Number(entry), Bind::Decimal(tenths(bound))];
+        Ask::get(path, binds, move |world| {
+            of_code(world, BLOOD_PRESSURE, |o| o.value > bound)
+        })
+    })
 }

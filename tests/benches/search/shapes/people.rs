@@ -1,6 +1,6 @@
 //! Patients by name, birth date and identifier.
 
-use super::{Aim, Ask, FEW, ORDERED, PAGE, Shape, Source, people, select};
+use super::{Aim, Ask, PAGE, Shape, Source, people, select};
 use crate::floor::{Bind, Names};
 use crate::grow::{Kind, Person, date, family, given, ssn};
 use crate::truth::Expected;
@@ -57,7 +57,7 @@ fn name(source: &Source<'_>) -> Shape {
         select(Kind::Patient),
         begins(source, "name", 1)
     );
-    Shape::new("Patient?name=", FEW, floor, |_| {
+    Shape::new("Patient?name=", floor, |_| {
         let person = source.person(&mut random) as usize;
         let name = family(source.world.people[person].family);
         let small = name.to_lowercase();
@@ -76,7 +76,7 @@ fn common_name(source: &Source<'_>) -> Shape {
         select(Kind::Patient),
         begins(source, "name", 1)
     );
-    Shape::new("Patient?name=a (a letter)", ORDERED, floor, |number| {
+    Shape::new("Patient?name=a (a letter)", floor, |number| {
         let letter = ["a", "b", "e", "g", "k", "r", "s", "t"][number % 8];
         Ask::get(
             format!("Patient?name={letter}"),
@@ -94,7 +94,7 @@ fn contains(source: &Source<'_>) -> Shape {
         select(Kind::Patient),
         source.names.row(Kind::Patient, "name")
     );
-    Shape::new("Patient?name:contains=", FEW, floor, |_| {
+    Shape::new("Patient?name:contains=", floor, |_| {
         let person = source.person(&mut random) as usize;
         let name = family(source.world.people[person].family).to_lowercase();
         let part = name[2..].to_owned();
@@ -122,7 +122,7 @@ fn family_and_given(source: &Source<'_>) -> Shape {
         begins(source, "family", 1),
         begins(source, "given", 3)
     );
-    Shape::new("Patient?family=&given=", FEW, floor, |_| {
+    Shape::new("Patient?family=&given=", floor, |_| {
         let person = &source.world.people[source.person(&mut random) as usize];
         let (family_name, given_name) = (family(person.family), given(person.givens[0]));
         let path = format!("Patient?family={family_name}&given={given_name}");
@@ -164,7 +164,7 @@ fn birth_date(source: &Source<'_>) -> Shape {
         select(Kind::Patient),
         born(source, 1)
     );
-    Shape::new("Patient?birthdate=", FEW, floor, |_| {
+    Shape::new("Patient?birthdate=", floor, |_| {
         let birth = source.world.people[source.person(&mut random) as usize].birth;
         let path = format!("Patient?birthdate={}", date(birth));
         Ask::get(path, day(birth), move |world| {
@@ -182,7 +182,7 @@ fn name_and_birth_date(source: &Source<'_>) -> Shape {
         begins(source, "name", 1),
         born(source, 3)
     );
-    Shape::new("Patient?name=&birthdate=", FEW, floor, |_| {
+    Shape::new("Patient?name=&birthdate=", floor, |_| {
         let person = &source.world.people[source.person(&mut random) as usize];
         let (name, birth) = (family(person.family), person.birth);
         let path = format!("Patient?name={name}&birthdate={}", date(birth));
@@ -204,7 +204,7 @@ fn identifier(source: &Source<'_>) -> Shape {
         "{} AND r.entries @> ARRAY[$1::bigint] {PAGE}",
         select(Kind::Patient)
     );
-    Shape::new("Patient?identifier=", FEW, floor, |_| {
+    Shape::new("Patient?identifier=", floor, |_| {
         let person = source.person(&mut random);
         let number = ssn(person);
         let entry = source
@@ -224,7 +224,7 @@ fn identifiers(source: &Source<'_>) -> Shape {
         "{} AND r.entries && $1::bigint[] {PAGE}",
         select(Kind::Patient)
     );
-    Shape::new("Patient?identifier= 1,000 values", FEW, floor, |_| {
+    Shape::new("Patient?identifier= 1,000 values", floor, |_| {
         let found: Vec<u32> = (0..50).map(|_| source.person(&mut random)).collect();
         let others = (0..950).map(|_| 500_000 + random.below(400_000) as u32);
         let numbers: Vec<String> = found.iter().copied().chain(others).map(ssn).collect();
@@ -243,7 +243,7 @@ fn ids(source: &Source<'_>) -> Shape {
         "{} AND r.key = ANY($1::bigint[]) {PAGE}",
         select(Kind::Observation)
     );
-    Shape::new("Observation?_id= 20 ids", FEW, floor, |_| {
+    Shape::new("Observation?_id= 20 ids", floor, |_| {
         let count = source.world.observations.len() as u64;
         let numbers: Vec<u32> = (0..20).map(|_| random.below(count) as u32).collect();
         let id = |number: &u32| source.world.id(Kind::Observation, u64::from(*number));
@@ -268,7 +268,6 @@ fn dead(source: &Source<'_>) -> Shape {
     );
     Shape::new(
         "Patient?death-date:missing=false&gender=",
-        ORDERED,
         floor,
         |number| {
             let male = number % 2 == 0;
@@ -293,7 +292,7 @@ fn by_family(source: &Source<'_>) -> Shape {
         Names::number(Kind::Patient),
         source.names.row(Kind::Patient, "family")
     );
-    Shape::new("Patient?gender=&_sort=family", ORDERED, floor, |number| {
+    Shape::new("Patient?gender=&_sort=family", floor, |number| {
         let male = number % 2 == 0;
         let gender = if male { "male" } else { "female" };
         let entry = source.names.token(Kind::Patient, "gender", "", gender);

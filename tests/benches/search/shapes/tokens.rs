@@ -1,8 +1,6 @@
 //! Codes and other tokens: rare, common, several, many, not, missing; counts.
 
-use super::{
-    Ask, FEW, ORDERED, PAGE, Shape, Source, loinc, observations, of_code, of_person, select,
-};
+use super::{Ask, PAGE, Shape, Source, loinc, observations, of_code, of_person, select};
 use crate::codes::CODES;
 use crate::floor::{Bind, Names};
 use crate::grow::{self, Kind};
@@ -36,7 +34,7 @@ const TWO: &str = "r.entries @> ARRAY[$1::bigint, $2::bigint]";
 
 fn rare(source: &Source<'_>) -> Shape {
     let mut random = source.random("rare");
-    Shape::new("Observation?code=rare", FEW, few(ONE), |_| {
+    Shape::new("Observation?code=rare", few(ONE), |_| {
         let code = source.rare(&mut random);
         let path = format!("Observation?code={}", loinc(code));
         Ask::get(
@@ -49,7 +47,7 @@ fn rare(source: &Source<'_>) -> Shape {
 
 fn common(source: &Source<'_>) -> Shape {
     let mut random = source.random("common");
-    Shape::new("Observation?code=common", ORDERED, few(ONE), |_| {
+    Shape::new("Observation?code=common", few(ONE), |_| {
         let code = source.common(&mut random);
         let path = format!("Observation?code={}", loinc(code));
         Ask::get(
@@ -84,7 +82,6 @@ fn category_of(code: u32) -> &'static str {
 fn two_common(source: &Source<'_>) -> Shape {
     Shape::new(
         "Observation?category=&status= both common",
-        ORDERED,
         few(TWO),
         |number| {
             let wanted = ["laboratory", "vital-signs"][number % 2];
@@ -103,28 +100,23 @@ fn two_common(source: &Source<'_>) -> Shape {
 
 /// Both are common, and nothing has both.
 fn disjoint(source: &Source<'_>) -> Shape {
-    Shape::new(
-        "Observation?code=&category= disjoint",
-        FEW,
-        few(TWO),
-        |number| {
-            let code = (number % CODES.len()) as u32;
-            let wanted = match category_of(code) {
-                "laboratory" => "vital-signs",
-                _ => "laboratory",
-            };
-            let path = format!("Observation?code={}&category={wanted}", loinc(code));
-            let entries = [source.code_entry(code), category(source, wanted)];
-            Ask::get(path, entries.map(Bind::Number).to_vec(), |_| {
-                Expected::of(Kind::Observation, Vec::new())
-            })
-        },
-    )
+    Shape::new("Observation?code=&category= disjoint", few(TWO), |number| {
+        let code = (number % CODES.len()) as u32;
+        let wanted = match category_of(code) {
+            "laboratory" => "vital-signs",
+            _ => "laboratory",
+        };
+        let path = format!("Observation?code={}&category={wanted}", loinc(code));
+        let entries = [source.code_entry(code), category(source, wanted)];
+        Ask::get(path, entries.map(Bind::Number).to_vec(), |_| {
+            Expected::of(Kind::Observation, Vec::new())
+        })
+    })
 }
 
 fn patient_and_code(source: &Source<'_>) -> Shape {
     let mut random = source.random("patient and code");
-    Shape::new("Observation?patient=&code=", FEW, few(TWO), |_| {
+    Shape::new("Observation?patient=&code=", few(TWO), |_| {
         let (person, code) = (source.person(&mut random), source.common(&mut random));
         let path = format!(
             "Observation?patient={}&code={}",
@@ -141,32 +133,27 @@ fn patient_and_code(source: &Source<'_>) -> Shape {
 
 fn posted(source: &Source<'_>) -> Shape {
     let mut random = source.random("posted");
-    Shape::new(
-        "POST Observation/_search patient, code",
-        FEW,
-        few(TWO),
-        |_| {
-            let (person, code) = (source.person(&mut random), source.common(&mut random));
-            let entries = [source.patient_entry(person), source.code_entry(code)];
-            let path = "Observation/_search".to_owned();
-            let mut ask = Ask::get(path, entries.map(Bind::Number).to_vec(), move |world| {
-                of_person(world, person, |o| o.code == code)
-            });
-            ask.form = Some(format!(
-                "patient={}&code={}",
-                source.patient_id(person),
-                loinc(code)
-            ));
-            ask
-        },
-    )
+    Shape::new("POST Observation/_search patient, code", few(TWO), |_| {
+        let (person, code) = (source.person(&mut random), source.common(&mut random));
+        let entries = [source.patient_entry(person), source.code_entry(code)];
+        let path = "Observation/_search".to_owned();
+        let mut ask = Ask::get(path, entries.map(Bind::Number).to_vec(), move |world| {
+            of_person(world, person, |o| o.code == code)
+        });
+        ask.form = Some(format!(
+            "patient={}&code={}",
+            source.patient_id(person),
+            loinc(code)
+        ));
+        ask
+    })
 }
 
 /// A thousand codes, of which a hundred exist and are rare.
 fn codes(source: &Source<'_>) -> Shape {
     let mut random = source.random("codes");
     let any = "r.entries && $1::bigint[]";
-    Shape::new("Observation?code= 1,000 values", FEW, few(any), |_| {
+    Shape::new("Observation?code= 1,000 values", few(any), |_| {
         let mut found: Vec<u32> = (0..100).map(|_| source.rare(&mut random)).collect();
         found.sort_unstable();
         found.dedup();
@@ -186,7 +173,7 @@ fn codes(source: &Source<'_>) -> Shape {
 fn not(source: &Source<'_>) -> Shape {
     let mut random = source.random("not");
     let floor = few("NOT r.entries @> ARRAY[$1::bigint] AND r.entries @> ARRAY[$2::bigint]");
-    Shape::new("Observation?status:not=final&code=", ORDERED, floor, |_| {
+    Shape::new("Observation?status:not=final&code=", floor, |_| {
         let code = source.common(&mut random);
         let (text, entry) = status(source, false);
         let path = format!("Observation?status:not={text}&code={}", loinc(code));
@@ -208,7 +195,6 @@ fn by_presence(source: &Source<'_>, test: &str) -> String {
 fn missing(source: &Source<'_>) -> Shape {
     Shape::new(
         "Observation?encounter:missing=true&category=",
-        ORDERED,
         by_presence(source, "= 0"),
         |number| {
             let wanted = ["laboratory", "vital-signs"][number % 2];
@@ -230,7 +216,6 @@ fn present(source: &Source<'_>) -> Shape {
     let mut random = source.random("present");
     Shape::new(
         "Observation?encounter:missing=false&code=",
-        ORDERED,
         by_presence(source, "<> 0"),
         |_| {
             let code = source.common(&mut random);
@@ -258,7 +243,7 @@ fn counted(mut expected: Expected) -> Expected {
 
 fn count_rare(source: &Source<'_>) -> Shape {
     let mut random = source.random("count rare");
-    Shape::new("Observation?code=rare&_summary=count", FEW, count(), |_| {
+    Shape::new("Observation?code=rare&_summary=count", count(), |_| {
         let code = source.rare(&mut random);
         let path = format!("Observation?code={}&_summary=count", loinc(code));
         Ask::get(
@@ -272,7 +257,6 @@ fn count_rare(source: &Source<'_>) -> Shape {
 fn count_common(source: &Source<'_>) -> Shape {
     Shape::new(
         "Observation?code=common&_summary=count",
-        FEW,
         count(),
         |number| {
             let code = (number % CODES.len()) as u32;

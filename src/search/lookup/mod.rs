@@ -1,0 +1,224 @@
+//! What a plan has to read from the database before it is a question of entries: value sets,
+//! code systems, hierarchies of resources, and whether a bare id means one resource.
+//!
+//! ```text
+//! compile -> Plan with Lookups -> expand -> Plan of entries -> sql
+//! ```
+//!
+//! `:in`, `:not-in`, `:above`, `:below`: <https://hl7.org/fhir/R4/search.html#modifiers>. What
+//! is read is a list of codes or of keys, which the page then looks for like any other list,
+//! by the one index that there is, in the snapshot of the page.
+//!
+//! ## Decisions
+//! - *Lists are bounded* ([`MAX_CODES`], [`MAX_RESOURCES`]): what is longer is refused as too
+//!   costly, never cut.
+//! - *What is not known here is refused*, never taken for empty: a value set that cannot be
+//!   expanded would make `:in` find nothing and `:not-in` everything.
+
+mod code_system;
+mod hierarchy;
+mod stored;
+mod value_set;
+
+use super::bounds;
+use super::index::resource_key;
+use super::page::fetch;
+use super::params::token::{self, Asked};
+use super::plan::{Lookup, Plan, Predicate};
+use super::registry::Registry;
+use super::{rewrite, sql};
+use crate::access::Access;
+use crate::error::{Category, Error, Result};
+use crate::fhir::ResourceType;
+use code_system::CodeSystem;
+use sqlx::PgConnection;
+use stored::Stored;
+
+/// Codes that one `:in`, `:above` or `:below` may mean.
+pub const MAX_CODES: usize = 10_000;
+/// Resources that one hierarchy may have above or below the one that is asked for.
+pub const MAX_RESOURCES: usize = 10_000;
+
+/// The plan with each [`Lookup`] replaced by what it means now.
+///
+/// # Errors
+/// `not-found`, `not-supported`: a value set or code system that is not known here, or not
+/// well enough. `multiple-matches`: a bare id of several resources. `TooCostly`.
+pub async fn expand(
+    connection: &mut PgConnection,
+    access: &Access,
+    registry: &Registry,
+    mut plan: Plan,
+) -> Result<Plan> {
+    let mut lookups = Vec::new();
+    collect(&plan.filter, &mut lookups);
+    if lookups.is_empty() {
+        return Ok(plan);
+    }
+    let mut stored = Stored {
+        connection,
+        access,
+        registry,
+    };
+    check_ids(&mut stored, &lookups).await?;
+    let mut known: Vec<(Lookup, Predicate)> = Vec::with_capacity(lookups.len());
+    for lookup in lookups {
+        let answer = answer(&mut stored, &lookup).await?;
+        known.push((lookup, answer));
+    }
+    plan.filter = replace(plan.filter, &known);
+    let plan = rewrite::rewrite(plan);
+    bounds::check_filter(&plan.filter)?;
+    Ok(plan)
+}
+
+/// Every lookup, each once.
+fn collect(predicate: &Predicate, found: &mut Vec<Lookup>) {
+    match predicate {
+        Predicate::And(parts) | Predicate::Or(parts) => {
+            parts.iter().for_each(|part| collect(part, found));
+        }
+        Predicate::Not(part) => collect(part, found),
+        Predicate::Refers { filter, .. } | Predicate::Referred { filter, .. } => {
+            collect(filter, found);
+        }
+        Predicate::Lookup(lookup) if !found.contains(lookup) => found.push((**lookup).clone()),
+        _ => {}
+    }
+}
+
+fn replace(predicate: Predicate, known: &[(Lookup, Predicate)]) -> Predicate {
+    let all = |parts: Vec<Predicate>| parts.into_iter().map(|part| replace(part, known)).collect();
+    match predicate {
+        Predicate::And(parts) => Predicate::And(all(parts)),
+        Predicate::Or(parts) => Predicate::Or(all(parts)),
+        Predicate::Not(part) => Predicate::Not(Box::new(replace(*part, known))),
+        Predicate::Refers {
+            slots,
+            target,
+            filter,
+        } => Predicate::Refers {
+            slots,
+            target,
+            filter: Box::new(replace(*filter, known)),
+        },
+        Predicate::Referred {
+            source,
+            slots,
+            filter,
+        } => Predicate::Referred {
+            source,
+            slots,
+            filter: Box::new(replace(*filter, known)),
+        },
+        Predicate::Lookup(lookup) => {
+            let found = known.iter().find(|(one, _)| *one == *lookup);
+            found.map_or(Predicate::Lookup(lookup), |(_, answer)| answer.clone())
+        }
+        leaf => leaf,
+    }
+}
+
+async fn answer(stored: &mut Stored<'_>, lookup: &Lookup) -> Result<Predicate> {
+    match lookup {
+        Lookup::InValueSet { value_set, slots } => {
+            let codes = value_set::codes(stored, value_set).await?;
+            Ok(token::has_any(slots, &codes.asked()?))
+        }
+        Lookup::Subsumed {
+            system,
+            code,
+            direction,
+            slots,
+        } => {
+            let resource = stored.by_canonical("CodeSystem", system).await?;
+            let resource = resource.ok_or_else(|| not_found("code system", system))?;
+            let concepts = CodeSystem::of(&resource);
+            if !concepts.is_complete {
+                return Err(not_supported(format!(
+                    "only a part of the code system `{system}` is known here, so that what is \
+                     above and below its codes is not"
+                )));
+            }
+            let codes = concepts.subsumed(code, *direction);
+            check_count(codes.len(), "codes", MAX_CODES)?;
+            let pair = |code: &str| Asked::Pair(system.clone(), code.to_owned());
+            let asked: Vec<Asked> = codes.into_iter().map(pair).collect();
+            Ok(token::has_any(slots, &asked))
+        }
+        Lookup::Hierarchy {
+            resource_type,
+            id,
+            direction,
+            slots,
+        } => {
+            let keys = hierarchy::keys(stored, *resource_type, id, *direction).await?;
+            let entries = slots
+                .iter()
+                .flat_map(|slot| keys.iter().map(move |key| (*slot, *key)));
+            Ok(Predicate::Entries(entries.collect()))
+        }
+        Lookup::BareId { entries, .. } => Ok(Predicate::Entries(entries.clone())),
+    }
+}
+
+/// Refuses a bare id that several resources have which the reference could mean: the
+/// specification asks servers to, since the answer would be about two different things.
+async fn check_ids(stored: &mut Stored<'_>, lookups: &[Lookup]) -> Result<()> {
+    let mut wanted: Vec<(ResourceType, i64)> = Vec::new();
+    for lookup in lookups {
+        if let Lookup::BareId { id, types, .. } = lookup {
+            wanted.extend(types.iter().map(|kind| (*kind, resource_key(*kind, id))));
+        }
+    }
+    if wanted.is_empty() {
+        return Ok(());
+    }
+    wanted.sort_unstable();
+    wanted.dedup();
+    let statement = sql::having_keys(&wanted, stored.access);
+    let found = fetch(stored.connection, &statement).await?;
+    for lookup in lookups {
+        let Lookup::BareId { id, types, .. } = lookup else {
+            continue;
+        };
+        let of_id = found
+            .iter()
+            .map(|one| &one.version)
+            .filter(|version| version.id == *id && types.contains(&version.resource_type));
+        let references: Vec<String> = of_id.map(|version| version.reference()).collect();
+        if references.len() > 1 {
+            return Err(Error::coded(
+                Category::Invalid,
+                "multiple-matches",
+                format!(
+                    "the id {id:?} is that of several resources: expected one of {}",
+                    references.join(", ")
+                ),
+            ));
+        }
+    }
+    Ok(())
+}
+
+fn check_count(count: usize, of: &str, most: usize) -> Result<()> {
+    match count > most {
+        false => Ok(()),
+        true => Err(Error::new(
+            Category::TooCostly,
+            format!("the condition means more than {most} {of}; ask for fewer"),
+        )),
+    }
+}
+
+fn not_found(what: &str, name: &str) -> Error {
+    Error::coded(
+        Category::Invalid,
+        "not-found",
+        format!("expected a {what} that is known here but found `{name}`"),
+    )
+}
+
+fn not_supported(text: String) -> Error {
+    Error::new(Category::NotSupported, text)
+}

@@ -1,0 +1,142 @@
+//! Conformance resources by canonical or id: those that are stored here, then those that are
+//! published. <https://hl7.org/fhir/R4/references.html#canonical>
+
+use super::super::page::{bound, fetch};
+use super::super::params::{self, escape};
+use super::super::plan::{Plan, Predicate, Total};
+use super::super::registry::Registry;
+use super::super::{rewrite, sql};
+use crate::access::Access;
+use crate::error::{Error, Result};
+use crate::fhir::{Instant, ResourceType, Version};
+use serde_json::Value;
+use sqlx::{PgConnection, Row};
+use std::cmp::Ordering;
+use std::sync::Arc;
+
+/// Versions of one canonical that are looked at.
+const MAX_VERSIONS: usize = 100;
+
+/// What a lookup reads from.
+pub struct Stored<'a> {
+    pub connection: &'a mut PgConnection,
+    pub access: &'a Access,
+    pub registry: &'a Registry,
+}
+
+impl Stored<'_> {
+    /// The resource of that canonical; without `|version` the one of the highest version.
+    pub async fn by_canonical(
+        &mut self,
+        type_name: &str,
+        canonical: &str,
+    ) -> Result<Option<Arc<Value>>> {
+        let (url, version) = match canonical.split_once('|') {
+            Some((url, version)) => (url, Some(version)),
+            None => (canonical, None),
+        };
+        let mut conditions = vec![self.condition(type_name, "url", url)];
+        conditions.extend(version.map(|version| self.condition(type_name, "version", version)));
+        let stored = self.find(type_name, Predicate::And(conditions)).await?;
+        if let Some(found) = stored.into_iter().max_by(newer) {
+            return Ok(Some(Arc::new(found)));
+        }
+        let definitions = self.registry.model().definitions();
+        Ok(definitions.artifact(type_name, canonical))
+    }
+
+    /// The stored resource of that id.
+    pub async fn by_id(&mut self, type_name: &str, id: &str) -> Result<Option<Arc<Value>>> {
+        let by_id = Predicate::Id(vec![id.to_owned()]);
+        let found = self.find(type_name, by_id).await?;
+        Ok(found.into_iter().next().map(Arc::new))
+    }
+
+    fn condition(&self, type_name: &str, code: &str, value: &str) -> Predicate {
+        let parameter = ResourceType::parse(type_name)
+            .and_then(|resource_type| self.registry.parameter(resource_type, code));
+        let now = Instant::from_milliseconds(0);
+        let value = escape::escape(value);
+        let compiled =
+            parameter.and_then(|parameter| params::compile(parameter, None, &value, "", now).ok());
+        compiled.unwrap_or(Predicate::Nothing)
+    }
+
+    async fn find(&mut self, type_name: &str, filter: Predicate) -> Result<Vec<Value>> {
+        let Some(resource_type) = ResourceType::parse(type_name) else {
+            return Ok(Vec::new());
+        };
+        let keys = self.keys(resource_type, filter, MAX_VERSIONS).await?;
+        if keys.is_empty() {
+            return Ok(Vec::new());
+        }
+        let wanted: Vec<_> = keys.into_iter().map(|key| (resource_type, key)).collect();
+        let statement = sql::having_keys(&wanted, self.access);
+        let found = fetch(self.connection, &statement).await?;
+        found.iter().map(|one| parse(&one.version)).collect()
+    }
+
+    /// The keys of the resources of a type that pass, `limit` at most.
+    pub async fn keys(
+        &mut self,
+        resource_type: ResourceType,
+        filter: Predicate,
+        limit: usize,
+    ) -> Result<Vec<i64>> {
+        let plan = Plan {
+            types: vec![resource_type],
+            filter,
+            sort: Vec::new(),
+            count: limit,
+            total: Total::None,
+            includes: Vec::new(),
+        };
+        let plan = rewrite::rewrite(plan);
+        let statement = sql::keys(&plan, limit, self.access);
+        let rows = bound(&statement).fetch_all(&mut *self.connection).await?;
+        rows.iter().map(|row| Ok(row.try_get("key")?)).collect()
+    }
+}
+
+fn parse(version: &Version) -> Result<Value> {
+    let body = version.body.as_ref().map_or(&b"null"[..], |body| body);
+    serde_json::from_slice(body).map_err(Error::fault)
+}
+
+/// By business version, the numbers in it as numbers; then by when it was stored.
+fn newer(left: &Value, right: &Value) -> Ordering {
+    let version = |resource: &Value| -> Vec<(u64, String)> {
+        let text = resource["version"].as_str().unwrap_or_default();
+        let parts = text.split(['.', '-']);
+        parts
+            .map(|part| (part.parse().unwrap_or_default(), part.to_owned()))
+            .collect()
+    };
+    let stored = |resource: &Value| resource["meta"]["lastUpdated"].as_str().map(str::to_owned);
+    version(left)
+        .cmp(&version(right))
+        .then_with(|| stored(left).cmp(&stored(right)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    #[test]
+    fn the_highest_version_is_the_newest() {
+        for (older, later) in [
+            ("1", "2"),
+            ("1.9.0", "1.10.0"),
+            ("", "0.1"),
+            ("2023-12-01", "2024-01-01"),
+        ] {
+            let of = |version: &str| json!({"version": version});
+            assert_eq!(
+                newer(&of(older), &of(later)),
+                Ordering::Less,
+                "{older} {later}"
+            );
+        }
+    }
+}

@@ -1,0 +1,169 @@
+//! Conditions on the JSON and the words of a resource: what no index holds.
+//!
+//! The texts of a place are read by an SQL/JSON path from one element of the root, so that
+//! the rest of a resource is scanned and not built. The normal form of strings is made here
+//! as [`string::normalise`] makes it, with its own table.
+
+use super::statement::{Bind, Statement};
+use crate::search::params::string;
+use crate::search::plan::{JsonTest, Place, Predicate, Words};
+
+/// Characters of a narrative, and bytes of a resource, whose words are read: PostgreSQL takes
+/// a mebibyte of words and where they stand.
+const WORDS_OF: i32 = 200_000;
+
+/// A text in one of these places passes.
+pub(super) fn text_exists(statement: &mut Statement, places: &[Place], test: &JsonTest) {
+    statement.push("EXISTS (SELECT 1 FROM (");
+    for (index, place) in places.iter().enumerate() {
+        statement
+            .push(if index > 0 { " UNION ALL " } else { "" })
+            .push("SELECT jsonb_path_query((")
+            .own("body::json -> ")
+            .bind(Bind::Text(place.element.clone()))
+            .push("::text)::jsonb, ")
+            .bind(Bind::Text(place.path.clone()))
+            .push("::text::jsonpath) #>> '{}' AS text");
+    }
+    statement.push(") j WHERE ");
+    match test {
+        JsonTest::Begins(normal) => {
+            statement.push("starts_with(");
+            normal_form(statement);
+            statement
+                .push(", ")
+                .bind(Bind::Text(normal.clone()))
+                .push("::text)");
+        }
+        JsonTest::OneOf(texts) => {
+            statement
+                .push("j.text = ANY(")
+                .bind(Bind::Texts(texts.clone()))
+                .push("::text[])");
+        }
+        JsonTest::Below(text, separators) => {
+            let separators = separators.chars();
+            let beginnings = separators.map(|separator| format!("{text}{separator}"));
+            statement
+                .push("(j.text = ")
+                .bind(Bind::Text(text.clone()))
+                .push("::text OR j.text ^@ ANY(")
+                .bind(Bind::Texts(beginnings.collect()))
+                .push("::text[]))");
+        }
+    }
+    statement.push(")");
+}
+
+/// The normal form of `j.text`. Texts of ASCII, which are most, need a short table only.
+fn normal_form(statement: &mut Statement) {
+    let tables = string::tables();
+    let translate = |statement: &mut Statement, (from, to): &(String, String)| {
+        statement
+            .bind(Bind::Text(from.clone()))
+            .push("::text, ")
+            .bind(Bind::Text(to.clone()))
+            .push("::text)");
+    };
+    statement.push(
+        "btrim(regexp_replace(CASE WHEN octet_length(j.text) = length(j.text) THEN translate(j.text, ",
+    );
+    translate(statement, &tables.ascii);
+    statement.push(" ELSE ");
+    for _ in &tables.letters {
+        statement.push("replace(");
+    }
+    statement.push("translate(normalize(j.text, NFKD), ");
+    translate(statement, &tables.unicode);
+    for (one, several) in &tables.letters {
+        statement
+            .push(", ")
+            .bind(Bind::Text((*one).to_owned()))
+            .push("::text, ")
+            .bind(Bind::Text((*several).to_owned()))
+            .push("::text)");
+    }
+    statement.push(" END, ' +', ' ', 'g'), ' ')");
+}
+
+/// The words of a resource are what is asked for.
+pub(super) fn has_words(statement: &mut Statement, within: Words, query: &str) {
+    statement.push("(");
+    vector(statement, within);
+    statement.push(" @@ ");
+    words(statement, query);
+    statement.push(")");
+}
+
+/// How well a match fits the `_text` and `_content` of a filter, from 0 to 1: an expression
+/// for a column of the statement, about the resource that its conditions are about. False,
+/// and nothing is said, where the filter asks for no words.
+///
+/// <https://hl7.org/fhir/R4/search.html#score>
+pub fn score(statement: &mut Statement, filter: &Predicate) -> bool {
+    let mut asked = Vec::new();
+    collect_words(filter, &mut asked);
+    for (index, (within, query)) in asked.iter().enumerate() {
+        statement.push(if index > 0 { ", " } else { "greatest(" });
+        statement.push("ts_rank(");
+        vector(statement, *within);
+        statement.push(", ");
+        words(statement, query);
+        // 32: rank / (rank + 1)
+        statement.push(", 32)");
+    }
+    statement.push(if asked.is_empty() { "" } else { ")" });
+    !asked.is_empty()
+}
+
+fn collect_words<'p>(filter: &'p Predicate, found: &mut Vec<(Words, &'p str)>) {
+    match filter {
+        Predicate::And(parts) | Predicate::Or(parts) => {
+            parts.iter().for_each(|part| collect_words(part, found));
+        }
+        Predicate::Words { within, query } => found.push((*within, query)),
+        _ => {}
+    }
+}
+
+fn vector(statement: &mut Statement, within: Words) {
+    match within {
+        Words::Narrative => {
+            statement.push("to_tsvector('simple', translate(left(regexp_replace(");
+            statement.own("body::json #>> '{text,div}', '<[^>]*>', ' ', 'g'), ");
+            statement.bind(Bind::Int(WORDS_OF)).push("), ");
+            folding(statement).push(")");
+        }
+        Words::Content => {
+            statement.push("CASE WHEN octet_length(").own("body) <= ");
+            statement.bind(Bind::Int(WORDS_OF));
+            statement.push(" THEN json_to_tsvector('simple', translate(");
+            statement.own("body, ");
+            folding(statement)
+                .push("::json, '[\"string\"]') ELSE to_tsvector('simple', translate(left(");
+            statement
+                .own("body, ")
+                .bind(Bind::Int(WORDS_OF))
+                .push("), ");
+            folding(statement).push(") END");
+        }
+    }
+}
+
+fn words(statement: &mut Statement, query: &str) {
+    statement
+        .push("websearch_to_tsquery('simple', translate(")
+        .bind(Bind::Text(query.to_owned()))
+        .push("::text, ");
+    folding(statement).push(")");
+}
+
+/// The rest of a `translate` that takes accents and cases off letters.
+fn folding(statement: &mut Statement) -> &mut Statement {
+    let (from, to) = &string::tables().folding;
+    statement
+        .bind(Bind::Text(from.clone()))
+        .push("::text, ")
+        .bind(Bind::Text(to.clone()))
+        .push("::text)")
+}
