@@ -1,15 +1,26 @@
 //! Asks the server, page by page.
 
+use super::query::Query;
 use crate::harness::{BASE, Server};
 use serde::Deserialize;
+use std::collections::BTreeSet;
 
 /// What a server said to a query.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Said {
-    /// `Type/id` of each match, in order.
-    Found(Vec<String>),
+    Found(Found),
     /// The status and what it said.
     Refused(u16, String),
+}
+
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Found {
+    /// `Type/id` of each match, in order.
+    pub matches: Vec<String>,
+    /// Those of the included resources of all pages.
+    pub included: BTreeSet<String>,
+    /// What each page said of the number of matches.
+    pub totals: BTreeSet<usize>,
 }
 
 #[derive(Deserialize)]
@@ -18,6 +29,7 @@ struct Page {
     link: Vec<Link>,
     #[serde(default)]
     entry: Vec<Entry>,
+    total: Option<usize>,
 }
 
 #[derive(Deserialize)]
@@ -39,32 +51,53 @@ struct Search {
 }
 
 /// All matches of all pages; a page has `count` of them.
-pub async fn ask(server: &Server, query: &str, count: usize) -> Said {
-    let separator = if query.contains('?') { '&' } else { '?' };
-    let mut next = Some(format!("{query}{separator}_count={count}"));
-    let mut found = Vec::new();
-    while let Some(path) = next {
-        let reply = server.get(&path).await;
+pub async fn ask(server: &Server, query: &Query, count: usize) -> Said {
+    let (path, form) = query.form();
+    let form = match form.is_empty() {
+        true => format!("_count={count}"),
+        false => format!("{form}&_count={count}"),
+    };
+    let mut reply = match query.post {
+        false => server.get(&format!("{path}?{form}")).await,
+        true => {
+            let path = format!("/fhir{path}/_search");
+            let headers = ["Content-Type: application/x-www-form-urlencoded"];
+            server.send("POST", &path, &headers, form).await
+        }
+    };
+    let mut found = Found::default();
+    loop {
         if reply.status != 200 {
             return Said::Refused(reply.status, reply.text());
         }
         let page: Page = serde_json::from_slice(&reply.body).expect("a Bundle");
-        let matches = page.entry.into_iter().filter(|entry| {
-            let search = entry.search.as_ref();
-            search.is_some_and(|search| search.mode == "match")
-        });
-        let names = matches.filter_map(|entry| {
-            let url = entry.full_url?;
-            Some(url.strip_prefix(BASE)?.trim_start_matches('/').to_owned())
-        });
-        let names: Vec<String> = names.collect();
-        assert!(names.len() <= count, "{path}: {} on a page", names.len());
-        found.extend(names);
-        let link = page.link.into_iter().find(|link| link.relation == "next");
-        next = link.map(|link| {
-            let path = link.url.strip_prefix(BASE);
-            path.expect("links begin with the base").to_owned()
-        });
+        let before = found.matches.len();
+        for entry in page.entry {
+            found.add(entry);
+        }
+        let matches = found.matches.len() - before;
+        assert!(matches <= count, "{query}: {matches} on a page");
+        found.totals.extend(page.total);
+        let next = page.link.into_iter().find(|link| link.relation == "next");
+        let Some(next) = next else {
+            return Said::Found(found);
+        };
+        let path = next.url.strip_prefix(BASE);
+        reply = server.get(path.expect("links begin with the base")).await;
     }
-    Said::Found(found)
+}
+
+impl Found {
+    fn add(&mut self, entry: Entry) {
+        let (Some(url), Some(search)) = (entry.full_url, entry.search) else {
+            return;
+        };
+        let name = url.strip_prefix(BASE).unwrap_or(&url);
+        let name = name.trim_start_matches('/').to_owned();
+        match search.mode.as_str() {
+            "match" => self.matches.push(name),
+            "include" => drop(self.included.insert(name)),
+            _ => {}
+        }
+    }
 }

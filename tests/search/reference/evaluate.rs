@@ -84,9 +84,10 @@ pub fn answer(world: &World, query: &Query, now: i64) -> Result<BTreeSet<String>
 
 /// A parameter of several types is one of all, and the same kind of one.
 fn check_together(world: &World, query: &Query) -> Result<(), String> {
-    let Scope::Types(types) = &query.scope else {
+    if !matches!(query.scope, Scope::Types(_)) {
         return Ok(());
-    };
+    }
+    let types = kinds(world, &query.scope);
     for term in &query.terms {
         let code = match Name::parse(&term.name).ok_or("a malformed name")? {
             Name::Plain { code, .. } | Name::Chain { code, .. } => code,
@@ -104,6 +105,10 @@ fn check_together(world: &World, query: &Query) -> Result<(), String> {
 /// The types that a scope has.
 pub fn kinds(world: &World, scope: &Scope) -> Vec<String> {
     match scope {
+        Scope::Types(types) if types.is_empty() => {
+            let kinds: BTreeSet<&String> = world.records.iter().map(|r| &r.kind).collect();
+            kinds.into_iter().cloned().collect()
+        }
         Scope::Types(types) => types.clone(),
         Scope::Compartment {
             kind: Some(kind), ..
@@ -392,7 +397,7 @@ pub fn holds(world: &World, subject: Subject<'_>, condition: &Condition, now: i6
 
 /// The resources that a reference of a subject leads to: at most one, but several resources
 /// may have the same canonical.
-fn led_to<'w>(world: &'w World, from: Subject<'w>, element: &Element) -> Vec<Subject<'w>> {
+pub fn led_to<'w>(world: &'w World, from: Subject<'w>, element: &Element) -> Vec<Subject<'w>> {
     match pointing::target(element, world) {
         Points::Local(kind, id) => {
             let found = world.find(&format!("{kind}/{id}"));

@@ -3,7 +3,7 @@
 
 use super::literals;
 use super::pointing::{Points, target};
-use super::query::{Query, Scope, Term};
+use super::query::{Include, Query, Scope, Term};
 use super::random::Random;
 use super::world::{Element, Record, Subject, World};
 use andiron::definitions::{SearchParameter, SearchParameterType as Kind};
@@ -53,7 +53,19 @@ impl<'w> Draw<'w> {
                 [kind] if self.random.percent(20) => self.sort(kind),
                 _ => Vec::new(),
             };
-            return Query { scope, terms, sort };
+            let includes = match kinds.as_slice() {
+                [kind] if self.random.percent(9) => self.includes(kind),
+                _ => Vec::new(),
+            };
+            let plain = matches!(&scope, Scope::Types(kinds) if kinds.len() == 1);
+            return Query {
+                scope,
+                terms,
+                sort,
+                includes,
+                total: self.random.percent(15),
+                post: plain && self.random.percent(5),
+            };
         }
     }
 
@@ -72,11 +84,12 @@ impl<'w> Draw<'w> {
 
     fn scope(&mut self) -> Scope {
         match self.random.below(100) {
-            0..3 => {
+            0 => Scope::Types(Vec::new()),
+            1..4 => {
                 let kinds: BTreeSet<String> = (0..3).map(|_| self.kind()).collect();
                 Scope::Types(kinds.into_iter().collect())
             }
-            3..7 => self
+            4..8 => self
                 .compartment()
                 .unwrap_or_else(|| Scope::Types(vec![self.kind()])),
             _ => Scope::Types(vec![self.kind()]),
@@ -123,7 +136,10 @@ impl<'w> Draw<'w> {
 
     /// A term that all these types understand.
     fn term_of_all(&mut self, kinds: &[String]) -> Option<Term> {
-        let first = self.random.pick(kinds)?.clone();
+        let Some(first) = self.random.pick(kinds).cloned() else {
+            let kind = self.kind();
+            return self.plain_of(&kind, |p| p.code.starts_with('_'));
+        };
         let term = self.term(&first, 0)?;
         let known = |kind: &String| {
             kinds.len() == 1
@@ -178,7 +194,11 @@ impl<'w> Draw<'w> {
             _ => p.code == "identifier",
         };
         let seldom = self.random.percent(12);
-        let parameter = self.parameter(kind, |p| !seldom || rare(p))?;
+        self.plain_of(kind, |p| !seldom || rare(p))
+    }
+
+    fn plain_of(&mut self, kind: &str, fits: impl Fn(&SearchParameter) -> bool) -> Option<Term> {
+        let parameter = self.parameter(kind, fits)?;
         let modifier = self.modifier(&parameter);
         let wanted = match self.random.below(10) {
             0..7 => 1,
@@ -325,6 +345,56 @@ impl<'w> Draw<'w> {
         Some(Term {
             name: format!("_has:{source}:{code}:{}", term.name),
             values: term.values,
+        })
+    }
+
+    fn includes(&mut self, kind: &str) -> Vec<Include> {
+        let mut all: Vec<Include> = Vec::new();
+        let mut at = kind.to_owned();
+        for step in 0..1 + self.random.below(3) {
+            let Some(include) = self.include(&at, step > 0) else {
+                break;
+            };
+            at = match (include.reverse, &include.target) {
+                (true, _) => include.source.clone(),
+                (false, Some(target)) => target.clone(),
+                (false, None) => self.kind(),
+            };
+            if !all.contains(&include) {
+                all.push(include);
+            }
+        }
+        all
+    }
+
+    /// An include of, or into, resources of that type.
+    fn include(&mut self, kind: &str, later: bool) -> Option<Include> {
+        let iterate = later || self.random.percent(20);
+        if self.random.percent(40) {
+            let (source, code) = self.random.pick(self.referrers.get(kind)?)?.clone();
+            let target = self.random.percent(30).then(|| kind.to_owned());
+            return Some(Include {
+                reverse: true,
+                iterate,
+                source,
+                code,
+                target,
+            });
+        }
+        let parameter = self.parameter(kind, |p| p.kind == Kind::Reference)?;
+        let all = self.random.percent(15);
+        let target = self.random.pick(&parameter.target).cloned();
+        let target = target.filter(|_| !all && self.random.percent(40));
+        Some(Include {
+            reverse: false,
+            iterate,
+            source: kind.to_owned(),
+            code: if all {
+                "*".to_owned()
+            } else {
+                parameter.code.clone()
+            },
+            target,
         })
     }
 

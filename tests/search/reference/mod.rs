@@ -21,6 +21,7 @@ mod ask;
 mod evaluate;
 mod generate;
 mod hand_made;
+mod includes;
 mod ledger;
 mod literals;
 mod number;
@@ -42,7 +43,7 @@ mod world;
 use crate::harness::Server;
 use andiron::config::Integrity;
 use andiron::fhir::Instant;
-use ask::{Said, ask};
+use ask::{Found, Said, ask};
 use query::Query;
 use records::Amount;
 use std::collections::{BTreeMap, BTreeSet};
@@ -122,33 +123,60 @@ fn judge(
                 false => wrong(format!("refused with {status}: {text}"), Vec::new()),
             }
         }
-        (Ok(expected), Said::Found(names)) => {
-            let found: BTreeSet<String> = names.iter().cloned().collect();
-            if found.len() != names.len() {
-                return wrong("a match is there twice".to_owned(), Vec::new());
-            }
-            let lost: Vec<String> = expected.difference(&found).cloned().collect();
-            let extra: Vec<String> = found.difference(expected).cloned().collect();
-            if !lost.is_empty() || !extra.is_empty() {
-                let what = format!(
-                    "the server lacks {} {:?} and has {} too many {:?} of {}",
-                    lost.len(),
-                    &lost[..lost.len().min(4)],
-                    extra.len(),
-                    &extra[..extra.len().min(4)],
-                    expected.len()
-                );
-                return wrong(what, lost.into_iter().chain(extra).collect());
-            }
-            match order::misplaced(world, names, &query.sort) {
-                Some((left, right)) => wrong(
-                    format!("_sort={}: {left} before {right}", query.sort.join(",")),
-                    vec![left, right],
-                ),
-                None => Ok(BTreeSet::new()),
-            }
-        }
+        (Ok(expected), Said::Found(found)) => match difference(world, query, expected, found) {
+            Some((what, culprits)) => wrong(what, culprits),
+            None => Ok(BTreeSet::new()),
+        },
     }
+}
+
+/// What is wrong with what was found, and the resources that show it.
+fn difference(
+    world: &World,
+    query: &Query,
+    expected: &BTreeSet<String>,
+    said: &Found,
+) -> Option<(String, Vec<String>)> {
+    let found: BTreeSet<String> = said.matches.iter().cloned().collect();
+    if found.len() != said.matches.len() {
+        return Some(("a match is there twice".to_owned(), Vec::new()));
+    }
+    if let Some(different) = compare("", expected, &found) {
+        return Some(different);
+    }
+    if let Some((left, right)) = order::misplaced(world, &said.matches, &query.sort) {
+        let what = format!("_sort={}: {left} before {right}", query.sort.join(","));
+        return Some((what, vec![left, right]));
+    }
+    let total = expected.len();
+    if query.total && said.totals != BTreeSet::from([total]) {
+        return Some((format!("totals {:?} of {total}", said.totals), Vec::new()));
+    }
+    let expected = includes::included(world, expected, &query.includes);
+    // A version that a reference names may be there beside the match.
+    let included = said.included.difference(&found).cloned().collect();
+    compare("included: ", &expected, &included)
+}
+
+fn compare(
+    about: &str,
+    expected: &BTreeSet<String>,
+    found: &BTreeSet<String>,
+) -> Option<(String, Vec<String>)> {
+    let lost: Vec<String> = expected.difference(found).cloned().collect();
+    let extra: Vec<String> = found.difference(expected).cloned().collect();
+    if lost.is_empty() && extra.is_empty() {
+        return None;
+    }
+    let what = format!(
+        "{about}the server lacks {} {:?} and has {} too many {:?} of {}",
+        lost.len(),
+        &lost[..lost.len().min(4)],
+        extra.len(),
+        &extra[..extra.len().min(4)],
+        expected.len()
+    );
+    Some((what, lost.into_iter().chain(extra).collect()))
 }
 
 /// Asks both sides.
@@ -159,7 +187,7 @@ async fn disagreement(
     count: usize,
 ) -> Option<Box<Disagreement>> {
     let expected = evaluate::answer(world, query, now());
-    let said = ask(server, &query.to_string(), count).await;
+    let said = ask(server, query, count).await;
     judge(world, (query, count), &expected, &said).err()
 }
 
@@ -203,11 +231,15 @@ async fn run(server: &Server, world: &World, seed: u64, queries: u64) -> Tally {
         let query = draw.query();
         let expected = evaluate::answer(world, &query, now());
         let matches = expected.as_ref().map_or(0, BTreeSet::len);
-        // From one page with room to spare to pages of a third.
-        let count = (1 + matches / (1 + counts.below(3)) + counts.below(2)).min(1000);
-        let (server, text) = (server.clone(), query.to_string());
+        // From one page with room to spare to pages of a third; short lists by ones and twos.
+        let count = match query.includes.is_empty() {
+            false => 1000,
+            true if matches < 40 && counts.percent(15) => 1 + counts.below(2),
+            true => (1 + matches / (1 + counts.below(3)) + counts.below(2)).min(1000),
+        };
+        let server = server.clone();
         running.spawn(async move {
-            let said = ask(&server, &text, count).await;
+            let said = ask(&server, &query, count).await;
             (query, count, expected, said)
         });
         while running.len() >= 4
@@ -234,7 +266,8 @@ async fn the_server_answers_as_the_reference_does() {
     let server = Server::with(|settings| settings.integrity = Integrity::Off).await;
     let amount = Amount { examples, patients };
     let world = records::store(&server, &records::gather(amount)).await;
-    println!("stored after {:?}", begun.elapsed());
+    let count = world.records.len();
+    println!("{count} resources are stored after {:?}", begun.elapsed());
     let tally = run(&server, &world, seed, queries).await;
     println!(
         "{} queries of seed {seed}, {} with matches, after {:?}; refused: {:?}",

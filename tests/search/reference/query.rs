@@ -6,7 +6,7 @@ use std::fmt;
 /// Where is searched.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Scope {
-    /// `/Patient?…`; several types are `/?_type=…`.
+    /// `/Patient?…`; several types are `/?_type=…`, none are all.
     Types(Vec<String>),
     /// `/Patient/1/Observation?…`; without a type `/Patient/1/*?…`.
     Compartment {
@@ -30,6 +30,22 @@ pub struct Query {
     pub terms: Vec<Term>,
     /// `-date`
     pub sort: Vec<String>,
+    pub includes: Vec<Include>,
+    /// `_total=accurate`
+    pub total: bool,
+    /// By `POST _search`.
+    pub post: bool,
+}
+
+/// `_include=Observation:subject:Patient`
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Include {
+    pub reverse: bool,
+    pub iterate: bool,
+    pub source: String,
+    /// `*` is every reference.
+    pub code: String,
+    pub target: Option<String>,
 }
 
 /// A name taken apart, one step at a time.
@@ -136,29 +152,60 @@ pub fn encoded(text: &str) -> String {
     utf8_percent_encode(text, IN_QUERY).to_string()
 }
 
-/// As it stands behind the base: `/Patient?name=a`.
-impl fmt::Display for Query {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+impl Query {
+    /// Where it is asked, behind the base, and what.
+    fn parts(&self) -> (String, Vec<(String, String)>) {
         let mut pairs: Vec<(String, String)> = Vec::new();
-        match &self.scope {
-            Scope::Types(types) if types.len() == 1 => write!(f, "/{}", types[0])?,
+        let path = match &self.scope {
+            Scope::Types(types) if types.len() == 1 => format!("/{}", types[0]),
             Scope::Types(types) => {
-                f.write_str("/")?;
-                pairs.push(("_type".to_owned(), types.join(",")));
+                if !types.is_empty() {
+                    pairs.push(("_type".to_owned(), types.join(",")));
+                }
+                "/".to_owned()
             }
             Scope::Compartment { owner, id, kind } => {
-                write!(f, "/{owner}/{id}/{}", kind.as_deref().unwrap_or("*"))?;
+                format!("/{owner}/{id}/{}", kind.as_deref().unwrap_or("*"))
             }
-        }
+        };
         let terms = self.terms.iter();
         pairs.extend(terms.map(|term| (term.name.clone(), term.values.join(","))));
         if !self.sort.is_empty() {
             pairs.push(("_sort".to_owned(), self.sort.join(",")));
         }
-        for (at, (name, value)) in pairs.iter().enumerate() {
-            let separator = if at == 0 { '?' } else { '&' };
-            write!(f, "{separator}{}={}", encoded(name), encoded(value))?;
+        for include in &self.includes {
+            let name = if include.reverse {
+                "_revinclude"
+            } else {
+                "_include"
+            };
+            let iterate = if include.iterate { ":iterate" } else { "" };
+            let mut value = format!("{}:{}", include.source, include.code);
+            if let Some(target) = &include.target {
+                value = format!("{value}:{target}");
+            }
+            pairs.push((format!("{name}{iterate}"), value));
         }
-        Ok(())
+        if self.total {
+            pairs.push(("_total".to_owned(), "accurate".to_owned()));
+        }
+        (path, pairs)
+    }
+
+    /// The path, and the form.
+    pub fn form(&self) -> (String, String) {
+        let (path, pairs) = self.parts();
+        let pairs = pairs.iter();
+        let pairs = pairs.map(|(name, value)| format!("{}={}", encoded(name), encoded(value)));
+        (path, pairs.collect::<Vec<_>>().join("&"))
+    }
+}
+
+/// As it stands behind the base: `/Patient?name=a`.
+impl fmt::Display for Query {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (path, form) = self.form();
+        let separator = if form.is_empty() { "" } else { "?" };
+        write!(f, "{path}{separator}{form}")
     }
 }

@@ -1,7 +1,7 @@
 //! Makes a disagreement small: fewer conditions, fewer alternatives, fewer resources.
 
 use super::query::Query;
-use super::records::store;
+use super::records::put;
 use super::world::World;
 use super::{Disagreement, disagreement};
 use crate::harness::Server;
@@ -24,12 +24,22 @@ async fn smallest(server: &Server, world: &World, first: Box<Disagreement>) -> B
 /// Each query that lacks one thing.
 fn smaller(query: &Query) -> Vec<Query> {
     let mut all = Vec::new();
-    if !query.sort.is_empty() {
-        for at in 0..query.sort.len() {
-            let mut less = query.clone();
-            less.sort.remove(at);
-            all.push(less);
-        }
+    if query.total || query.post {
+        all.push(Query {
+            total: false,
+            post: false,
+            ..query.clone()
+        });
+    }
+    for at in 0..query.sort.len() {
+        let mut less = query.clone();
+        less.sort.remove(at);
+        all.push(less);
+    }
+    for at in 0..query.includes.len() {
+        let mut less = query.clone();
+        less.includes.remove(at);
+        all.push(less);
     }
     for at in 0..query.terms.len() {
         if query.terms.len() > 1 {
@@ -74,7 +84,7 @@ pub async fn report(server: &Server, world: &World, first: Box<Disagreement>) ->
         })
         .await;
         let resources: Vec<Value> = subset.records.iter().map(|r| r.json.clone()).collect();
-        let fewer = store(&fresh, &resources).await;
+        let fewer = put(&fresh, &resources).await;
         if let Some(found) = disagreement(&fresh, &fewer, &small.query, small.count).await {
             let found = smallest(&fresh, &fewer, found).await;
             let shown = fewer.find(&culprit).map(|r| r.json.to_string());
