@@ -108,12 +108,138 @@ impl Decimal {
         }
     }
 
+    pub fn times(&self, other: &Decimal) -> Decimal {
+        let (mut left, mut right) = (self.shortest(), other.shortest());
+        if left.digits.len() < right.digits.len() {
+            std::mem::swap(&mut left, &mut right);
+        }
+        let mut digits: Vec<u32> = vec![0; left.digits.len() + right.digits.len()];
+        for (i, a) in left.digits.iter().enumerate() {
+            for (j, b) in right.digits.iter().enumerate() {
+                digits[i + j + 1] += u32::from(*a) * u32::from(*b);
+            }
+        }
+        let mut carry = 0;
+        for digit in digits.iter_mut().rev() {
+            carry += *digit;
+            *digit = carry % 10;
+            carry /= 10;
+        }
+        let digits = digits.into_iter().skip_while(|digit| *digit == 0);
+        let digits: Vec<u8> = digits.map(|digit| digit as u8).collect();
+        Decimal {
+            negative: left.negative != right.negative && !digits.is_empty(),
+            digits,
+            exponent: left.exponent + right.exponent,
+        }
+    }
+
+    /// Exactly where that has an end within so many digits, else rounded half away from zero;
+    /// zero where `divisor` is.
+    pub fn quotient(&self, divisor: &Decimal, most_digits: usize) -> Decimal {
+        let (left, right) = (self.shortest(), divisor.shortest());
+        let negative = left.negative != right.negative;
+        let mut exponent = left.exponent - right.exponent;
+        let (mut digits, mut rest): (Vec<u8>, Vec<u8>) = (Vec::new(), Vec::new());
+        if left.is_zero() || right.is_zero() {
+            return Decimal {
+                negative: false,
+                digits,
+                exponent: 0,
+            };
+        }
+        let mut coming = left.digits.iter();
+        loop {
+            match coming.next() {
+                Some(digit) => rest.push(*digit),
+                None if rest.is_empty() || digits.len() > most_digits => break,
+                None => {
+                    rest.push(0);
+                    exponent -= 1;
+                }
+            }
+            let digit = take_multiples(&mut rest, &right.digits);
+            if digit > 0 || !digits.is_empty() {
+                digits.push(digit);
+            }
+        }
+        let quotient = Decimal {
+            negative,
+            digits,
+            exponent,
+        };
+        quotient.rounded(most_digits)
+    }
+
+    fn rounded(mut self, most_digits: usize) -> Decimal {
+        let surplus = self.digits.len().saturating_sub(most_digits);
+        let is_up = surplus > 0 && self.digits[most_digits] >= 5;
+        self.digits.truncate(most_digits);
+        self.exponent += surplus as i64;
+        if is_up {
+            let one = Decimal {
+                negative: self.negative,
+                digits: vec![1],
+                exponent: self.exponent,
+            };
+            return self.plus(&one);
+        }
+        self
+    }
+
+    /// How many digits it is written with, without the zeros at its end.
+    pub fn length(&self) -> usize {
+        self.shortest().digits.len()
+    }
+
+    fn shortest(&self) -> Decimal {
+        let kept = self.digits.iter().rposition(|digit| *digit != 0);
+        let kept = kept.map_or(0, |at| at + 1);
+        Decimal {
+            negative: self.negative,
+            digits: self.digits[..kept].to_vec(),
+            exponent: self.exponent + (self.digits.len() - kept) as i64,
+        }
+    }
+
     pub fn minus(&self, other: &Decimal) -> Decimal {
         let negated = Decimal {
             negative: !other.negative,
             ..other.clone()
         };
         self.plus(&negated)
+    }
+}
+
+/// Takes `divisor` from `rest` as often as it goes, and says how often; neither has leading
+/// zeros.
+fn take_multiples(rest: &mut Vec<u8>, divisor: &[u8]) -> u8 {
+    let mut count = 0;
+    loop {
+        let zeros = rest.iter().take_while(|digit| **digit == 0).count();
+        rest.drain(..zeros);
+        let is_less = rest
+            .len()
+            .cmp(&divisor.len())
+            .then_with(|| rest.as_slice().cmp(divisor));
+        if is_less == Ordering::Less {
+            return count;
+        }
+        let mut same_length = vec![0; rest.len() - divisor.len()];
+        same_length.extend_from_slice(divisor);
+        *rest = subtract(rest, &same_length);
+        count += 1;
+    }
+}
+
+impl From<u8> for Decimal {
+    fn from(number: u8) -> Decimal {
+        let digits = [number / 100, number / 10 % 10, number % 10];
+        Decimal {
+            negative: false,
+            digits: digits.into_iter().skip_while(|digit| *digit == 0).collect(),
+            exponent: 0,
+        }
     }
 }
 
@@ -314,6 +440,29 @@ mod tests {
                 difference,
                 "{left} - {right}"
             );
+        }
+        for (left, right, product, quotient) in [
+            ("6", "3", "18", "2"),
+            ("0.1", "0.2", "0.02", "0.5"),
+            ("-100", "8", "-800", "-12.5"),
+            ("1e30", "1e-5", "10000000000000000000000000", "1e35"),
+            ("99", "99", "9801", "1"),
+            ("0", "5", "0", "0"),
+            ("5", "0", "0", "0"),
+            ("1", "3", "3", "0.333333"),
+            ("2", "3", "6", "0.666667"),
+            ("-2", "3", "-6", "-0.666667"),
+            ("999999.9", "1", "999999.9", "1000000"),
+            ("1", "7000", "7000", "0.000142857"),
+            ("123456", "1", "123456", "123456"),
+        ] {
+            let (left, right) = (decimal(left), decimal(right));
+            assert_eq!(left.times(&right), decimal(product), "{left} * {right}");
+            let found = left.quotient(&right, 6);
+            assert_eq!(found, decimal(quotient), "{left} / {right}");
+        }
+        for number in [0, 1, 10, 205, 255] {
+            assert_eq!(Decimal::from(number).to_string(), number.to_string());
         }
         assert_eq!(decimal("1.0"), decimal("1.00"));
         assert!(decimal("-2") < decimal("-1.5"));

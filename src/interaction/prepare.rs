@@ -113,7 +113,7 @@ pub fn prepare(
     if resource_type.name() == "SearchParameter" {
         custom::check(&registry, id, &resource)?;
     }
-    let index = registry.index(access.tenant, resource_type, &resource, base);
+    let index = registry.index_as(access.tenant, resource_type, id, &resource, base);
     let pointers = pointers(hub, resource_type, &resource)?;
     let Value::Object(resource) = resource else {
         return Err(Error::fault("a resource ceased to be an object"));

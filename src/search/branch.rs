@@ -9,7 +9,7 @@ use super::registry::{Kind, Parameter};
 use crate::fhir::ResourceType;
 use crate::fhirpath::ast::{Ast, Operator};
 use crate::fhirpath::infer::{self, infer};
-use crate::fhirpath::{Expression, Model, ParseError};
+use crate::fhirpath::{Choice, Expression, Model, ParseError, Type};
 use std::sync::{Arc, OnceLock};
 
 /// An operand of a parameter's expression.
@@ -157,17 +157,38 @@ impl Branch {
         locate(&self.model, self.expression.ast(), root)
     }
 
-    /// Whether its references are canonical URLs, which name no resource by type and id.
-    pub fn is_by_url(&self) -> bool {
+    /// Whether its values are References, which name resources by type and id: not canonical
+    /// URLs, and not resources that stand in the place themselves.
+    pub fn holds_references(&self) -> bool {
+        let elements = self.elements();
+        let is_any = |name| elements.iter().any(|(_, node_type)| node_type.is(name));
+        is_any("Reference") && !is_any("uri")
+    }
+
+    /// Whether a resource has at most one value: a primitive element of its own.
+    pub fn is_single(&self) -> bool {
+        let text = self.expression.to_string();
+        let is_path_of_one = text.bytes().filter(|byte| *byte == b'.').count() == 1;
+        let leaves = self.leaves();
+        let is_plain = !leaves.coded && !leaves.folded && !leaves.plain.is_empty();
+        match self.elements().as_slice() {
+            [(choice, _)] => is_path_of_one && is_plain && !choice.field.is_array,
+            _ => false,
+        }
+    }
+
+    /// The elements that the expression can give, and their types.
+    fn elements(&self) -> Vec<(&Choice, &Type)> {
         let Some(root) = self.model.resource(self.resource_type) else {
-            return false;
+            return Vec::new();
         };
         let root = infer::Kind::Resource(root);
         let kinds = infer(&self.model, self.expression.ast(), &root);
-        kinds.iter().any(|kind| match kind {
-            infer::Kind::Element(_, node_type) => node_type.is("uri"),
-            _ => false,
-        })
+        let elements = kinds.into_iter().filter_map(|kind| match kind {
+            infer::Kind::Element(choice, node_type) => Some((choice, node_type)),
+            _ => None,
+        });
+        elements.collect()
     }
 
     /// Holds of the resources that have a value of this branch of entries.
@@ -233,7 +254,7 @@ pub fn has_rows(kind: Kind) -> bool {
 }
 
 /// Published expressions name the type that each branch is of.
-fn applies_to(branch: &Ast, resource_type: ResourceType) -> bool {
+pub fn applies_to(branch: &Ast, resource_type: ResourceType) -> bool {
     match branch.first_name() {
         Some("Resource" | "DomainResource") | None => true,
         Some(name) if name.starts_with(|c: char| c.is_ascii_uppercase()) => {

@@ -10,8 +10,8 @@
 //!
 //! Each chained parameter is a condition of its own: two of them may be fulfilled by two
 //! resources. What the last step leads to is compiled by a [`Leaf`], which is one pair of the
-//! query or one test of `_filter`. References by canonical URL are refused as steps, since a
-//! chain joins by type and id.
+//! query or one test of `_filter`. Canonical URLs are refused as steps, since a chain joins
+//! by type and id.
 
 use super::bounds;
 use super::parse::{Step, Term};
@@ -320,7 +320,8 @@ impl Walk<'_> {
             }
             if !parameter.can_be_followed() {
                 return Err(self.refused(format!(
-                    "{code} refers by canonical URL, through which chains are not supported"
+                    "{code} is a canonical URL or a resource in its place; chains are supported \
+                     through references by type and id"
                 )));
             }
         }

@@ -29,8 +29,9 @@ pub fn membership(
     let key = resource_key(focal, id);
     let mut entries: Vec<(Slot, i64)> = Vec::new();
     for code in definition.params(member.name()) {
-        // `{def}`, the focal resource itself, is no parameter.
-        let parameter = registry.parameter(member, code);
+        // `{def}`, the focal resource itself, is no parameter; nor is what a user has added one
+        // of the definition.
+        let parameter = registry.published(member, code);
         let branches = parameter.into_iter().flat_map(|one| &one.branches);
         let branches = branches.filter(|branch| branch.only.is_none_or(|only| only == focal));
         entries.extend(branches.map(|branch| (branch.slot, key)));

@@ -18,7 +18,7 @@
 use super::params::{self, Modifier, escape};
 use super::parse::{self, Term};
 use super::plan::{Predicate, RangeTest, StringTest};
-use super::registry::{Kind, Parameter};
+use super::registry::{Branch, Kind, Parameter};
 use super::resolve::{Context, Problem, parameter_of_all};
 use super::{chain, filter, suggest};
 use crate::error::Issue;
@@ -139,6 +139,11 @@ fn of_parameter(
         Eq if is_ordered => plain(None, &format!("eq{value}")),
         Eq if kind == Kind::String => plain(None, &value).map(whole),
         Eq => plain(None, &value),
+        // Of several values one that is unequal would do, which no entry tells.
+        Ne if is_single(parameter) => Ok(Predicate::And(vec![
+            plain(Some(&Modifier::Missing), "false")?,
+            Predicate::Not(Box::new(plain(None, &value)?)),
+        ])),
         Re if kind == Kind::Reference => plain(None, &value),
         Co if kind == Kind::String => modified("contains"),
         Sw if kind == Kind::String => plain(None, &value),
@@ -202,6 +207,10 @@ fn overlapping(predicate: Predicate) -> Predicate {
     }
 }
 
+fn is_single(parameter: &Parameter) -> bool {
+    parameter.code == "_id" || parameter.branches.iter().all(Branch::is_single)
+}
+
 fn no_equivalent(test: &Test<'_>, parameter: &Parameter) -> Issue {
     let name = test.operator.name();
     let advice = match name {
@@ -214,23 +223,35 @@ fn no_equivalent(test: &Test<'_>, parameter: &Parameter) -> Issue {
             "expected an operator that a parameter of type {} has ({}) but found {name} after {}\
              {advice}",
             parameter.kind.as_str(),
-            operators(parameter.kind),
+            operators(parameter).join(", "),
             test.path
         ),
     )
 }
 
-/// The operators of a kind, as a message lists them.
-fn operators(kind: Kind) -> &'static str {
-    match kind {
-        Kind::Date => "eq, ne, gt, lt, ge, le, sa, eb, ap, po, pr",
-        Kind::Number | Kind::Quantity => "eq, ne, gt, lt, ge, le, sa, eb, ap, pr",
-        Kind::String => "eq, co, sw, pr",
-        Kind::Token => "eq, in, ni, ss, sb, pr",
-        Kind::Reference => "eq, re, ss, sb, pr",
-        Kind::Uri => "eq, ss, sb, pr",
-        Kind::Composite | Kind::Special => "eq",
-    }
+/// The operators of a parameter, as a message lists them.
+fn operators(parameter: &Parameter) -> Vec<&'static str> {
+    let kind = parameter.kind;
+    let by_kind: &[&str] = match kind {
+        Kind::Date => &["eq", "ne", "gt", "lt", "ge", "le", "sa", "eb", "ap", "po"],
+        Kind::Number | Kind::Quantity => &["eq", "ne", "gt", "lt", "ge", "le", "sa", "eb", "ap"],
+        Kind::String => &["eq", "co", "sw"],
+        Kind::Reference => &["eq", "re"],
+        Kind::Token if is_single(parameter) => &["eq", "ne"],
+        Kind::Token | Kind::Uri | Kind::Composite | Kind::Special => &["eq"],
+    };
+    let by_modifier = [
+        ("ss", "below"),
+        ("sb", "above"),
+        ("in", "in"),
+        ("ni", "not-in"),
+        ("pr", "missing"),
+    ];
+    let by_modifier = by_modifier
+        .into_iter()
+        .filter(|(_, modifier)| Modifier::parse(kind, modifier).is_some());
+    let by_modifier = by_modifier.map(|(name, _)| name);
+    by_kind.iter().copied().chain(by_modifier).collect()
 }
 
 /// The hint of an unknown operator.

@@ -39,6 +39,17 @@ pub fn hash(text: &str) -> i64 {
     xxh3_64(text.as_bytes()) as i64
 }
 
+/// One hash of several, in their order; that of one is itself.
+pub fn combine(hashes: &[i64]) -> i64 {
+    match hashes {
+        [one] => *one,
+        many => {
+            let bytes: Vec<u8> = many.iter().flat_map(|hash| hash.to_le_bytes()).collect();
+            xxh3_64(&bytes) as i64
+        }
+    }
+}
+
 /// A branch of a parameter's expression on one type, as a number that entries are made with.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct Slot(i64);
@@ -58,6 +69,11 @@ impl Slot {
     /// The entry of a value that hashes to `value`.
     pub fn entry(self, tenant: Tenant, value: i64) -> i64 {
         self.seed(tenant) ^ value
+    }
+
+    /// The slot of what is found beside a value: of a composite's rows.
+    pub fn with(self, value: i64) -> Slot {
+        Slot(self.0 ^ value)
     }
 
     /// The number by which rows (dates, strings, quantities) name this slot.
@@ -135,6 +151,20 @@ impl PartialEq for Edition {
 
 impl Eq for Edition {}
 
+impl QuantityRow {
+    /// Without a unit.
+    pub fn number(slot: i32, low: String, high: String) -> QuantityRow {
+        QuantityRow {
+            slot,
+            low,
+            high,
+            unit: 0,
+            code: 0,
+            text: 0,
+        }
+    }
+}
+
 /// All that is indexed of one version of one resource.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct IndexRows {
@@ -145,11 +175,38 @@ pub struct IndexRows {
     pub dates: Vec<DateRow>,
     pub strings: Vec<StringRow>,
     pub quantities: Vec<QuantityRow>,
+    /// Those of the resources that it contains.
+    pub contained: Vec<ContainedRows>,
     /// What they were made with.
     pub edition: Edition,
 }
 
+/// What is indexed of a contained resource: see [`contained`](super::contained).
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ContainedRows {
+    pub resource_type: ResourceType,
+    pub key: i64,
+    /// Its own contain nothing.
+    pub rows: IndexRows,
+}
+
 impl IndexRows {
+    /// The dates, strings and quantities of a slot, in their one order.
+    pub fn of_slot(&self, slot: Slot) -> IndexRows {
+        let slot = slot.row();
+        let mut rows = IndexRows {
+            dates: self.dates.clone(),
+            strings: self.strings.clone(),
+            quantities: self.quantities.clone(),
+            ..IndexRows::default()
+        };
+        rows.dates.retain(|row| row.slot == slot);
+        rows.strings.retain(|row| row.slot == slot);
+        rows.quantities.retain(|row| row.slot == slot);
+        rows.normalise();
+        rows
+    }
+
     /// Puts every list into its one order.
     pub fn normalise(&mut self) {
         self.entries.sort_unstable();

@@ -26,6 +26,7 @@
 //! - *Codes sort by the JSON* (`_sort=status`): entries are hashes and have no order. It reads
 //!   every match, so that a selective filter belongs beside it.
 
+pub mod contained;
 pub mod custom;
 pub mod index;
 pub mod literal_references;
@@ -53,11 +54,13 @@ mod places;
 mod resolve;
 mod result_parameter;
 mod rewrite;
+mod scope;
 mod sort;
 pub mod sql;
 pub mod statistics;
 pub mod strategy;
 mod suggest;
+mod ucum;
 
 pub use criteria::find_matches;
 pub use lookup::expand;

@@ -4,11 +4,12 @@
 //! caller, who has opened one read-only repeatable-read transaction, so that a page is one
 //! snapshot.
 
+use super::contained;
 use super::cursor::{self, Position, Start};
 use super::include;
 use super::link;
 use super::parse::CURSOR;
-use super::plan::{Plan, Total};
+use super::plan::{Contained, Plan, Total};
 use super::registry::Registry;
 use super::resolve::Query;
 use super::rewrite;
@@ -48,6 +49,8 @@ pub struct Found {
     pub version: Version,
     /// Its sort values as text.
     pub values: Vec<Option<String>>,
+    /// The type of the resource that contains it; the version's id is then `23#m1`.
+    pub container: Option<ResourceType>,
 }
 
 impl Found {
@@ -89,23 +92,26 @@ pub async fn run(
     let mut issues = query.issues.clone();
     if plan.count > 0 {
         let (limit, start) = (plan.count.saturating_add(1), query.start.as_ref());
-        let matches = strategy::find(connection, &ground, &plan, start, limit).await?;
+        let matches = match query.contained {
+            Contained::False => strategy::find(connection, &ground, &plan, start, limit).await?,
+            _ => contained::page::matches(connection, &ground, query, &plan, limit).await?,
+        };
         let matches = page.take(query, base, matches);
         let (includes, more) =
             include::load(connection, access, registry, query, base, &matches).await?;
         page.includes = includes;
         issues.extend(more);
-        page.matches = matches.into_iter().map(|found| found.version).collect();
+        page.matches = matches.into_iter().map(contained::page::shown).collect();
     } else {
         page.links = links(query, base, false, None);
     }
     page.issues = issues;
     page.total = match plan.total {
-        _ if plan.count == 0 => Some(total(connection, access, &plan).await?),
+        _ if plan.count == 0 => Some(total(connection, access, query, &plan).await?),
         Total::None => None,
         _ if page.is_all(query) => Some(page.matches.len() as u64),
         Total::Unasked => None,
-        Total::Estimate | Total::Accurate => Some(total(connection, access, &plan).await?),
+        Total::Estimate | Total::Accurate => Some(total(connection, access, query, &plan).await?),
     };
     Ok(page)
 }
@@ -124,6 +130,7 @@ pub async fn run_at_once(
 ) -> Result<Option<Page>, sqlx::Error> {
     let plan = &query.plan;
     let counts = matches!(plan.total, Total::Estimate | Total::Accurate);
+    let counts = counts || query.contained != Contained::False;
     if plan.count == 0 || counts || !plan.includes.is_empty() || plan.filter.has_steps() {
         return Ok(None);
     }
@@ -170,12 +177,16 @@ impl Page {
 async fn total(
     connection: &mut PgConnection,
     access: &Access,
+    query: &Query,
     plan: &Plan,
 ) -> Result<u64, sqlx::Error> {
     let estimate = plan.total == Total::Estimate;
     let limit = estimate.then_some(COUNTED + 1);
     // A count may read much of the table, so that the planner had better know the values.
     sqlx::raw_sql(FREE_PLANS).execute(&mut *connection).await?;
+    if query.contained != Contained::False {
+        return contained::page::total(connection, access, query, plan).await;
+    }
     let statement = sql::count(plan, limit, access);
     let counted: i64 = bound(&statement)
         .fetch_one(&mut *connection)
@@ -255,6 +266,7 @@ pub fn found(row: &PgRow) -> Result<Found, sqlx::Error> {
     Ok(Found {
         key: row.try_get("key")?,
         values: row.try_get::<Option<_>, _>("position")?.unwrap_or_default(),
+        container: None,
         version: Version {
             resource_type: resource_type.ok_or_else(|| unreadable("resource type"))?,
             id: row.try_get("id")?,

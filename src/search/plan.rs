@@ -39,6 +39,12 @@ pub enum Predicate {
         test: RangeTest<String>,
         unit: UnitTest,
     },
+    /// A row of the slot holds two numbers that pass: `low` the first, `high` the second.
+    NumberPair {
+        slot: i32,
+        first: RangeTest<String>,
+        second: RangeTest<String>,
+    },
     /// The resource has one of these logical ids.
     Id(Vec<String>),
     /// The resource has one of these keys: what a `_has` or a chain came down to.
@@ -213,6 +219,25 @@ pub enum RangeTest<T> {
     Overlaps(T, T),
 }
 
+impl<T> RangeTest<T> {
+    /// The same test of what `change` makes of the bounds.
+    pub fn map<U>(&self, change: impl Fn(&T) -> U) -> RangeTest<U> {
+        match self {
+            RangeTest::Within(low, high) => RangeTest::Within(change(low), change(high)),
+            RangeTest::NotWithin(low, high) => RangeTest::NotWithin(change(low), change(high)),
+            RangeTest::HighAbove(bound) => RangeTest::HighAbove(change(bound)),
+            RangeTest::HighAtLeast(bound) => RangeTest::HighAtLeast(change(bound)),
+            RangeTest::LowBelow(bound) => RangeTest::LowBelow(change(bound)),
+            RangeTest::LowAtMost(bound) => RangeTest::LowAtMost(change(bound)),
+            RangeTest::LowAtLeast(bound) => RangeTest::LowAtLeast(change(bound)),
+            RangeTest::LowAbove(bound) => RangeTest::LowAbove(change(bound)),
+            RangeTest::HighAtMost(bound) => RangeTest::HighAtMost(change(bound)),
+            RangeTest::HighBelow(bound) => RangeTest::HighBelow(change(bound)),
+            RangeTest::Overlaps(low, high) => RangeTest::Overlaps(change(low), change(high)),
+        }
+    }
+}
+
 #[derive(Clone, Debug, PartialEq)]
 pub enum StringTest {
     /// The normalised value begins with this normalised text.
@@ -301,15 +326,39 @@ pub enum Total {
     Accurate,
 }
 
+/// Whether contained resources are searched: `_contained`.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Contained {
+    /// Not they.
+    #[default]
+    False,
+    /// They alone.
+    True,
+    /// They too.
+    Both,
+}
+
+/// What is shown where a contained resource matches: `_containedType`.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum ContainedType {
+    /// The resource that contains it, once.
+    #[default]
+    Container,
+    /// The contained resource itself.
+    Contained,
+}
+
 /// One `_include` or `_revinclude`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Include {
     /// `_revinclude`: the source refers to the matches.
     pub reverse: bool,
-    /// The type that has the reference.
-    pub source: ResourceType,
-    /// The code of a reference parameter of `source`.
-    pub parameter: String,
+    /// `:iterate`: of what was included too, not of the matches alone.
+    pub iterate: bool,
+    /// The type that has the reference; `None` for `*`.
+    pub source: Option<ResourceType>,
+    /// The code of a reference parameter of `source`; `None` for `*`.
+    pub parameter: Option<String>,
     /// Only references to this type.
     pub target: Option<ResourceType>,
 }

@@ -13,8 +13,9 @@
 //! sorting by it reads one slot, unless other parameters make it up between them:
 //! `combo-value-quantity` is the slots of `value-quantity` and `component-value-quantity`.
 //!
-//! Composite and special parameters and those without an expression are listed but not
-//! supported yet.
+//! A composite is made of other parameters of its type, and so comes after them: see
+//! [`composite`](super::params::composite). Special parameters and those without an
+//! expression are listed but not supported yet.
 //!
 //! ## Decisions
 //! - *Slots are named by the normal spelling of an expression*, hence two parameters share a
@@ -34,10 +35,11 @@
 //!   They share the slots of the published where they say the same. See [`custom`](super::custom).
 
 use super::branch;
+use super::contained::Container;
 use super::custom::Custom;
-use super::index::{Edition, IndexRows, Slot, resource_key};
+use super::index::{ContainedRows, Edition, IndexRows, Slot, resource_key};
 use super::literal_references::visit_references;
-use super::params::{self, Sink};
+use super::params::{self, Sink, composite};
 use crate::access::Tenant;
 use crate::definitions::{Definitions, SearchParameter, SearchParameterType};
 use crate::error::Error;
@@ -63,6 +65,8 @@ pub struct Parameter {
     /// What a reference may point at; empty for any type.
     pub targets: Vec<ResourceType>,
     pub branches: Vec<Branch>,
+    /// Of a composite: what it is made of.
+    pub forms: Vec<composite::Form>,
     /// False for what is listed but cannot be searched by.
     pub supported: bool,
 }
@@ -71,16 +75,18 @@ impl Parameter {
     /// Whether a chain can lead through it: its references name types and ids.
     pub fn can_be_followed(&self) -> bool {
         let is_reference = self.kind == Kind::Reference && self.supported;
-        is_reference && !self.branches.iter().any(Branch::is_by_url)
+        is_reference && self.branches.iter().all(Branch::holds_references)
     }
 }
 
-/// A reference to a resource of this server.
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
-pub struct LocalReference {
-    pub resource_type: ResourceType,
-    pub id: String,
-    pub version: Option<String>,
+/// A reference as it stands in a resource.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Literal<'a> {
+    pub text: &'a str,
+    /// Names a resource by its `url`, with a version after `|`.
+    pub canonical: bool,
+    /// The only type that the parameter follows.
+    pub only: Option<ResourceType>,
 }
 
 /// What one slot needs: its expression, and how to read what that gives.
@@ -97,6 +103,7 @@ struct Extraction {
 struct Compiled {
     parameters: Vec<Parameter>,
     extractions: Vec<Extraction>,
+    composites: Vec<composite::Extraction>,
     /// What custom parameters need; their marks are numbered within each.
     custom: Vec<Extraction>,
 }
@@ -172,7 +179,8 @@ impl Registry {
         &self.model
     }
 
-    /// Everything indexed of a resource. Never fails: what has no sense gives no rows.
+    /// Everything indexed of a resource that has its id. Never fails: what has no sense gives
+    /// no rows.
     pub fn index(
         &self,
         tenant: Tenant,
@@ -180,13 +188,62 @@ impl Registry {
         resource: &Value,
         base: &str,
     ) -> IndexRows {
-        let mut rows = IndexRows::default();
+        let id = resource.get("id").and_then(Value::as_str);
+        self.index_as(
+            tenant,
+            resource_type,
+            id.unwrap_or_default(),
+            resource,
+            base,
+        )
+    }
+
+    /// The same of a resource that will be stored under `id`.
+    pub fn index_as(
+        &self,
+        tenant: Tenant,
+        resource_type: ResourceType,
+        id: &str,
+        resource: &Value,
+        base: &str,
+    ) -> IndexRows {
         let Some(context) = self.context(resource_type, resource, base) else {
-            return rows;
+            return IndexRows::default();
         };
-        let mut covered = Vec::new();
-        for extraction in &self.compiled(resource_type).extractions {
-            let found = extraction.expression.evaluate(&context, context.resource);
+        let container = Container::of(resource_type, id, resource);
+        let (mut rows, covered) = self.index_one(tenant, &context, container.as_ref());
+        self.index_other_references(tenant, &context, &covered, &mut rows);
+        self.index_custom(tenant, resource_type, &context, &mut rows);
+        for inner in container.iter().flat_map(Container::inner) {
+            let kind = inner.resource_type;
+            let Some(context) = self.context(kind, inner.resource, base) else {
+                continue;
+            };
+            let (mut rows_of_inner, _) = self.index_one(tenant, &context, container.as_ref());
+            self.index_custom(tenant, kind, &context, &mut rows_of_inner);
+            rows_of_inner.normalise();
+            rows.contained.push(ContainedRows {
+                resource_type: kind,
+                key: inner.key,
+                rows: rows_of_inner,
+            });
+        }
+        rows.normalise();
+        rows
+    }
+
+    /// What the parameters of its type find in a resource, and the keys that they refer to.
+    fn index_one(
+        &self,
+        tenant: Tenant,
+        context: &Context<'_>,
+        container: Option<&Container<'_>>,
+    ) -> (IndexRows, HashSet<i64>) {
+        let (mut rows, mut covered) = (IndexRows::default(), Vec::new());
+        let kind = ResourceType::parse(&context.resource.node_type.key);
+        let compiled = kind.map(|kind| self.compiled(kind));
+        for extraction in compiled.iter().flat_map(|compiled| &compiled.extractions) {
+            let found = extraction.expression.evaluate(context, context.resource);
             let items = found.unwrap_or_default();
             if items.is_empty() {
                 continue;
@@ -197,13 +254,21 @@ impl Registry {
                 marks: &extraction.marks,
                 rows: &mut rows,
             };
-            extract(extraction.kind, &items, base, &mut sink, &mut covered);
+            extract(
+                extraction.kind,
+                &items,
+                context.base,
+                &mut sink,
+                &mut covered,
+            );
+            if let Some(container) = container.filter(|_| extraction.kind == Kind::Reference) {
+                container.refer(&items, &mut sink);
+            }
         }
-        let covered: HashSet<i64> = covered.into_iter().collect();
-        self.index_other_references(tenant, &context, &covered, &mut rows);
-        self.index_custom(tenant, resource_type, &context, &mut rows);
-        rows.normalise();
-        rows
+        if let Some(compiled) = compiled {
+            composite::extract(&compiled.composites, context, tenant, &mut rows);
+        }
+        (rows, covered.into_iter().collect())
     }
 
     /// What custom parameters add.
@@ -268,30 +333,30 @@ impl Registry {
         });
     }
 
-    /// The resources of this server that a reference parameter points at, in order, each
-    /// once: what `_include` adds.
-    pub fn references(
-        &self,
-        parameter: &Parameter,
-        resource: &Value,
-        base: &str,
-    ) -> Vec<LocalReference> {
-        let mut found: Vec<LocalReference> = Vec::new();
-        let mut known: HashSet<LocalReference> = HashSet::new();
-        let Some(context) = self.context(parameter.resource_type, resource, base) else {
+    /// The references that these branches of a type's parameters find in a resource, in
+    /// order: what `_include` follows.
+    pub fn literals<'a>(
+        &'a self,
+        resource_type: ResourceType,
+        branches: &[&'a Branch],
+        resource: &'a Value,
+        base: &'a str,
+    ) -> Vec<Literal<'a>> {
+        let mut found = Vec::new();
+        let Some(context) = self.context(resource_type, resource, base) else {
             return found;
         };
-        if parameter.kind != Kind::Reference {
-            return found;
-        }
-        for branch in &parameter.branches {
+        for branch in branches {
             let items = branch.expression.evaluate(&context, context.resource);
             for item in items.unwrap_or_default() {
-                let local = local_reference(&item, base)
-                    .filter(|local| branch.only.is_none_or(|only| only == local.resource_type));
-                if let Some(local) = local.filter(|local| known.insert(local.clone())) {
-                    found.push(local);
-                }
+                let Item::Node(node) = &item else {
+                    continue;
+                };
+                found.extend(params::reference::literal(node).map(|text| Literal {
+                    text,
+                    canonical: params::reference::is_canonical(node),
+                    only: branch.only,
+                }));
             }
         }
         found
@@ -375,8 +440,9 @@ impl Registry {
         parameters.extend(custom);
         parameters.sort_by(|a, b| a.code.cmp(&b.code));
         Compiled {
-            parameters,
             extractions: published.extractions.clone(),
+            composites: composite::extractions(&parameters),
+            parameters,
             custom: own,
         }
     }
@@ -394,8 +460,10 @@ impl Registry {
         if bits > i64::BITS as usize {
             tracing::error!(%resource_type, bits, "a type has more parameters than presence has bits");
         }
+        compile_composites(resource_type, published, &mut parameters);
         Compiled {
             extractions: extractions(&parameters),
+            composites: composite::extractions(&parameters),
             parameters,
             custom: Vec::new(),
         }
@@ -414,6 +482,7 @@ impl Registry {
             resource_type,
             targets: targets(published),
             branches: Vec::new(),
+            forms: Vec::new(),
             supported: false,
         };
         let searchable = !matches!(kind, Kind::Composite | Kind::Special);
@@ -433,6 +502,28 @@ impl Registry {
 
 fn index_of(resource_type: ResourceType) -> usize {
     usize::try_from(resource_type.number() - 1).unwrap_or_default()
+}
+
+/// Composites are made of parameters whose slots and bits are known.
+fn compile_composites(
+    resource_type: ResourceType,
+    published: &[Arc<SearchParameter>],
+    parameters: &mut [Parameter],
+) {
+    for published in published.iter().filter(|p| p.kind == Kind::Composite) {
+        let forms = composite::forms(resource_type, published, parameters);
+        let mut named = parameters.iter_mut();
+        match (forms, named.find(|p| p.url == published.url)) {
+            (Ok(forms), Some(parameter)) => {
+                parameter.supported = !forms.is_empty();
+                parameter.forms = forms;
+            }
+            (Err(error), _) => {
+                tracing::error!(parameter.url = %published.url, %error, "a composite cannot be compiled");
+            }
+            (Ok(_), None) => {}
+        }
+    }
 }
 
 fn targets(published: &SearchParameter) -> Vec<ResourceType> {
@@ -479,7 +570,14 @@ fn hidden_slot(resource_type: ResourceType) -> Slot {
     Slot::new(resource_type, "_reference")
 }
 
-fn extract(kind: Kind, items: &[Item<'_>], base: &str, sink: &mut Sink<'_>, keys: &mut Vec<i64>) {
+/// Puts the entries and rows of an expression's items into a slot.
+pub fn extract(
+    kind: Kind,
+    items: &[Item<'_>],
+    base: &str,
+    sink: &mut Sink<'_>,
+    keys: &mut Vec<i64>,
+) {
     match kind {
         Kind::Token => params::token::extract(items, sink),
         Kind::Reference => params::reference::extract(items, base, sink, keys),
@@ -489,23 +587,5 @@ fn extract(kind: Kind, items: &[Item<'_>], base: &str, sink: &mut Sink<'_>, keys
         Kind::Quantity => params::quantity::extract(items, sink),
         Kind::String => params::string::extract(items, sink),
         Kind::Composite | Kind::Special => {}
-    }
-}
-
-fn local_reference(item: &Item<'_>, base: &str) -> Option<LocalReference> {
-    let Item::Node(node) = item else {
-        return None;
-    };
-    match Target::parse(params::reference::literal(node)?, base) {
-        Target::Local {
-            resource_type,
-            id,
-            version,
-        } => Some(LocalReference {
-            resource_type,
-            id: id.to_owned(),
-            version: version.map(str::to_owned),
-        }),
-        _ => None,
     }
 }

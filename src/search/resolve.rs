@@ -13,59 +13,13 @@ use super::bounds;
 use super::cursor::{self, Start};
 use super::include;
 use super::parse::{self, Item, ResultName};
-use super::plan::{Plan, Predicate, Total};
+use super::plan::{Contained, ContainedType, Plan, Predicate, Total};
 use super::registry::{Parameter, Registry};
 pub use super::result_parameter::Summary;
+pub use super::scope::Scope;
 use super::{compartment, filter, link, result_parameter, rewrite, sort};
 use crate::error::{Category, Error, Issue};
 use crate::fhir::{Instant, ResourceType};
-
-/// Where is searched.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Scope {
-    /// `[base]?…`: all types, or those of `_type`.
-    System,
-    /// `[base]/Patient?…`
-    Type(ResourceType),
-    /// `[base]/Patient/1/Observation?…`, or `[base]/Patient/1/*?…` without a member: what
-    /// belongs to one resource. <https://hl7.org/fhir/R4/http.html#vsearch>
-    Compartment {
-        focal: ResourceType,
-        id: String,
-        member: Option<ResourceType>,
-    },
-}
-
-impl Scope {
-    /// Whether `_type` says which types are searched.
-    fn takes_types(&self) -> bool {
-        matches!(
-            self,
-            Scope::System | Scope::Compartment { member: None, .. }
-        )
-    }
-
-    /// The types that are searched without `_type`; empty means all.
-    fn types(&self, registry: &Registry) -> Result<Vec<ResourceType>, Error> {
-        match self {
-            Scope::System => Ok(Vec::new()),
-            Scope::Type(one) => Ok(vec![*one]),
-            Scope::Compartment {
-                focal,
-                member: None,
-                ..
-            } => compartment::member_types(registry, *focal),
-            Scope::Compartment {
-                focal,
-                member: Some(member),
-                ..
-            } => {
-                compartment::check_member(registry, *focal, *member)?;
-                Ok(vec![*member])
-            }
-        }
-    }
-}
 
 /// `Prefer: handling=…`, for what is not known.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -123,6 +77,8 @@ pub struct Query {
     pub format: Option<String>,
     pub pretty: Option<String>,
     pub max_include: usize,
+    pub contained: Contained,
+    pub contained_type: ContainedType,
     /// Warnings: what was ignored.
     pub issues: Vec<Issue>,
 }
@@ -132,7 +88,11 @@ impl Query {
     pub fn identity(&self) -> String {
         let selecting = self.used.iter().filter(|(name, _)| {
             let item = parse::parse(name, "");
-            matches!(item, Item::Filter(_) | Item::Result(ResultName::Sort, _))
+            use ResultName::{Contained, ContainedType, Sort};
+            matches!(
+                item,
+                Item::Filter(_) | Item::Result(Sort | Contained | ContainedType, _)
+            )
         });
         link::url(
             "",
@@ -279,6 +239,8 @@ impl<'a> Draft<'a> {
                 format: None,
                 pretty: None,
                 max_include: limits.max_include,
+                contained: Contained::default(),
+                contained_type: ContainedType::default(),
                 issues: Vec::new(),
             },
             unsaid: 0,
@@ -465,11 +427,12 @@ impl<'a> Draft<'a> {
             ResultName::Total => query.plan.total = result_parameter::total(value)?,
             ResultName::Summary => query.summary = Some(result_parameter::summary(value)?),
             ResultName::Elements => query.elements = result_parameter::elements(value),
-            ResultName::Contained => result_parameter::contained(value)?,
-            ResultName::ContainedType | ResultName::Score => {
-                return Err(Problem::not_supported(
-                    "_containedType and _score are not supported".to_owned(),
-                ));
+            ResultName::Contained => query.contained = result_parameter::contained(value)?,
+            ResultName::ContainedType => {
+                query.contained_type = result_parameter::contained_type(value)?;
+            }
+            ResultName::Score => {
+                return Err(Problem::not_supported("_score is not supported".to_owned()));
             }
             ResultName::Format => query.format = Some(value.to_owned()),
             ResultName::Pretty => query.pretty = Some(value.to_owned()),
@@ -487,6 +450,13 @@ impl<'a> Draft<'a> {
             query.issues.push(Issue::error(
                 "invalid",
                 "_summary=text cannot be combined with _include or _revinclude",
+            ));
+        }
+        if query.contained != Contained::False && !query.plan.sort.is_empty() {
+            query.issues.push(Issue::error(
+                "not-supported",
+                "_sort cannot be combined with _contained=true or both: contained resources have \
+                 the default order only",
             ));
         }
         if let Some(cursor) = &query.cursor {

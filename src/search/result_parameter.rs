@@ -1,7 +1,7 @@
 //! `_count`, `_total`, `_summary` and their like: how to answer.
 //! <https://hl7.org/fhir/R4/search.html#return>
 
-use super::plan::Total;
+use super::plan::{Contained, ContainedType, Total};
 use super::resolve::{Limits, Problem};
 
 /// `_summary`: <https://hl7.org/fhir/R4/search.html#summary>
@@ -58,13 +58,22 @@ pub fn elements(value: &str) -> Vec<String> {
         .collect()
 }
 
-pub fn contained(value: &str) -> Result<(), Problem> {
+/// `_contained`
+pub fn contained(value: &str) -> Result<Contained, Problem> {
     match value {
-        "false" => Ok(()),
-        "true" | "both" => Err(Problem::not_supported(format!(
-            "_contained={value}: searching contained resources is not supported; expected false"
-        ))),
-        _ => Err(expected("_contained", "false", value)),
+        "false" => Ok(Contained::False),
+        "true" => Ok(Contained::True),
+        "both" => Ok(Contained::Both),
+        _ => Err(expected("_contained", "false, true or both", value)),
+    }
+}
+
+/// `_containedType`
+pub fn contained_type(value: &str) -> Result<ContainedType, Problem> {
+    match value {
+        "container" => Ok(ContainedType::Container),
+        "contained" => Ok(ContainedType::Contained),
+        _ => Err(expected("_containedType", "container or contained", value)),
     }
 }
 

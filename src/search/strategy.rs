@@ -22,7 +22,7 @@
 use super::cursor::{Position, Start};
 use super::index::resource_key;
 use super::page::{Found, bound};
-use super::plan::{Plan, Predicate, RangeTest, SortBy, StringTest, Total};
+use super::plan::{Contained, Plan, Predicate, RangeTest, SortBy, StringTest, Total};
 use super::sql::{self, After, Ask, Source, Statement, conjuncts};
 use super::statistics::Statistics;
 use crate::access::Access;
@@ -74,7 +74,8 @@ pub fn settle<'f>(
                 filter,
             } => {
                 let filter = settle(connection, ground, &[target], *filter).await?;
-                match few(connection, ground, &[target], &filter, CHAINED).await? {
+                let of = Contained::Both;
+                match few(connection, ground, (&[target], of), &filter, CHAINED).await? {
                     Some(keys) => {
                         let slot = |key: i64| slots.iter().map(move |slot| (*slot, key));
                         Predicate::Entries(keys.into_iter().flat_map(slot).collect())
@@ -92,7 +93,8 @@ pub fn settle<'f>(
                 filter,
             } => {
                 let filter = settle(connection, ground, &[source], *filter).await?;
-                match few(connection, ground, &[source], &filter, REFERRING).await? {
+                let of = Contained::False;
+                match few(connection, ground, (&[source], of), &filter, REFERRING).await? {
                     Some(sources) => {
                         let statement =
                             sql::referred_keys(source, &sources, &slots, types, ground.access);
@@ -123,12 +125,12 @@ async fn settle_all(
     Ok(settled)
 }
 
-/// The keys of all resources that pass, where they are known to be, or turn out to be, at
+/// The keys of all resources that pass, contained ones too where those count, where they are known to be, or turn out to be, at
 /// most `most`.
 async fn few(
     connection: &mut PgConnection,
     ground: &Ground<'_>,
-    types: &[ResourceType],
+    (types, contained): (&[ResourceType], Contained),
     filter: &Predicate,
     most: usize,
 ) -> Result<Option<Vec<i64>>, sqlx::Error> {
@@ -161,7 +163,10 @@ async fn few(
         keys_only: true,
         access: ground.access,
     };
-    let statement = sql::page(&ask, &source);
+    let mut statement = sql::page(&ask, &source);
+    if contained == Contained::Both {
+        statement = sql::and_contained_keys(statement, &ask);
+    }
     let rows = bound(&statement).fetch_all(connection).await?;
     let mut keys = Vec::with_capacity(rows.len());
     for row in &rows {

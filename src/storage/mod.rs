@@ -4,6 +4,7 @@
 //! resource   the current version: body, entries[] (GIN), feed position     PK (tenant, type, key)
 //! history    superseded versions, never changed                           PK (tenant, type, key, version)
 //! date_entry string_entry quantity_entry   values with an order, a row each
+//! contained  what resources contain: entries[] (GIN), no body              PK (tenant, type, key)
 //! job node search_parameter search_generation   see crate::jobs
 //! ```
 //!
@@ -335,7 +336,7 @@ pub async fn commit(transaction: Transaction<'static, Postgres>) -> Result<()> {
 
 /// Refreshes the planner's statistics, after a load.
 pub async fn analyze(connection: &mut PgConnection) -> Result<(), Error> {
-    sqlx::query("ANALYZE resource, date_entry, string_entry, quantity_entry")
+    sqlx::query("ANALYZE resource, contained, date_entry, string_entry, quantity_entry")
         .execute(connection)
         .await
         .map_err(failed)?;

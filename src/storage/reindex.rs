@@ -5,6 +5,7 @@
 //! every change of it renews, of labels too. What is right already is only read, so that a
 //! second run over the same data writes nothing.
 
+use super::write;
 use crate::access::Access;
 use crate::error::Result;
 use crate::fhir::ResourceType;
@@ -236,6 +237,18 @@ impl Stored {
     }
 }
 
+impl Replacement {
+    /// The rows of what it contains, all of them new: the old ones go with what they are of.
+    fn inner(&self) -> impl Iterator<Item = Replacement> {
+        self.after.contained.iter().map(|inner| Replacement {
+            key: inner.key,
+            xmin: self.xmin,
+            before: IndexRows::default(),
+            after: inner.rows.clone(),
+        })
+    }
+}
+
 /// Whether rows that somebody holds are waited for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Waiting {
@@ -271,8 +284,12 @@ pub async fn replace(
         .into_iter()
         .partition(|one| held.contains_key(&one.key));
     let same = |one: &&Replacement| held.get(&one.key) == Some(&one.xmin);
-    let unchanged: Vec<&Replacement> = found.iter().filter(same).collect();
+    let mut unchanged: Vec<&Replacement> = found.iter().filter(same).collect();
     replace_entries(connection, access, resource_type, &unchanged).await?;
+    let inner: Vec<Replacement> = unchanged.iter().flat_map(|one| one.inner()).collect();
+    let containers = unchanged.iter().map(|one| (one.key, &one.after));
+    write::replace_contained(connection, access, resource_type, containers).await?;
+    unchanged.extend(&inner);
     replace_dates(connection, access, &unchanged).await?;
     replace_strings(connection, access, &unchanged).await?;
     replace_quantities(connection, access, &unchanged).await?;

@@ -8,6 +8,7 @@ use super::read::{method_from, type_from};
 use crate::access::Access;
 use crate::error::Result;
 use crate::fhir::{Draft, Instant, Method, ResourceType, Version};
+use crate::search::contained;
 use crate::search::index::IndexRows;
 use bytes::Bytes;
 use sqlx::Row;
@@ -83,6 +84,35 @@ macro_rules! input {
     };
 }
 
+/// What resources contain, as the binds of these numbers.
+macro_rules! insert_contained {
+    ($types:literal, $keys:literal, $container_types:literal, $container_keys:literal,
+     $presents:literal, $firsts:literal, $lasts:literal, $entries:literal) => {
+        concat!(
+            "INSERT INTO contained (tenant, type, key, container_type, container_key, present, entries) \
+             SELECT $1, c.type, c.key, c.container_type, c.container_key, c.present, \
+                    ($", $entries, "::bigint[])[c.first:c.last] \
+             FROM unnest($", $types, "::smallint[], $", $keys, "::bigint[], $", $container_types,
+            "::smallint[], $", $container_keys, "::bigint[], $", $presents, "::bigint[], $",
+            $firsts, "::int[], $", $lasts, "::int[]) \
+             AS c(type, key, container_type, container_key, present, first, last)"
+        )
+    };
+}
+
+const INSERT_CONTAINED: &str = insert_contained!("2", "3", "4", "5", "6", "7", "8", "9");
+
+const REMOVE_CONTAINED: &str = "WITH gone AS MATERIALIZED ( \
+       SELECT * FROM unnest($2::smallint[], $3::bigint[]) AS g(type, key) \
+     ), old_dates AS ( \
+       DELETE FROM date_entry e USING gone g WHERE e.tenant = $1 AND e.key = g.key \
+     ), old_strings AS ( \
+       DELETE FROM string_entry e USING gone g WHERE e.tenant = $1 AND e.key = g.key \
+     ), old_quantities AS ( \
+       DELETE FROM quantity_entry e USING gone g WHERE e.tenant = $1 AND e.key = g.key \
+     ) DELETE FROM contained c USING gone g \
+       WHERE c.tenant = $1 AND c.type = g.type AND c.key = g.key";
+
 const CREATE: &str = concat!(
     "WITH ",
     insert_rows!(""),
@@ -94,7 +124,9 @@ const CREATE: &str = concat!(
 
 /// Creates in a transaction of its own, or does nothing where something that is pointed at
 /// ($28, $29) is not there. What would be four round trips is one.
-const CREATE_AT_ONCE: &str = concat!(
+macro_rules! create_at_once {
+    ($more:expr) => {
+        concat!(
     "WITH moment AS MATERIALIZED ( \
        SELECT pg_current_xact_id()::text::bigint AS xact, \
               date_trunc('milliseconds', clock_timestamp()) AS now \
@@ -104,6 +136,7 @@ const CREATE_AT_ONCE: &str = concat!(
          WHERE r.tenant = $1 AND r.type = a.type AND r.key = a.key AND r.body IS NOT NULL) \
      ), ",
     insert_rows!("WHERE NOT EXISTS (SELECT 1 FROM lost)"),
+    $more,
     ", created AS ( \
        INSERT INTO resource (tenant, version, key, xact, last_updated, present, type, method, id, entries, body) \
        SELECT $1, 1, i.key, m.xact, m.now, i.present, i.type, i.method, i.id, \
@@ -115,7 +148,18 @@ const CREATE_AT_ONCE: &str = concat!(
             AS i(key, type, method, id, head, tail, present, first, last) \
        WHERE NOT EXISTS (SELECT 1 FROM lost) \
      ) SELECT m.now, EXISTS (SELECT 1 FROM lost) FROM moment m"
-);
+)
+    };
+}
+
+const CREATE_AT_ONCE: &str = create_at_once!("");
+
+/// The same with what they contain, $30 to $37.
+const CREATE_AT_ONCE_CONTAINED: &str = create_at_once!(concat!(
+    ", contained_rows AS (",
+    insert_contained!("30", "31", "32", "33", "34", "35", "36", "37"),
+    " WHERE NOT EXISTS (SELECT 1 FROM lost))"
+));
 
 const REPLACE: &str = concat!(
     "WITH input AS MATERIALIZED (SELECT * FROM ",
@@ -142,7 +186,7 @@ const RELABEL: &str = "UPDATE resource SET body = $4, entries = $5, present = $6
     WHERE tenant = $1 AND type = $2 AND key = $3";
 
 /// Every fixed statement of this file, for the test that prepares them.
-pub const STATEMENTS: [&str; 9] = [
+pub const STATEMENTS: [&str; 12] = [
     MOMENT,
     LOCK,
     LOCK_FREE,
@@ -150,6 +194,9 @@ pub const STATEMENTS: [&str; 9] = [
     ADVISORY,
     CREATE,
     CREATE_AT_ONCE,
+    CREATE_AT_ONCE_CONTAINED,
+    INSERT_CONTAINED,
+    REMOVE_CONTAINED,
     REPLACE,
     RELABEL,
 ];
@@ -196,6 +243,21 @@ macro_rules! bind_rows {
     };
 }
 
+/// Binds [`ContainedColumns`].
+macro_rules! bind_contained {
+    ($query:expr, $c:expr) => {
+        $query
+            .bind(&$c.types)
+            .bind(&$c.keys)
+            .bind(&$c.container_types)
+            .bind(&$c.container_keys)
+            .bind(&$c.presents)
+            .bind(&$c.firsts)
+            .bind(&$c.lasts)
+            .bind(&$c.entries)
+    };
+}
+
 /// Where and when a write transaction stands.
 #[derive(Clone, Copy, Debug)]
 pub struct Moment {
@@ -227,11 +289,13 @@ pub struct Change {
 }
 
 /// What the next version must come after.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub struct Previous {
     pub version: i32,
     pub last_updated: Instant,
     pub xact: i64,
+    /// Types and keys of what it contained.
+    pub contained: Vec<(ResourceType, i64)>,
 }
 
 impl From<&Current> for Previous {
@@ -240,6 +304,7 @@ impl From<&Current> for Previous {
             version: current.version.version,
             last_updated: current.version.last_updated,
             xact: current.xact,
+            contained: contained::keys(&current.version),
         }
     }
 }
@@ -403,15 +468,21 @@ pub async fn create_at_once(
 ) -> Result<Option<Vec<Version>>> {
     let mut rows = RowColumns::default();
     let (mut entries, mut firsts, mut lasts) = (Vec::new(), Vec::new(), Vec::new());
+    let mut inner = ContainedColumns::default();
     for new in fresh {
         rows.push(new.key, new.index);
+        inner.push((new.resource_type, new.key), new.index);
         firsts.push(entries.len() as i32 + 1);
         entries.extend_from_slice(&new.index.entries);
         lasts.push(entries.len() as i32);
     }
     let (heads, tails): (Vec<&str>, Vec<&str>) = fresh.iter().map(|n| n.content.parts()).unzip();
     let (types, keys) = columns(pointed);
-    let query = bind_rows!(sqlx::query(CREATE_AT_ONCE).bind(access.tenant.0), rows)
+    let statement = match inner.keys.is_empty() {
+        true => CREATE_AT_ONCE,
+        false => CREATE_AT_ONCE_CONTAINED,
+    };
+    let query = bind_rows!(sqlx::query(statement).bind(access.tenant.0), rows)
         .bind(fresh.iter().map(|n| n.key).collect::<Vec<i64>>())
         .bind(
             fresh
@@ -434,6 +505,10 @@ pub async fn create_at_once(
         .bind(entries)
         .bind(types)
         .bind(keys);
+    let query = match inner.keys.is_empty() {
+        true => query,
+        false => bind_contained!(query, inner),
+    };
     let row = query.fetch_one(connection).await?;
     let (now, lost): (Instant, bool) = (row.try_get(0)?, row.try_get(1)?);
     if lost {
@@ -463,6 +538,7 @@ pub async fn apply(
         let stamped: Vec<Version> = chunk.iter().map(|change| stamp(change, moment)).collect();
         let (mut creates, mut replaces) = (Columns::default(), Columns::default());
         let (mut new_rows, mut next_rows) = (RowColumns::default(), RowColumns::default());
+        let (mut inner, mut gone) = (ContainedColumns::default(), Vec::new());
         for (change, version) in chunk.iter().zip(&stamped) {
             let (columns, rows) = match change.previous {
                 None => (&mut creates, &mut new_rows),
@@ -470,7 +546,11 @@ pub async fn apply(
             };
             columns.push(change, version, moment);
             rows.push(change.key, &change.index);
+            inner.push((change.resource_type, change.key), &change.index);
+            let previous = change.previous.iter();
+            gone.extend(previous.flat_map(|previous| &previous.contained).copied());
         }
+        remove_contained(connection, access, &gone).await?;
         for (statement, columns, rows) in [
             (REPLACE, &replaces, &next_rows),
             (CREATE, &creates, &new_rows),
@@ -481,9 +561,58 @@ pub async fn apply(
                 query.execute(&mut *connection).await?;
             }
         }
+        insert_contained(connection, access, &inner).await?;
         versions.extend(stamped);
     }
     Ok(versions)
+}
+
+/// Removes what resources contained from the index; nothing where they contained nothing.
+pub async fn remove_contained(
+    connection: &mut PgConnection,
+    access: &Access,
+    gone: &[(ResourceType, i64)],
+) -> Result<()> {
+    if !gone.is_empty() {
+        let (types, keys) = columns(gone);
+        sqlx::query(REMOVE_CONTAINED)
+            .bind(access.tenant.0)
+            .bind(types)
+            .bind(keys)
+            .execute(connection)
+            .await?;
+    }
+    Ok(())
+}
+
+/// Replaces in the index what containers of a type contain, whose bodies are what they were;
+/// rows of values are left to the caller.
+pub async fn replace_contained<'i>(
+    connection: &mut PgConnection,
+    access: &Access,
+    resource_type: ResourceType,
+    containers: impl Iterator<Item = (i64, &'i IndexRows)>,
+) -> Result<()> {
+    let (mut columns, mut gone) = (ContainedColumns::default(), Vec::new());
+    for (key, index) in containers {
+        columns.push((resource_type, key), index);
+        let inner = index.contained.iter();
+        gone.extend(inner.map(|inner| (inner.resource_type, inner.key)));
+    }
+    remove_contained(connection, access, &gone).await?;
+    insert_contained(connection, access, &columns).await
+}
+
+async fn insert_contained(
+    connection: &mut PgConnection,
+    access: &Access,
+    inner: &ContainedColumns,
+) -> Result<()> {
+    if !inner.keys.is_empty() {
+        let query = sqlx::query(INSERT_CONTAINED).bind(access.tenant.0);
+        bind_contained!(query, inner).execute(connection).await?;
+    }
+    Ok(())
 }
 
 /// Changes the labels of a current version in place: `$meta-add`, `$meta-delete`. The row
@@ -553,6 +682,7 @@ impl<'a> Columns<'a> {
     fn push(&mut self, change: &'a Change, version: &'a Version, moment: Moment) {
         let floor = change
             .previous
+            .as_ref()
             .map_or(moment.xact, |previous| previous.xact);
         self.versions.push(version.version);
         self.keys.push(change.key);
@@ -618,6 +748,38 @@ impl<'a> RowColumns<'a> {
             self.quantity_labels.push(row.text);
             self.quantity_lows.push(&row.low);
             self.quantity_highs.push(&row.high);
+        }
+        for inner in &index.contained {
+            self.push(inner.key, &inner.rows);
+        }
+    }
+}
+
+/// What the resources of one chunk contain as columns.
+#[derive(Default)]
+struct ContainedColumns {
+    types: Vec<i16>,
+    keys: Vec<i64>,
+    container_types: Vec<i16>,
+    container_keys: Vec<i64>,
+    presents: Vec<i64>,
+    /// As in [`Columns`].
+    firsts: Vec<i32>,
+    lasts: Vec<i32>,
+    entries: Vec<i64>,
+}
+
+impl ContainedColumns {
+    fn push(&mut self, (kind, key): (ResourceType, i64), index: &IndexRows) {
+        for inner in &index.contained {
+            self.types.push(inner.resource_type.number());
+            self.keys.push(inner.key);
+            self.container_types.push(kind.number());
+            self.container_keys.push(key);
+            self.presents.push(inner.rows.present);
+            self.firsts.push(self.entries.len() as i32 + 1);
+            self.entries.extend_from_slice(&inner.rows.entries);
+            self.lasts.push(self.entries.len() as i32);
         }
     }
 }

@@ -149,7 +149,7 @@ async fn what_has_no_equivalent_is_refused_with_its_position() {
             false,
             "at character 20: expected an operator",
         ),
-        ("Patient", "gender ne male", false, "not (gender eq …)"),
+        ("Observation", "code ne 9", false, "not (code eq …)"),
         ("Patient", "gender co m", false, "of type token"),
         ("Patient", "family gt m", false, "of type string"),
         ("Patient", "family pr maybe", false, "true or false"),

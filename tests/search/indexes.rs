@@ -1,7 +1,7 @@
 //! Each search type is answered by the index that is meant for it, by the word of EXPLAIN.
 
 use super::*;
-use andiron::search::sql::Bind;
+use andiron::search::sql::{self, Bind};
 use andiron::search::strategy::{self, Ground};
 use andiron::storage::FOR_SEARCHES;
 use sqlx::{AssertSqlSafe, Row};
@@ -77,6 +77,14 @@ async fn explain(connection: &mut PgConnection, text: &str) -> String {
     };
     let statements = strategy::statements(&ground, &asked.plan, None);
     let (_, statement) = statements.into_iter().next().expect("a way");
+    explain_statement(connection, &statement, text).await
+}
+
+pub async fn explain_statement(
+    connection: &mut PgConnection,
+    statement: &sql::Statement,
+    text: &str,
+) -> String {
     let explained = query(AssertSqlSafe(format!("EXPLAIN {}", statement.sql)));
     let bound = statement
         .binds
@@ -141,5 +149,57 @@ async fn each_search_type_uses_its_index() {
             "{text}: expected {index} but found\n{plan}"
         );
         assert!(!plan.contains("Seq Scan"), "{text}:\n{plan}");
+    }
+}
+
+#[tokio::test]
+async fn includes_go_by_key_or_by_entries() {
+    let mut world = World::new().await;
+    fill(&mut world.connection).await;
+    query(
+        "INSERT INTO history (tenant, version, key, xact, last_updated, type, method, id, body) \
+         SELECT tenant, 0, key, xact, last_updated, type, method, id, body FROM resource",
+    )
+    .execute(&mut world.connection)
+    .await
+    .expect("superseded versions");
+    query("ANALYZE history")
+        .execute(&mut world.connection)
+        .await
+        .expect("statistics");
+    sqlx::raw_sql(FOR_SEARCHES)
+        .execute(&mut world.connection)
+        .await
+        .expect("the settings of searches");
+    let observation = kind("Observation");
+    let references = |count: i64, version: Option<i32>| sql::Wanted {
+        references: (0..count).map(|key| (observation, key, version)).collect(),
+        ..Default::default()
+    };
+    let entries = |count: i64| sql::Wanted {
+        referrers: (0..count).collect(),
+        ..Default::default()
+    };
+    let canonicals = sql::Wanted {
+        canonicals: vec![(1, 1), (2, 3)],
+        ..Default::default()
+    };
+    for (wanted, indexes) in [
+        (references(20, None), vec!["resource_pkey"]),
+        (references(1000, None), vec!["resource_pkey"]),
+        (
+            references(20, Some(2)),
+            vec!["resource_pkey", "history_pkey"],
+        ),
+        (entries(1), vec!["resource_entries"]),
+        (entries(20_000), vec!["resource_entries"]),
+        (canonicals, vec!["resource_entries"]),
+    ] {
+        let statement = sql::included(&wanted, 1001, &Access::unrestricted());
+        let plan = explain_statement(&mut world.connection, &statement, "included").await;
+        for index in indexes {
+            assert!(plan.contains(index), "expected {index} but found\n{plan}");
+        }
+        assert!(!plan.contains("Seq Scan"), "{plan}");
     }
 }

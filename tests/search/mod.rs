@@ -5,6 +5,7 @@
 
 mod chains;
 mod compartments;
+mod contained;
 mod filter_expression;
 mod found;
 mod handling;

@@ -7,8 +7,8 @@
 //! "ge2024-01,lt2024" --escape::split--> values --compile, each--> Predicate
 //! ```
 //!
-//! Composite and special parameters and `_query` are not done here yet: the registry marks
-//! them and [`compile`] refuses them.
+//! Special parameters and `_query` are not done here yet: the registry marks them and
+//! [`compile`] refuses them.
 //!
 //! A modifier that is rare is answered from the JSON ([`Predicate::Json`]) instead of from
 //! entries of its own, since every resource would bear their cost; what needs stored value
@@ -17,6 +17,7 @@
 //! Presence, which `:missing` asks for: a branch of entries has a bit, which its extraction
 //! sets with [`Sink::present`]; a slot of rows is present when it has a row.
 
+pub mod composite;
 pub mod date;
 pub mod escape;
 pub mod number;
@@ -170,7 +171,8 @@ pub fn compile(
         (_, Kind::Quantity) => quantity::compile(parameter, value),
         (_, Kind::Reference) => reference::compile(parameter, modifier, value, base),
         (_, Kind::Uri) => uri::compile(parameter, modifier, value),
-        (_, Kind::Composite | Kind::Special) => Err(unsupported(parameter)),
+        (_, Kind::Composite) => composite::compile(parameter, value, base, now),
+        (_, Kind::Special) => Err(unsupported(parameter)),
     }
 }
 

@@ -36,16 +36,27 @@ pub fn extract(items: &[Item<'_>], sink: &mut Sink<'_>) {
             continue;
         };
         if let Some((low, high)) = range(node) {
-            sink.rows.quantities.push(QuantityRow {
-                slot: sink.slot.row(),
-                low,
-                high,
-                unit: 0,
-                code: 0,
-                text: 0,
-            });
+            let row = QuantityRow::number(sink.slot.row(), low, high);
+            sink.rows.quantities.push(row);
         }
     }
+}
+
+/// Each number of `first` with each of `second`: a row of two numbers.
+pub fn pairs(first: &[Item<'_>], second: &[Item<'_>]) -> Vec<(String, String)> {
+    let points = |items: &[Item<'_>]| -> Vec<String> {
+        let nodes = items.iter().filter_map(|item| match item {
+            Item::Node(node) => point(node.value),
+            _ => None,
+        });
+        nodes.collect()
+    };
+    let (first, second) = (points(first), points(second));
+    let with_each = |low: &String| -> Vec<(String, String)> {
+        let all = second.iter();
+        all.map(|high| (low.clone(), high.clone())).collect()
+    };
+    first.iter().flat_map(with_each).collect()
 }
 
 fn range(node: &Node<'_>) -> Option<(String, String)> {
@@ -85,7 +96,7 @@ pub fn point(value: Option<&Value>) -> Option<String> {
 /// # Errors
 /// An unknown prefix, no number.
 pub fn compile(parameter: &Parameter, value: &str) -> Result<Predicate, Issue> {
-    let test = compile_test(&escape::unescape(value)?)?;
+    let test = compile_test(&escape::unescape(value)?)?.map(Decimal::to_string);
     let rows = parameter.branches.iter().map(|branch| Predicate::Quantity {
         slot: branch.slot.row(),
         test: test.clone(),
@@ -98,18 +109,12 @@ pub fn compile(parameter: &Parameter, value: &str) -> Result<Predicate, Issue> {
 ///
 /// # Errors
 /// An unknown prefix, no number.
-pub fn compile_test(text: &str) -> Result<RangeTest<String>, Issue> {
+pub fn compile_test(text: &str) -> Result<RangeTest<Decimal>, Issue> {
     let (prefix, literal) = Prefix::split(text)?;
     let number = Decimal::parse(literal)
         .ok_or_else(|| Issue::error("value", format!("expected a number but found `{literal}`")))?;
     let half = number.half_unit();
-    let point = number.to_string();
-    let between = |margin: &Decimal| {
-        (
-            number.minus(margin).to_string(),
-            number.plus(margin).to_string(),
-        )
-    };
+    let between = |margin: &Decimal| (number.minus(margin), number.plus(margin));
     Ok(match prefix {
         Prefix::Eq => {
             let (low, high) = between(&half);
@@ -123,11 +128,11 @@ pub fn compile_test(text: &str) -> Result<RangeTest<String>, Issue> {
             let (low, high) = between(&number.tenth().max(half));
             RangeTest::Overlaps(low, high)
         }
-        Prefix::Gt => RangeTest::HighAbove(point),
-        Prefix::Lt => RangeTest::LowBelow(point),
-        Prefix::Ge => RangeTest::HighAtLeast(point),
-        Prefix::Le => RangeTest::LowAtMost(point),
-        Prefix::Sa => RangeTest::LowAbove(point),
-        Prefix::Eb => RangeTest::HighBelow(point),
+        Prefix::Gt => RangeTest::HighAbove(number),
+        Prefix::Lt => RangeTest::LowBelow(number),
+        Prefix::Ge => RangeTest::HighAtLeast(number),
+        Prefix::Le => RangeTest::LowAtMost(number),
+        Prefix::Sa => RangeTest::LowAbove(number),
+        Prefix::Eb => RangeTest::HighBelow(number),
     })
 }

@@ -92,7 +92,8 @@ pub fn literal<'a>(node: &Node<'a>) -> Option<&'a str> {
     node.text().or_else(|| node.get("reference")?.as_str())
 }
 
-fn is_canonical(node: &Node<'_>) -> bool {
+/// Whether it names a resource by its `url`, as a canonical or a uri does.
+pub fn is_canonical(node: &Node<'_>) -> bool {
     node.node_type.is("uri")
 }
 

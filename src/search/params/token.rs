@@ -170,7 +170,8 @@ fn of_type(system: &str, code: &str, value: &str) -> String {
     format!("o{system}\n{code}\n{value}")
 }
 
-fn without_case(text: &str) -> String {
+/// What is hashed for a string, whose case does not count.
+pub fn without_case(text: &str) -> String {
     format!("t{}", text.to_lowercase())
 }
 

@@ -1,5 +1,6 @@
 //! What must hold of a resource, as conditions on `resource r`.
 
+use super::contained;
 use super::json::{has_words, text_exists};
 use super::rows::{row_table, rows_exist};
 use super::statement::{Bind, Statement};
@@ -94,7 +95,10 @@ pub(super) fn predicate(
                 .bind(Bind::Bigs(keys.clone()))
                 .push(")");
         }
-        Predicate::Date { .. } | Predicate::String { .. } | Predicate::Quantity { .. } => {
+        Predicate::Date { .. }
+        | Predicate::String { .. }
+        | Predicate::Quantity { .. }
+        | Predicate::NumberPair { .. } => {
             rows_exist(statement, &[one]);
         }
         Predicate::Id(ids) => with_ids(statement, ids, types),
@@ -129,7 +133,7 @@ fn refers(
     access: &Access,
 ) {
     statement
-        .push("EXISTS (SELECT 1 FROM unnest(")
+        .push("(EXISTS (SELECT 1 FROM unnest(")
         .own("entries")
         .push(") AS e(entry) CROSS JOIN unnest(");
     statement
@@ -144,6 +148,8 @@ fn refers(
     self::filter(statement, filter, &[target], access);
     statement.leave();
     statement.push(fence(statement)).push(")");
+    contained::or_refers(statement, slots, target, filter, access);
+    statement.push(")");
 }
 
 /// `_has`: some resource has the entry that a reference to this one makes. What else must be

@@ -4,10 +4,12 @@
 //! only ever become a `$n`. The tenant of the caller is always `$1`, so that no statement
 //! can be built without an [`Access`].
 //!
-//! Tables: `resource r`, and the row tables `date_entry`, `string_entry`, `quantity_entry`,
+//! Tables: `resource r`, `contained r` where those are searched, and the row tables `date_entry`, `string_entry`, `quantity_entry`,
 //! which are `d` where they filter and `s` where they sort. Nothing here does I/O.
 
 mod condition;
+mod contained;
+mod include;
 mod json;
 mod order;
 mod page;
@@ -16,6 +18,8 @@ mod statement;
 #[cfg(test)]
 mod tests;
 
+pub use contained::{ContainedPage, and_contained_keys, contained_count, contained_page};
+pub use include::{Wanted, included};
 pub use json::score;
 pub use page::{After, Ask, Source, conjuncts, page, window_end};
 pub use statement::{Bind, Statement};
@@ -92,29 +96,6 @@ fn has_entries(filter: &Predicate) -> bool {
     }
 }
 
-/// Resources of `source` with one of these entries, beside the columns of a page.
-pub fn having_entries(
-    source: ResourceType,
-    entries: Vec<i64>,
-    limit: usize,
-    access: &Access,
-) -> Statement {
-    let mut statement = Statement::new(access);
-    statement
-        .push(COLUMNS)
-        .push(", NULL::text[] AS position FROM resource r WHERE r.tenant = $1");
-    statement
-        .push(" AND r.type = ")
-        .bind(Bind::Small(source.number()));
-    statement
-        .push(" AND r.body IS NOT NULL AND r.entries && ")
-        .bind(Bind::Bigs(entries));
-    statement
-        .push(" ORDER BY r.key LIMIT ")
-        .bind(Bind::Big(at_most(limit)));
-    statement
-}
-
 /// The keys of the resources of `types` that one of these `sources` refers to in one of the
 /// slots: column `key`.
 pub fn referred_keys(
@@ -135,22 +116,5 @@ pub fn referred_keys(
         .bind(condition::seeds(slots, access));
     statement.push("::bigint[]) AS s(seed) JOIN resource r ON r.key = e.entry # s.seed WHERE ");
     condition::exists(&mut statement, types);
-    statement
-}
-
-/// The current versions of these resources, where they are not deleted.
-pub fn having_keys(keys: &[(ResourceType, i64)], access: &Access) -> Statement {
-    let mut statement = Statement::new(access);
-    statement
-        .push(COLUMNS)
-        .push(", NULL::text[] AS position FROM unnest(");
-    statement.bind(Bind::Smalls(
-        keys.iter().map(|(kind, _)| kind.number()).collect(),
-    ));
-    statement.push("::smallint[], ");
-    statement.bind(Bind::Bigs(keys.iter().map(|(_, key)| *key).collect()));
-    statement.push("::bigint[]) AS wanted(type, key) JOIN resource r ON r.tenant = $1");
-    statement.push(" AND r.type = wanted.type AND r.key = wanted.key");
-    statement.push(" WHERE r.body IS NOT NULL ORDER BY r.type, r.key");
     statement
 }

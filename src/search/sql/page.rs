@@ -248,7 +248,7 @@ fn of_rows(
 const SCANS: usize = 16;
 
 /// The keys of the rows that pass one of the tests.
-fn keys_of_rows(statement: &mut Statement, ask: &Ask<'_>, tests: &[Predicate]) {
+pub(super) fn keys_of_rows(statement: &mut Statement, ask: &Ask<'_>, tests: &[Predicate]) {
     statement.push("SELECT key FROM (");
     let first = tests.first().and_then(row_table);
     match first {

@@ -10,7 +10,7 @@ pub(super) fn row_table(predicate: &Predicate) -> Option<RowTable> {
     match predicate {
         Predicate::Date { .. } => Some(RowTable::Date),
         Predicate::String { .. } => Some(RowTable::String),
-        Predicate::Quantity { .. } => Some(RowTable::Quantity),
+        Predicate::Quantity { .. } | Predicate::NumberPair { .. } => Some(RowTable::Quantity),
         _ => None,
     }
 }
@@ -83,8 +83,49 @@ pub(super) fn row_test(statement: &mut Statement, test: &Predicate) {
                 }
             }
         }
+        Predicate::NumberPair {
+            slot,
+            first,
+            second,
+        } => {
+            statement.push("d.slot = ").bind(Bind::Int(*slot));
+            number(statement, first, " AND d.low");
+            number(statement, second, " AND d.high");
+        }
         _ => {
             statement.push("FALSE");
+        }
+    }
+}
+
+/// What one number has to pass; `and` begins each condition with its column.
+fn number(statement: &mut Statement, test: &RangeTest<String>, and: &'static str) {
+    let mut compare = |operator: &'static str, bound: &str| {
+        statement.push(and).push(operator).numeric(bound);
+    };
+    match test {
+        RangeTest::Within(low, high) => {
+            compare(" >= ", low);
+            compare(" < ", high);
+        }
+        RangeTest::NotWithin(low, high) => {
+            statement.push(" AND NOT (TRUE");
+            number(
+                statement,
+                &RangeTest::Within(low.clone(), high.clone()),
+                and,
+            );
+            statement.push(")");
+        }
+        RangeTest::HighAbove(bound) | RangeTest::LowAbove(bound) => compare(" > ", bound),
+        RangeTest::HighAtLeast(bound) | RangeTest::LowAtLeast(bound) => {
+            compare(" >= ", bound);
+        }
+        RangeTest::LowBelow(bound) | RangeTest::HighBelow(bound) => compare(" < ", bound),
+        RangeTest::LowAtMost(bound) | RangeTest::HighAtMost(bound) => compare(" <= ", bound),
+        RangeTest::Overlaps(low, high) => {
+            compare(" >= ", low);
+            compare(" <= ", high);
         }
     }
 }

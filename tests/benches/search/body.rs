@@ -1,9 +1,10 @@
 //! The JSON of the resources, made of the facts: as Synthea writes them, but shorter, some 0.9 KB
 //! each. <https://hl7.org/fhir/R4/resourcelist.html>
 
+use crate::codes::{BLOOD_PRESSURE, CODES};
 use crate::grow::{
-    self, BLOOD_PRESSURE, CODES, Kind, PER_ENCOUNTER, PER_PERSON, Random, World, date, date_time,
-    family, given, instant, ssn, tenths,
+    self, Kind, PER_ENCOUNTER, PER_PERSON, Random, World, date, date_time, family, given, instant,
+    ssn, tenths,
 };
 
 /// What is to be stored of one resource.
@@ -332,7 +333,10 @@ fn event(
 
 /// Those that are about nobody.
 fn place(kind: Kind, number: u64, random: &mut Random) -> String {
-    let name = format!("{} {number}", random.pick(&grow::FAMILIES));
+    let name = format!(
+        "{} {number}",
+        grow::word(grow::FAMILIES, random.below(60) as u32)
+    );
     let identifier = format!(
         "\"identifier\":[{{\"system\":\"http://hl7.org/fhir/sid/us-npi\",\"value\":\"{number}\"}}],"
     );

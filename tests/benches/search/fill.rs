@@ -35,6 +35,15 @@ const TABLES: [(&str, &str); 4] = [
     ),
 ];
 
+/// Whether a migration makes or changes any of the tables, or their indexes.
+pub fn is_about_tables(statements: &str) -> bool {
+    TABLES.iter().any(|(table, _)| {
+        ["TABLE", "ON"]
+            .iter()
+            .any(|word| statements.contains(&format!("{word} {table} ")))
+    })
+}
+
 /// The people of a tenant, and whether their resources keep their JSON.
 #[derive(Clone)]
 pub struct Share {

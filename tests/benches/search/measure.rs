@@ -210,7 +210,7 @@ async fn measure_floor(
             truth::check_rows(&dataset.world, &expected, &rows)?;
         }
         drop(session);
-        let time = options.seconds().div_f64(2.0);
+        let time = options.seconds();
         let alone = floor::run(target, shape, 1, time).await?;
         let together = match alone.within(0.5) < SLOW {
             true => Some(floor::run(target, shape, options.clients, time).await?),

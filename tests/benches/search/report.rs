@@ -64,6 +64,15 @@ impl Row {
         self.alone.as_ref().map(|run| run.within(0.5))
     }
 
+    /// The same of the fastest tenth: what other work on the machine disturbs least.
+    fn p10(&self) -> Option<f64> {
+        self.alone.as_ref().map(|run| run.within(0.1))
+    }
+
+    fn floor_p10(&self) -> Option<f64> {
+        self.floor.as_ref().map(|run| run.within(0.1))
+    }
+
     fn floor_p50(&self) -> Option<f64> {
         self.floor.as_ref().map(|run| run.within(0.5))
     }
@@ -89,10 +98,12 @@ impl Row {
     /// A line for whoever waits.
     pub fn brief(&self) -> String {
         format!(
-            "{}: p50 {} ms, floor {} ms, {} /s {}{}",
+            "{}: p50 {} ms, floor {} ms, p10 {} ms, floor {} ms, {} /s {}{}",
             self.name,
             number(self.p50()),
             number(self.floor_p50()),
+            number(self.p10()),
+            number(self.floor_p10()),
             number(self.rate()),
             self.trouble().unwrap_or_default(),
             self.floor_failure
@@ -142,8 +153,8 @@ fn write_section(text: &mut String, options: &Options, section: &Section) {
         "\n### {}\n\nms; cold: the first of its shape after server and PostgreSQL started, files \
          in the system's cache; CPU per request with {} clients: server + database, of the floor \
          the database alone\n\n\
-         | shape | cold | p50 | floor | ratio | p99 | {} clients /s | floor /s | their p50, p99 | CPU | CPU floor | rows |\n\
-         |---|---|---|---|---|---|---|---|---|---|---|---|",
+         | shape | cold | p50 | floor | ratio | p99 | p10 | floor | {} clients /s | floor /s | their p50, p99 | CPU | CPU floor | rows |\n\
+         |---|---|---|---|---|---|---|---|---|---|---|---|---|---|",
         section.title, options.clients, options.clients
     );
     for row in &section.rows {
@@ -153,7 +164,7 @@ fn write_section(text: &mut String, options: &Options, section: &Section) {
         let floor_cpu = floor_cpu.map(|run| run.database / run.requests as f64);
         let _ = writeln!(
             text,
-            "| {}{} | {} | {} | {} | {} | {} | {} | {} | {}, {} | {} | {} | {:.1} |",
+            "| {}{} | {} | {} | {} | {} | {} | {} | {} | {} | {} | {}, {} | {} | {} | {:.1} |",
             row.name.replace('|', "\\|"),
             row.trouble()
                 .map_or(String::new(), |why| format!(" **{why}**")),
@@ -162,6 +173,8 @@ fn write_section(text: &mut String, options: &Options, section: &Section) {
             number(row.floor_p50()),
             number(row.ratio()),
             number(within(0.99)),
+            number(row.p10()),
+            number(row.floor_p10()),
             number(row.rate()),
             number(row.floor_together.as_ref().map(Run::rate)),
             many(0.5),
@@ -188,11 +201,22 @@ fn write_section(text: &mut String, options: &Options, section: &Section) {
     }
 }
 
-/// The medians of a shape by size, from the smallest.
-fn medians(sections: &[Section], name: &str) -> Vec<(u32, Option<f64>, Option<f64>)> {
+/// A shape at one size: the medians, and the fastest tenths, of ours and of the floor.
+struct AtSize {
+    size: u32,
+    p50: [Option<f64>; 2],
+    p10: [Option<f64>; 2],
+}
+
+/// A shape by size, from the smallest.
+fn by_size(sections: &[Section], name: &str) -> Vec<AtSize> {
     let rows = sections.iter().filter_map(|section| {
         let row = section.rows.iter().find(|row| row.name == name)?;
-        Some((section.size, row.p50(), row.floor_p50()))
+        Some(AtSize {
+            size: section.size,
+            p50: [row.p50(), row.floor_p50()],
+            p10: [row.p10(), row.floor_p10()],
+        })
     });
     rows.collect()
 }
@@ -207,33 +231,28 @@ fn names(sections: &[Section]) -> Vec<(&'static str, bool)> {
     names
 }
 
-/// The median at the largest size as a multiple of that at the smallest.
-fn growth(medians: &[(u32, Option<f64>, Option<f64>)]) -> Option<(f64, Option<f64>)> {
-    let (first, last) = (medians.first()?, medians.last()?);
-    if first.0 == last.0 {
-        return None;
+/// The last as a multiple of the first, where there are two sizes.
+fn growth(sizes: &[AtSize], of: impl Fn(&AtSize) -> Option<f64>) -> Option<f64> {
+    let (first, last) = (sizes.first()?, sizes.last()?);
+    match first.size == last.size {
+        true => None,
+        false => Some(of(last)? / of(first)?),
     }
-    let of_floor = match (first.2, last.2) {
-        (Some(first), Some(last)) => Some(last / first),
-        _ => None,
-    };
-    Some((last.1? / first.1?, of_floor))
 }
 
 fn write_growth(text: &mut String, sections: &[Section]) {
     let _ = writeln!(
         text,
-        "\n### Growth of p50\n\n| shape | p50 by size | growth | of the floor |\n|---|---|---|---|"
+        "\n### Growth from the smallest to the largest\n\n\
+         | shape | p50 by size | growth | of the floor | of p10 | of the floor |\n|---|---|---|---|---|---|"
     );
     for (name, limited) in names(sections) {
-        let medians = medians(sections, name);
-        let Some((ours, floor)) = growth(&medians) else {
+        let sizes = by_size(sections, name);
+        let Some(ours) = growth(&sizes, |at| at.p50[0]) else {
             continue;
         };
-        let by_size: Vec<String> = medians
-            .iter()
-            .map(|(size, p50, _)| format!("{size}x {}", number(*p50)))
-            .collect();
+        let medians = sizes.iter();
+        let medians = medians.map(|at| format!("{}x {}", at.size, number(at.p50[0])));
         let verdict = match (limited, ours <= 1.5) {
             (false, _) => " (not limited by its page)",
             (true, true) => "",
@@ -241,9 +260,11 @@ fn write_growth(text: &mut String, sections: &[Section]) {
         };
         let _ = writeln!(
             text,
-            "| {name} | {} | {ours:.2}{verdict} | {} |",
-            by_size.join(", "),
-            number(floor)
+            "| {name} | {} | {ours:.2}{verdict} | {} | {} | {} |",
+            medians.collect::<Vec<_>>().join(", "),
+            number(growth(&sizes, |at| at.p50[1])),
+            number(growth(&sizes, |at| at.p10[0])),
+            number(growth(&sizes, |at| at.p10[1])),
         );
     }
 }
@@ -310,7 +331,7 @@ fn write_targets(text: &mut String, sections: &[Section]) {
     let grown: Vec<String> = names(sections)
         .into_iter()
         .filter(|(_, limited)| *limited)
-        .filter_map(|(name, _)| Some((name, growth(&medians(sections, name))?.0)))
+        .filter_map(|(name, _)| Some((name, growth(&by_size(sections, name), |at| at.p50[0])?)))
         .filter(|(_, growth)| *growth > 1.5)
         .map(|(name, growth)| format!("{name} {growth:.1}"))
         .collect();

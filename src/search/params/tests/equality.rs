@@ -343,7 +343,7 @@ fn bad_values_are_refused_with_a_reason() {
         (
             "Observation",
             "code-value-quantity=a$b",
-            "supported search parameter",
+            "value-quantity: expected a number",
         ),
     ] {
         let issue = compiled(resource_type(of), query).expect_err(query);
@@ -352,26 +352,29 @@ fn bad_values_are_refused_with_a_reason() {
 }
 
 #[test]
-fn includes_name_local_references_once() {
+fn includes_follow_the_references_of_a_parameter() {
     let resource = observation(json!({
         "subject": {"reference": "Patient/1/_history/4"},
-        "performer": [{"reference": "Practitioner/2"}, {"reference": "Practitioner/2"}, {"reference": "#x"}],
+        "performer": [{"reference": "Practitioner/2"}, {"display": "nobody"}, {"reference": "#x"}],
     }));
     let of = type_of(&resource);
-    let references = |code: &str| {
+    let literals = |code: &str| -> Vec<(&str, Option<ResourceType>)> {
         let parameter = REGISTRY.parameter(of, code).expect("a parameter");
-        REGISTRY.references(parameter, &resource, BASE)
+        let branches: Vec<_> = parameter.branches.iter().collect();
+        let found = REGISTRY.literals(of, &branches, &resource, BASE);
+        found.iter().map(|one| (one.text, one.only)).collect()
     };
-    let local = |name: &str, id: &str, version: Option<&str>| LocalReference {
-        resource_type: resource_type(name),
-        id: id.to_owned(),
-        version: version.map(str::to_owned),
-    };
-    assert_eq!(references("subject"), [local("Patient", "1", Some("4"))]);
-    assert_eq!(references("patient"), [local("Patient", "1", Some("4"))]);
-    assert_eq!(references("performer"), [local("Practitioner", "2", None)]);
-    assert_eq!(references("encounter"), []);
-    assert_eq!(references("code"), []);
+    let patient = resource_type("Patient");
+    assert_eq!(literals("subject"), [("Patient/1/_history/4", None)]);
+    assert_eq!(
+        literals("patient"),
+        [("Patient/1/_history/4", Some(patient))]
+    );
+    assert_eq!(
+        literals("performer"),
+        [("Practitioner/2", None), ("#x", None)]
+    );
+    assert_eq!(literals("encounter"), []);
 }
 
 #[test]

@@ -2,9 +2,11 @@
 //! compiled, and a small evaluator in memory says whether they meet. Cases name the rule of
 //! <https://hl7.org/fhir/R4/search.html> that decides.
 
+mod composites;
 mod equality;
 mod ordered;
 mod registry;
+mod units;
 
 use super::{Modifier, compile, escape};
 use crate::access::Tenant;
@@ -15,7 +17,7 @@ use crate::fhir::{Instant, ResourceType};
 use crate::fhirpath::infer::{Kind as Given, infer};
 use crate::search::index::{IndexRows, QuantityRow, resource_key};
 use crate::search::plan::{Lookup, Predicate, RangeTest, StringTest, UnitTest};
-use crate::search::registry::{Kind, LocalReference, Registry};
+use crate::search::registry::{Kind, Registry};
 use serde_json::{Value, json};
 use std::cmp::Ordering;
 use std::collections::{HashMap, HashSet};
@@ -127,6 +129,18 @@ fn holds(predicate: &Predicate, resource: &Value, rows: &IndexRows) -> bool {
             .iter()
             .filter(|row| row.slot == *slot && unit_passes(*unit, row))
             .any(|row| number_passes(test, &row.low, &row.high)),
+        Predicate::NumberPair {
+            slot,
+            first,
+            second,
+        } => rows
+            .quantities
+            .iter()
+            .filter(|row| row.slot == *slot)
+            .any(|row| {
+                number_passes(first, &row.low, &row.low)
+                    && number_passes(second, &row.high, &row.high)
+            }),
         Predicate::Id(ids) => ids.iter().any(|id| resource["id"] == id.as_str()),
         Predicate::LastUpdated(test) => {
             let text = resource["meta"]["lastUpdated"]

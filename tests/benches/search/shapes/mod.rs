@@ -11,9 +11,10 @@ pub mod ordered;
 pub mod people;
 pub mod tokens;
 
+use crate::codes::CODES;
 use crate::dataset::Layout;
 use crate::floor::{Bind, Names};
-use crate::grow::{self, CODES, Kind, Observation, Random, World};
+use crate::grow::{self, Kind, Observation, Random, World};
 use crate::truth::Expected;
 
 /// Different requests of one shape.

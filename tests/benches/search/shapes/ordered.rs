@@ -4,9 +4,10 @@ use super::{
     Aim, Ask, FEW, ORDERED, PAGE, Shape, Source, loinc, made, observations, of_code, of_person,
     select,
 };
+use crate::codes::{BLOOD_PRESSURE, CODES, GLUCOSE};
 use crate::dataset::Layout;
 use crate::floor::{Bind, Names};
-use crate::grow::{BLOOD_PRESSURE, CODES, END, GLUCOSE, Kind, date, instant, tenths};
+use crate::grow::{END, Kind, Observation, Random, date, instant, tenths};
 use crate::truth::Expected;
 
 pub fn shapes(source: &Source<'_>) -> Vec<Shape> {
@@ -111,7 +112,7 @@ fn patient_and_code(source: &Source<'_>) -> Shape {
 }
 
 /// Days since 1970 in the last two years of the data.
-fn recent(random: &mut crate::grow::Random) -> i64 {
+fn recent(random: &mut Random) -> i64 {
     END / 86_400 - 1 - random.below(730) as i64
 }
 
@@ -164,7 +165,7 @@ fn patient_since(source: &Source<'_>) -> Shape {
                     .get(code as usize)
                     .is_some_and(|c| c.category == "laboratory")
             };
-            let test = |o: &crate::grow::Observation| is_lab(o.code) && o.at >= day * 86_400;
+            let test = |o: &Observation| is_lab(o.code) && o.at >= day * 86_400;
             of_person(world, person, test).sorted(true, made)
         })
     })

@@ -3,8 +3,9 @@
 use super::{
     Ask, FEW, ORDERED, PAGE, Shape, Source, loinc, observations, of_code, of_person, select,
 };
+use crate::codes::CODES;
 use crate::floor::{Bind, Names};
-use crate::grow::{self, CODES, Kind};
+use crate::grow::{self, Kind};
 use crate::shapes::Aim;
 use crate::truth::Expected;
 
