@@ -24,12 +24,11 @@ mod value_set;
 
 use super::bounds;
 use super::index::resource_key;
-use super::page::fetch;
 use super::params::token::{self, Asked};
 use super::plan::{Lookup, Predicate};
 use super::registry::Registry;
 use super::resolve::Query;
-use super::{rewrite, sql};
+use super::rewrite;
 use crate::access::Access;
 use crate::error::{Category, Error, Result};
 use crate::fhir::ResourceType;
@@ -180,15 +179,13 @@ async fn check_ids(stored: &mut Stored<'_>, lookups: &[Lookup]) -> Result<()> {
     }
     wanted.sort_unstable();
     wanted.dedup();
-    let statement = sql::having_keys(&wanted, stored.access);
-    let found = fetch(stored.connection, &statement).await?;
+    let found = stored.load(wanted).await?;
     for lookup in lookups {
         let Lookup::BareId { id, types, .. } = lookup else {
             continue;
         };
         let of_id = found
             .iter()
-            .map(|one| &one.version)
             .filter(|version| version.id == *id && types.contains(&version.resource_type));
         let references: Vec<String> = of_id.map(|version| version.reference()).collect();
         if references.len() > 1 {

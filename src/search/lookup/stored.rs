@@ -5,7 +5,8 @@ use super::super::page::{bound, fetch};
 use super::super::params::{self, escape};
 use super::super::plan::{Plan, Predicate, Total};
 use super::super::registry::Registry;
-use super::super::{rewrite, sql};
+use super::super::rewrite;
+use super::super::sql::{self, Wanted};
 use crate::access::Access;
 use crate::error::{Error, Result};
 use crate::fhir::{Instant, ResourceType, Version};
@@ -70,10 +71,23 @@ impl Stored<'_> {
         if keys.is_empty() {
             return Ok(Vec::new());
         }
-        let wanted: Vec<_> = keys.into_iter().map(|key| (resource_type, key)).collect();
-        let statement = sql::having_keys(&wanted, self.access);
+        let wanted = keys.into_iter().map(|key| (resource_type, key)).collect();
+        let found = self.load(wanted).await?;
+        found.iter().map(parse).collect()
+    }
+
+    /// The current versions of these resources, where they are not deleted.
+    pub async fn load(&mut self, keys: Vec<(ResourceType, i64)>) -> Result<Vec<Version>> {
+        let wanted = Wanted {
+            references: keys
+                .into_iter()
+                .map(|(kind, key)| (kind, key, None))
+                .collect(),
+            ..Wanted::default()
+        };
+        let statement = sql::included(&wanted, MAX_VERSIONS, self.access);
         let found = fetch(self.connection, &statement).await?;
-        found.iter().map(|one| parse(&one.version)).collect()
+        Ok(found.into_iter().map(|one| one.version).collect())
     }
 
     /// The keys of the resources of a type that pass, `limit` at most.

@@ -9,7 +9,7 @@ use crate::fhirpath::Item;
 use crate::search::index::{IndexRows, Slot, hash};
 use crate::search::params::Sink;
 use crate::search::params::token::Asked;
-use crate::search::plan::Predicate;
+use crate::search::plan::{Lookup, Predicate};
 use crate::search::registry::{Kind, Parameter, extract};
 use serde_json::Value;
 
@@ -183,7 +183,15 @@ fn collect(predicate: &Predicate, hashes: &mut Vec<i64>) {
             }
         }
         Predicate::Present(_) => hashes.push(hash(PRESENT)),
-        Predicate::Or(parts) => parts.iter().for_each(|part| collect(part, hashes)),
+        Predicate::Lookup(lookup) => {
+            if let Lookup::BareId { entries, .. } = &**lookup {
+                collect(&Predicate::Entries(entries.clone()), hashes);
+            }
+        }
+        // Of a versioned reference: the reference, and how it is written.
+        Predicate::And(parts) | Predicate::Or(parts) => {
+            parts.iter().for_each(|part| collect(part, hashes));
+        }
         _ => {}
     }
 }
