@@ -381,6 +381,12 @@ pub fn holds(world: &World, subject: Subject<'_>, condition: &Condition, now: i6
                 rest.is_some_and(|rest| holds(world, target, rest, now))
             })
         }
+        Condition::Has { .. }
+            if !ledger::CONTAINED_IS_REFERRED_TO
+                && !std::ptr::eq(subject.json, subject.container) =>
+        {
+            false
+        }
         Condition::Has {
             source,
             parameter,
@@ -403,7 +409,7 @@ pub fn led_to<'w>(world: &'w World, from: Subject<'w>, element: &Element) -> Vec
             let found = world.find(&format!("{kind}/{id}"));
             found.map(|r| Subject::whole(&r.json)).into_iter().collect()
         }
-        Points::Contained(id) if ledger::CONTAINED_IS_FOLLOWED => {
+        Points::Contained(id) => {
             let contained = from.container["contained"].as_array();
             let mut contained = contained.into_iter().flatten();
             let found = contained.find(|one| one["id"].as_str() == Some(&id));
