@@ -18,6 +18,7 @@
 //! [`ledger`], exactly.
 
 mod ask;
+mod condition;
 mod evaluate;
 mod generate;
 mod hand_made;
