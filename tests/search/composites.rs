@@ -173,7 +173,7 @@ async fn other_elements_with_tuples() {
                 {"code": coded("s", "owned"), "valueBoolean": true, "exclude": false}]}),
         json!({"resourceType": "DocumentReference", "id": "d", "status": "current", "relatesTo": [
             {"code": "replaces", "target": {"reference": "DocumentReference/1"}},
-            {"code": "appends", "target": {"reference": "DocumentReference/2"}}]}),
+            {"code": "appends", "target": {"reference": "DocumentReference/2/_history/3"}}]}),
         json!({"resourceType": "ValueSet", "id": "v", "status": "active", "useContext": [
             {"code": {"system": "u", "code": "age"}, "valueRange": {"low": {"value": 18}, "high": {"value": 65}}},
             {"code": {"system": "u", "code": "venue"}, "valueCodeableConcept": coded("v", "home")}]}),
@@ -197,6 +197,18 @@ async fn other_elements_with_tuples() {
         ),
         (
             "DocumentReference?relationship=DocumentReference/2$replaces",
+            false,
+        ),
+        (
+            "DocumentReference?relationship=DocumentReference/2$appends",
+            true,
+        ),
+        (
+            "DocumentReference?relationship=DocumentReference/2/_history/3$appends",
+            true,
+        ),
+        (
+            "DocumentReference?relationship=DocumentReference/2/_history/4$appends",
             false,
         ),
         ("ValueSet?context-type-quantity=age$ge65", true),

@@ -158,9 +158,9 @@ impl Wanted {
         })
     }
 
-    /// Whether the keys say all.
+    /// Whether the keys say all: neither a system nor a version or type of a reference.
     pub fn is_exact(&self) -> bool {
-        self.keys == self.forms
+        self.keys == self.forms && matches!(self.own, Predicate::Entries(_))
     }
 }
 
@@ -188,7 +188,8 @@ fn collect(predicate: &Predicate, hashes: &mut Vec<i64>) {
                 collect(&Predicate::Entries(entries.clone()), hashes);
             }
         }
-        // Of a versioned reference: the reference, and how it is written.
+        // Of a versioned reference: to any version. That its JSON tells the version is asked of
+        // the resource beside, by `own`.
         Predicate::And(parts) | Predicate::Or(parts) => {
             parts.iter().for_each(|part| collect(part, hashes));
         }
