@@ -457,7 +457,7 @@ mod tests {
             ("?_has:Group:member:_id=a", "<-Group(.)"),
             (
                 "?_has:Observation:patient:code=a",
-                "([Patient]&<-Observation(.))",
+                "(<-Observation(.)&[Patient])",
             ),
             (
                 "Observation?_has:Encounter:reason-reference:_has:Task:encounter:owner:PractitionerRole.organization=5",

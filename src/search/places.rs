@@ -213,7 +213,7 @@ mod tests {
                 Some("component $.code CodeableConcept"),
             ),
             (
-                "(Observation.value as CodeableConcept)",
+                "Observation.value.ofType(CodeableConcept)",
                 Some("valueCodeableConcept $ CodeableConcept"),
             ),
             (

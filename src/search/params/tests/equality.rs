@@ -161,7 +161,6 @@ fn references_resolve_to_one_form() {
             &[
                 ("subject=Patient/1", true),
                 ("subject=http://me/fhir/Patient/1", true),
-                ("subject=Patient/1/_history/3", true),
                 ("subject=1", true),
                 ("patient=1", true),
                 ("patient=Patient/1", true),
