@@ -1,8 +1,8 @@
 //! References and canonicals. <https://hl7.org/fhir/R4/search.html#reference>
 //!
 //! A relative reference and one under our own base are the same. `#contained`, `urn:` and
-//! references that only display a text point at nothing that could be named. Whoever asks for
-//! a version of a resource means the references to that version; else it is no matter.
+//! references that only display a text point at nothing that could be named; a version is
+//! no matter, except that of a canonical.
 
 use super::token::TokenAsked;
 use super::world::{Element, World};
@@ -69,8 +69,6 @@ pub enum ReferenceAsked {
     Local(String, String),
     Elsewhere(String),
     Identifier(TokenAsked),
-    /// The references of those that are written like one of these.
-    Version(Box<ReferenceAsked>, [String; 2]),
     /// What nothing matches.
     Nowhere,
 }
@@ -82,15 +80,6 @@ impl ReferenceAsked {
         targets: &[String],
         definitions: &Definitions,
     ) -> Result<ReferenceAsked, String> {
-        if let (Some((bare, _)), None) = (text.split_once("/_history/"), only) {
-            let relative = text
-                .strip_prefix(BASE)
-                .map(|rest| rest.trim_start_matches('/'));
-            let relative = relative.unwrap_or(text).to_owned();
-            let written = [format!("{BASE}/{relative}"), relative];
-            let any = ReferenceAsked::parse(bare, None, targets, definitions)?;
-            return Ok(ReferenceAsked::Version(Box::new(any), written));
-        }
         match (points(text, definitions), only) {
             (Points::Local(kind, id), None) => Ok(ReferenceAsked::Local(kind, id)),
             (Points::Local(kind, id), Some(only)) if kind == only => {
@@ -115,10 +104,6 @@ impl ReferenceAsked {
             let part = |name: &str| identifier.get(name).and_then(Value::as_str);
             return element.kind == "Reference"
                 && asked.fits_coded((part("system"), part("value")));
-        }
-        if let ReferenceAsked::Version(any, written) = self {
-            let is_written = |text: &str| written.iter().any(|one| one == text);
-            return any.fits(element, world) && literal(element).is_some_and(is_written);
         }
         match target(element, world) {
             Points::Local(kind, id) => match self {
