@@ -39,6 +39,8 @@ use stored::Stored;
 
 /// Codes that one `:in`, `:above` or `:below` may mean.
 pub const MAX_CODES: usize = 10_000;
+/// Resources that a message lists.
+const MAX_SHOWN: usize = 10;
 /// Resources that one hierarchy may have above or below the one that is asked for.
 pub const MAX_RESOURCES: usize = 10_000;
 
@@ -188,13 +190,18 @@ async fn check_ids(stored: &mut Stored<'_>, lookups: &[Lookup]) -> Result<()> {
             .iter()
             .filter(|version| version.id == *id && types.contains(&version.resource_type));
         let references: Vec<String> = of_id.map(|version| version.reference()).collect();
-        if references.len() > 1 {
+        if let [_, _, ..] = references.as_slice() {
+            let shown = &references[..references.len().min(MAX_SHOWN)];
+            let more = match references.len() - shown.len() {
+                0 => String::new(),
+                more => format!(" and {more} more"),
+            };
             return Err(Error::coded(
                 Category::Invalid,
                 "multiple-matches",
                 format!(
-                    "the id {id:?} is that of several resources: expected one of {}",
-                    references.join(", ")
+                    "the id {id:?} is that of several resources: expected one of {}{more}",
+                    shown.join(", ")
                 ),
             ));
         }
