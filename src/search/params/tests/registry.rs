@@ -55,12 +55,10 @@ fn all_parameters_of_r4_compile() {
 }
 
 /// What is not answered by the registry, and why; the rest of the 1,375 is.
-const ANSWERED_ELSEWHERE: [(&str, &str); 1] = [
-    (
-        "_query",
-        "names an operation; the base specification defines none",
-    ),
-];
+const ANSWERED_ELSEWHERE: [(&str, &str); 1] = [(
+    "_query",
+    "names an operation; the base specification defines none",
+)];
 
 #[test]
 fn every_published_parameter_is_supported() {
