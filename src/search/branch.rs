@@ -170,6 +170,17 @@ impl Branch {
         }
     }
 
+    /// Whether it is an element of the root that does not repeat.
+    pub fn is_one_element(&self) -> bool {
+        let text = self.expression.to_string();
+        let is_path_of_one = text.bytes().filter(|byte| *byte == b'.').count() == 1;
+        let elements = self.elements();
+        is_path_of_one
+            && !text.contains('|')
+            && !elements.is_empty()
+            && elements.iter().all(|(choice, _)| !choice.field.is_array)
+    }
+
     /// The elements that the expression can give, and their types.
     fn elements(&self) -> Vec<(&Choice, &Type)> {
         let Some(root) = self.model.resource(self.resource_type) else {

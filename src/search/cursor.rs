@@ -152,6 +152,7 @@ mod tests {
         let rows = |table| SortBy::Rows {
             table,
             slots: vec![1],
+            single: false,
         };
         let at = |value: Option<&str>| Position {
             values: vec![value.map(str::to_owned)],

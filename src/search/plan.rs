@@ -311,6 +311,8 @@ pub enum SortBy {
     Rows {
         table: RowTable,
         slots: Vec<i32>,
+        /// A resource has at most one value.
+        single: bool,
     },
 }
 

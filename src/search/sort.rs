@@ -74,7 +74,15 @@ fn by_parameter(
         let mut slots: Vec<i32> = branches().map(|branch| branch.slot.row()).collect();
         slots.sort_unstable();
         slots.dedup();
-        return Ok(SortBy::Rows { table, slots });
+        let single = match parameters.as_slice() {
+            [one] => matches!(one.branches.as_slice(), [branch] if branch.is_one_element()),
+            _ => false,
+        };
+        return Ok(SortBy::Rows {
+            table,
+            slots,
+            single,
+        });
     }
     let is_coded = |parameter: &&Parameter| matches!(parameter.kind, Kind::Token | Kind::Uri);
     let mut names: Vec<Option<String>> = match parameters.iter().all(is_coded) {

@@ -42,6 +42,12 @@ const REFERRING: usize = 300;
 /// Matches of an entry that are always fetched and sorted, without a look along the order.
 const FEW: f64 = 300.0;
 
+/// Microseconds to fetch and sort a match that the index of entries finds.
+const FETCHED: f64 = 3.0;
+
+/// Resources that are looked at along the order before all rows of a condition are gathered.
+const PATIENCE: usize = 20_000;
+
 /// What a search is run with.
 pub struct Ground<'a> {
     pub access: &'a Access,
@@ -254,6 +260,8 @@ struct Ways<'a> {
     ask: Ask<'a>,
     position: Option<&'a Position>,
     sources: Vec<Source>,
+    /// Resources to look at along the order before the next source is the cheaper one.
+    patience: usize,
 }
 
 fn ways<'a>(
@@ -277,6 +285,16 @@ fn ways<'a>(
             Predicate::Nothing => Vec::new(),
             _ => choose(plan, ground, limit),
         },
+        patience: patience(plan, ground),
+    }
+}
+
+/// As many as it would cost to fetch the matches of the rarest entry.
+fn patience(plan: &Plan, ground: &Ground<'_>) -> usize {
+    let parts = conjuncts(&plan.filter);
+    match rarest(parts, plan, ground) {
+        Some((_, expected)) => (expected * FETCHED / per_row(plan)) as usize,
+        None => PATIENCE,
     }
 }
 
@@ -290,9 +308,11 @@ impl Ways<'_> {
     ) -> Result<Option<Vec<Found>>, sqlx::Error> {
         match source {
             Source::Walk(window) if walks_rows(self.ask.plan) => {
-                walk_with_missing(connection, &self.ask, *window, self.position, reach).await
+                walk_with_missing(connection, self, *window, reach).await
             }
-            Source::Walk(Some(window)) => windows(connection, &self.ask, *window, reach).await,
+            Source::Walk(Some(window)) => {
+                windows(connection, &self.ask, *window, self.patience, reach).await
+            }
             Source::Rows { most, .. } => probe(connection, &self.ask, source, *most).await,
             _ => {
                 let statement = sql::page(&self.ask, source);
@@ -318,11 +338,11 @@ async fn probe(
 /// other way round.
 async fn walk_with_missing(
     connection: &mut PgConnection,
-    ask: &Ask<'_>,
+    ways: &Ways<'_>,
     window: Option<usize>,
-    position: Option<&Position>,
     reach: Reach,
 ) -> Result<Option<Vec<Found>>, sqlx::Error> {
+    let (ask, position) = (&ways.ask, ways.position);
     let in_missing = match position {
         Some(position) => position.value(0).is_none(),
         None => ask.backward,
@@ -344,7 +364,7 @@ async fn walk_with_missing(
             ..*ask
         };
         let valued = match window {
-            Some(window) => windows(connection, &ask, window, reach).await?,
+            Some(window) => windows(connection, &ask, window, ways.patience, reach).await?,
             None => {
                 let statement = sql::page(&ask, &Source::Walk(None));
                 Some(fetch(connection, &statement).await?.0)
@@ -404,7 +424,7 @@ fn set_missing(found: &mut [Found]) {
 fn without_value(plan: &Plan) -> Plan {
     let mut plan = plan.clone();
     let rows = match plan.sort.first().map(|key| &key.by) {
-        Some(SortBy::Rows { table, slots }) => {
+        Some(SortBy::Rows { table, slots, .. }) => {
             Predicate::Or(slots.iter().map(|slot| table.any(*slot)).collect())
         }
         _ => Predicate::Nothing,
@@ -423,13 +443,15 @@ fn without_value(plan: &Plan) -> Plan {
 }
 
 /// Walks in growing windows until the page is full or the order ends, as far as the reach
-/// goes.
+/// goes: where another way is left, until as many are looked at as that would cost.
 async fn windows(
     connection: &mut PgConnection,
     ask: &Ask<'_>,
     mut window: usize,
+    patience: usize,
     reach: Reach,
 ) -> Result<Option<Vec<Found>>, sqlx::Error> {
+    let mut looked_at = 0;
     let mut found: Vec<Found> = Vec::new();
     let mut end: Option<String> = None;
     loop {
@@ -452,9 +474,10 @@ async fn windows(
         let row = bound(&statement).fetch_optional(&mut *connection).await?;
         end = match row {
             None => return Ok(Some(found)),
-            Some(_) if reach != Reach::Whole => return Ok(None),
+            Some(_) if reach == Reach::Window && looked_at + window > patience => return Ok(None),
             Some(row) => row.try_get(0)?,
         };
+        looked_at += window;
         window = window.saturating_mul(4).min(1_000_000);
     }
 }
@@ -524,8 +547,7 @@ pub(super) fn choose(plan: &Plan, ground: &Ground<'_>, limit: usize) -> Vec<Sour
         .iter()
         .map(|part| share(part, plan, ground))
         .product::<f64>();
-    let per_row =
-        2.0 + parts.iter().map(cost).sum::<f64>() + if walks_rows(plan) { 1.5 } else { 0.0 };
+    let per_row = per_row(plan);
     let looked_at = (limit as f64 / share.max(1e-9)).max(1.0);
     // A power of two, so that there are few different statements.
     let window = ((looked_at * 2.0).clamp(128.0, 16_384.0) as usize).next_power_of_two();
@@ -535,7 +557,7 @@ pub(super) fn choose(plan: &Plan, ground: &Ground<'_>, limit: usize) -> Vec<Sour
     if let Some((conjunct, rank)) = rows
         && walks
         && probes(rank)
-        && rank != Rank::Scan
+        && (rank != Rank::Scan || is_text(&parts[conjunct]))
     {
         sources.push(Source::Rows {
             conjunct,
@@ -544,7 +566,7 @@ pub(super) fn choose(plan: &Plan, ground: &Ground<'_>, limit: usize) -> Vec<Sour
     }
     match (walks, entries) {
         (true, Some((at, expected))) => {
-            let fetched = 60.0 + expected * per_row.max(3.0);
+            let fetched = 60.0 + expected * per_row.max(FETCHED);
             if looked_at * per_row < fetched {
                 sources.push(window);
             }
@@ -561,6 +583,13 @@ pub(super) fn choose(plan: &Plan, ground: &Ground<'_>, limit: usize) -> Vec<Sour
         }),
     }
     sources
+}
+
+/// Microseconds to look at a resource along the order.
+fn per_row(plan: &Plan) -> f64 {
+    let parts = conjuncts(&plan.filter);
+    let rows = if walks_rows(plan) { 1.5 } else { 0.0 };
+    2.0 + parts.iter().map(cost).sum::<f64>() + rows
 }
 
 /// Whether an index has the order of the plan.
@@ -648,7 +677,10 @@ fn share(part: &Predicate, plan: &Plan, ground: &Ground<'_>) -> f64 {
     }
     match part {
         Predicate::Everything => 1.0,
-        Predicate::Not(_) => 0.7,
+        Predicate::Not(part) => match having(part, plan, ground) {
+            Some(_) => (1.0 - share(part, plan, ground)).max(1e-3),
+            None => 0.7,
+        },
         Predicate::Or(parts) => parts
             .iter()
             .map(|part| share(part, plan, ground))
@@ -684,6 +716,15 @@ enum Rank {
     Open,
     /// Every row of a parameter is read.
     Scan,
+}
+
+/// A part of a text is looked for in the rows of one parameter, which are fewer than resources.
+fn is_text(part: &Predicate) -> bool {
+    match part {
+        Predicate::String { test, .. } => matches!(test, StringTest::Contains(_)),
+        Predicate::Or(parts) => parts.iter().all(is_text),
+        _ => false,
+    }
 }
 
 fn best_rows(parts: &[Predicate]) -> Option<(usize, Rank)> {

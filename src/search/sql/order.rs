@@ -34,7 +34,7 @@ impl Order<'_> {
             }
             match &key.by {
                 SortBy::LastUpdated | SortBy::Id => {}
-                SortBy::Rows { table, slots } => {
+                SortBy::Rows { table, slots, .. } => {
                     statement.push(" CROSS JOIN LATERAL (SELECT ");
                     statement.push(if key.descending { "max(s." } else { "min(s." });
                     statement.push(row_value(*table)).push(") AS v FROM ");

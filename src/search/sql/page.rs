@@ -7,12 +7,12 @@
 use super::COLUMNS;
 use super::condition::{entries, entries_test, exists, filter, of_types, predicate};
 use super::order::{Order, bind_value, of_whole, row_value};
-use super::rows::{row_table, row_test, table_name};
+use super::rows::{above, row_table, row_test, table_name};
 use super::statement::{Bind, Statement};
 use crate::access::Access;
 use crate::fhir::ResourceType;
 use crate::search::cursor::Position;
-use crate::search::plan::{Plan, Predicate, RowTable, SortBy};
+use crate::search::plan::{Plan, Predicate, RangeTest, RowTable, SortBy};
 
 /// What a page is asked for.
 pub struct Ask<'p> {
@@ -112,7 +112,7 @@ pub fn page(ask: &Ask<'_>, source: &Source) -> Statement {
             of_rows(&mut statement, ask, &order, *conjunct, *most);
         }
         Source::Walk(window) => match ask.plan.sort.first().map(|key| &key.by) {
-            Some(SortBy::Rows { table, slots }) => {
+            Some(SortBy::Rows { table, slots, .. }) => {
                 let order = Order {
                     driven: true,
                     ..order
@@ -283,9 +283,18 @@ fn keys_of_test(statement: &mut Statement, ask: &Ask<'_>, test: &Predicate) {
             statement.pinned = pinned;
         }
         (_, Some(table)) => {
-            statement.push("SELECT d.key FROM ").push(table_name(table));
-            statement.push(" d WHERE d.tenant = $1 AND ");
-            row_test(statement, test);
+            let of_test = |statement: &mut Statement| {
+                statement.push("SELECT d.key FROM ").push(table_name(table));
+                statement.push(" d WHERE d.tenant = $1 AND ");
+                row_test(statement, test);
+            };
+            of_test(statement);
+            if let Some(above) = above(test) {
+                above.begins(statement);
+                statement.push(" UNION ALL ");
+                of_test(statement);
+                above.is_wide(statement);
+            }
         }
         _ => {
             statement.push("SELECT 0::bigint AS key WHERE FALSE");
@@ -318,7 +327,8 @@ fn walk_of_resources(
     end(statement, ask, order);
 }
 
-/// Along the index of rows.
+/// Along the index of rows: each row's resource is looked up and tested, in the order of the
+/// rows. Neither side can be pulled up into a join that begins with the other.
 fn walk_of_rows(
     statement: &mut Statement,
     ask: &Ask<'_>,
@@ -326,17 +336,28 @@ fn walk_of_rows(
     (table, slots): (RowTable, &[i32]),
     window: Option<usize>,
 ) {
+    let slot = slots.first().copied().unwrap_or_default();
     columns(statement, ask, order);
-    statement.push(" FROM ").push(table_name(table));
-    statement.push(" s JOIN resource r ON r.key = s.key WHERE s.tenant = $1 AND s.slot = ");
-    statement.bind(Bind::Int(slots.first().copied().unwrap_or_default()));
-    statement.push(of_whole(table, "s")).push(" AND ");
-    exists(statement, &ask.plan.types);
+    statement
+        .push(" FROM (SELECT s.* FROM ")
+        .push(table_name(table));
+    statement.push(" s WHERE s.tenant = $1 AND s.slot = ");
+    statement.bind(Bind::Int(slot));
+    statement.push(of_whole(table, "s"));
     if let Some(window) = window {
         within(statement, ask, order, window, "s");
     }
     beyond(statement, ask, order, "s");
+    narrow(statement, ask);
+    if let After::Position(position) = ask.after {
+        order.after(statement, position);
+    }
+    order.order_by(statement);
+    statement.push(" OFFSET 0) s CROSS JOIN LATERAL (SELECT r.* FROM resource r WHERE ");
+    exists(statement, &ask.plan.types);
+    statement.push(" AND r.key = s.key");
     filter(statement, &ask.plan.filter, &ask.plan.types, ask.access);
+    statement.push(" OFFSET 0) r WHERE ");
     // Of several values only the first in the direction counts, which is that of the key
     // however the page is read.
     let (other, own) = match table {
@@ -348,7 +369,7 @@ fn walk_of_rows(
         ),
     };
     statement
-        .push(" AND NOT EXISTS (SELECT 1 FROM ")
+        .push("NOT EXISTS (SELECT 1 FROM ")
         .push(table_name(table));
     statement.push(" o WHERE o.tenant = $1 AND o.key = s.key AND o.slot = s.slot");
     statement
@@ -360,7 +381,51 @@ fn walk_of_rows(
         .push(if descending { " > " } else { " < " })
         .push(own)
         .push(" OFFSET 0)");
-    end(statement, ask, order);
+    order.order_by(statement);
+    statement.push(" LIMIT ").number(ask.limit);
+}
+
+/// What the filter says of the very value that is walked along narrows the walk, where a
+/// resource has no other value.
+fn narrow(statement: &mut Statement, ask: &Ask<'_>) {
+    let Some(SortBy::Rows {
+        slots,
+        single: true,
+        ..
+    }) = ask.plan.sort.first().map(|key| &key.by)
+    else {
+        return;
+    };
+    for part in conjuncts(&ask.plan.filter) {
+        let (Predicate::Date { slot, .. } | Predicate::Quantity { slot, .. }) = part else {
+            continue;
+        };
+        if slots.first() != Some(slot) {
+            continue;
+        }
+        if let Some(above) = above(part) {
+            statement.push(" AND s.low >= (");
+            above.earliest_of_all(statement);
+            statement.push(")");
+        } else if let Predicate::Date { test, .. } = part {
+            match test {
+                RangeTest::Within(low, high) => {
+                    statement.push(" AND s.low >= ").bind(Bind::Big(*low));
+                    statement.push(" AND s.low < ").bind(Bind::Big(*high))
+                }
+                RangeTest::LowBelow(bound)
+                | RangeTest::LowAtMost(bound)
+                | RangeTest::HighAtMost(bound)
+                | RangeTest::HighBelow(bound) => {
+                    statement.push(" AND s.low <= ").bind(Bind::Big(*bound))
+                }
+                RangeTest::LowAtLeast(bound) | RangeTest::LowAbove(bound) => {
+                    statement.push(" AND s.low >= ").bind(Bind::Big(*bound))
+                }
+                _ => statement,
+            };
+        }
+    }
 }
 
 /// ` AND value >= (the value at the end of the window)`
@@ -407,13 +472,14 @@ fn bound_of(statement: &mut Statement, ask: &Ask<'_>, order: &Order<'_>, window:
     let column = walked(ask);
     // The row is `s` or `r` here too, for what compares with a position.
     match ask.plan.sort.first().map(|key| &key.by) {
-        Some(SortBy::Rows { table, slots }) => {
+        Some(SortBy::Rows { table, slots, .. }) => {
             statement.push("SELECT s.").push(column).push(" FROM ");
             statement
                 .push(table_name(*table))
                 .push(" s WHERE s.tenant = $1 AND s.slot = ");
             statement.bind(Bind::Int(slots.first().copied().unwrap_or_default()));
             beyond(statement, ask, order, "s");
+            narrow(statement, ask);
             if let After::Position(position) = ask.after {
                 order.after(statement, position);
             }

@@ -46,6 +46,84 @@ pub(super) fn rows_exist(statement: &mut Statement, tests: &[&Predicate]) {
     statement.push(fence(statement)).push(")");
 }
 
+/// How wide a date may be, in microseconds, that is found by where it begins: see the indexes
+/// of wide values.
+const WIDE: i64 = 86_400_000_000;
+
+/// Whether a test is of where a value ends, and its bound.
+pub(super) enum Above<'p> {
+    Date(i32, i64),
+    Quantity(i32, &'p str),
+}
+
+/// `high > bound` and `high >= bound`: what no index of where values begin answers alone.
+pub(super) fn above(test: &Predicate) -> Option<Above<'_>> {
+    use RangeTest::{HighAbove, HighAtLeast};
+    match test {
+        Predicate::Date {
+            slot,
+            test: HighAbove(bound) | HighAtLeast(bound),
+        } => Some(Above::Date(*slot, *bound)),
+        Predicate::Quantity {
+            slot,
+            test: HighAbove(bound) | HighAtLeast(bound),
+            ..
+        } => Some(Above::Quantity(*slot, bound)),
+        _ => None,
+    }
+}
+
+impl Above<'_> {
+    /// ` AND d.low >= …`: those that are not wide begin here at the earliest.
+    pub fn begins(&self, statement: &mut Statement) {
+        statement.push(" AND d.low >= ");
+        self.earliest(statement);
+    }
+
+    /// ` AND d.high > d.low … AND d.low < …`: the wide ones, as their index says it, that
+    /// begin before.
+    pub fn is_wide(&self, statement: &mut Statement) {
+        statement.push(match self {
+            Above::Date(..) => " AND d.high > d.low + 86400000000 AND d.low < ",
+            Above::Quantity(..) => " AND d.high > d.low AND d.low < ",
+        });
+        self.earliest(statement);
+    }
+
+    /// Where those that pass begin at the earliest; anywhere, if a wide one passes.
+    pub fn earliest_of_all(&self, statement: &mut Statement) {
+        statement.push("CASE WHEN EXISTS (SELECT 1 FROM ");
+        let (table, slot) = match self {
+            Above::Date(slot, _) => (RowTable::Date, *slot),
+            Above::Quantity(slot, _) => (RowTable::Quantity, *slot),
+        };
+        statement
+            .push(table_name(table))
+            .push(" d WHERE d.tenant = $1 AND d.slot = ")
+            .bind(Bind::Int(slot));
+        statement.push(" AND d.high >= ");
+        match self {
+            Above::Date(_, bound) => statement.bind(Bind::Big(*bound)),
+            Above::Quantity(_, bound) => statement.numeric(bound),
+        };
+        self.is_wide(statement);
+        statement.push(") THEN ").push(match self {
+            Above::Date(..) => "(-9223372036854775808)::bigint",
+            Above::Quantity(..) => "numeric '-Infinity'",
+        });
+        statement.push(" ELSE ");
+        self.earliest(statement);
+        statement.push(" END");
+    }
+
+    fn earliest(&self, statement: &mut Statement) {
+        match self {
+            Above::Date(_, bound) => statement.bind(Bind::Big(bound.saturating_sub(WIDE))),
+            Above::Quantity(_, bound) => statement.numeric(bound),
+        };
+    }
+}
+
 pub(super) fn row_test(statement: &mut Statement, test: &Predicate) {
     match test {
         Predicate::Date { slot, test } => {

@@ -143,7 +143,7 @@ impl<'w> Draw<'w> {
         let term = self.term(&first, 0)?;
         let known = |kind: &String| {
             kinds.len() == 1
-                || super::evaluate::compile(self.world, kind, &term.name, &term.values).is_ok()
+                || super::condition::compile(self.world, kind, &term.name, &term.values).is_ok()
         };
         kinds.iter().all(known).then_some(term)
     }

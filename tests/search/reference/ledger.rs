@@ -7,7 +7,11 @@ use andiron::definitions::{SearchParameter, SearchParameterType as Kind};
 use std::collections::BTreeSet;
 
 /// Feature and reason.
-pub const MAY_BE_REFUSED: [(&str, &str); 8] = [
+pub const MAY_BE_REFUSED: [(&str, &str); 4] = [
+    (
+        "bare id of several resources",
+        "R4 asks servers to refuse it, since it means two things",
+    ),
     (
         "chain into more than twelve types",
         "too many ways at once; the caller is told to name the type",
@@ -16,19 +20,19 @@ pub const MAY_BE_REFUSED: [(&str, &str); 8] = [
         "chain by canonical",
         "chains join by type and id, a canonical is a URL",
     ),
-    (":text", "not built yet"),
-    (":in and :not-in", "not built yet"),
-    (":of-type", "not built yet"),
-    (":above", "not built yet"),
-    (":below", "not built yet"),
-    ("sort by a coded or referring element", "not built yet"),
+    (
+        "sort by a coded or referring element",
+        "entries are hashes and have no order",
+    ),
 ];
 
-/// Whether a chain goes on in a contained resource; it does not yet.
-pub const CONTAINED_IS_FOLLOWED: bool = true;
+/// Whether `_revinclude` by a canonical leaves out what refers to another version than the
+/// one that is there; it does not yet.
+pub const REVINCLUDE_MINDS_VERSIONS: bool = false;
 
-/// Whether `5400 mg` is `5.4 g`: R4 allows it, the server does not do it yet.
-pub const UNITS_ARE_CONVERTED: bool = true;
+/// Whether `_has` within a chain finds that a contained resource is referred to by its
+/// container; it does not.
+pub const CONTAINED_IS_REFERRED_TO: bool = false;
 
 /// The features that a query has of those that a server could lack.
 pub fn features(world: &World, query: &Query) -> BTreeSet<&'static str> {
@@ -39,7 +43,7 @@ pub fn features(world: &World, query: &Query) -> BTreeSet<&'static str> {
     }
     for term in &query.terms {
         for kind in &kinds {
-            of_name(world, kind, &term.name, &mut found);
+            of_name(world, kind, &term.name, &term.values, &mut found);
         }
     }
     for kind in &kinds {
@@ -57,21 +61,22 @@ pub fn features(world: &World, query: &Query) -> BTreeSet<&'static str> {
     found
 }
 
-fn of_name(world: &World, kind: &str, name: &str, found: &mut BTreeSet<&'static str>) {
+fn of_name(
+    world: &World,
+    kind: &str,
+    name: &str,
+    values: &[String],
+    found: &mut BTreeSet<&'static str>,
+) {
     match Name::parse(name) {
         Some(Name::Plain { code, modifier }) => {
             let parameter = world.parameter(kind, code);
-            if parameter.is_some_and(|p| p.kind == Kind::Composite) {
-                found.insert("composite");
+            if let (Some(parameter), None) = (&parameter, modifier)
+                && parameter.kind == Kind::Reference
+                && values.iter().any(|id| is_of_several(world, parameter, id))
+            {
+                found.insert("bare id of several resources");
             }
-            found.extend(match modifier {
-                Some("text") => Some(":text"),
-                Some("of-type") => Some(":of-type"),
-                Some("above") => Some(":above"),
-                Some("below") => Some(":below"),
-                Some("in" | "not-in") => Some(":in and :not-in"),
-                _ => None,
-            });
         }
         Some(Name::Chain { code, only, rest }) => {
             let Some(parameter) = world.parameter(kind, code) else {
@@ -83,14 +88,14 @@ fn of_name(world: &World, kind: &str, name: &str, found: &mut BTreeSet<&'static 
             }
             for target in targets(world, &parameter) {
                 if only.is_none_or(|only| only == target) {
-                    of_name(world, target, rest, found);
+                    of_name(world, target, rest, values, found);
                 }
             }
         }
         Some(Name::Has { source, code, rest }) => {
             let parameter = world.parameter(source, code);
             found.extend(parameter.and_then(|p| by_canonical(world, source, &p)));
-            of_name(world, source, rest, found);
+            of_name(world, source, rest, values, found);
         }
         None => {}
     }
@@ -101,6 +106,13 @@ fn targets<'w>(world: &'w World, parameter: &'w SearchParameter) -> &'w [String]
         true => world.definitions.resource_types(),
         false => &parameter.target,
     }
+}
+
+/// Whether several resources that a parameter could refer to have that id.
+fn is_of_several(world: &World, parameter: &SearchParameter, id: &str) -> bool {
+    let kinds = targets(world, parameter).iter();
+    let found = kinds.filter(|kind| world.find(&format!("{kind}/{id}")).is_some());
+    found.count() > 1
 }
 
 /// How many types a step may lead to that know what follows.

@@ -18,6 +18,7 @@
 //! [`ledger`], exactly.
 
 mod ask;
+mod condition;
 mod evaluate;
 mod generate;
 mod hand_made;
@@ -214,6 +215,9 @@ impl Tally {
         match judge(world, query, expected, said) {
             Ok(features) => {
                 for feature in features {
+                    if std::env::var_os("ANDIRON_SHOW").is_some() {
+                        println!("{feature}: {} {said:?}", query.0);
+                    }
                     *self.refused.entry(feature).or_default() += 1;
                 }
             }

@@ -3,7 +3,6 @@
 //! Units of UCUM that measure the same are compared after conversion, by the few units of
 //! [`FACTORS`]; any others have to be written alike.
 
-use super::ledger;
 use super::number::{Bound, Number};
 use super::range::{Ends, NumberAsked, ends_of};
 use super::world::Element;
@@ -124,7 +123,7 @@ impl QuantityAsked {
                 if code == asked_code {
                     return self.number.fits(&ends);
                 }
-                if system != UCUM || !ledger::UNITS_ARE_CONVERTED {
+                if system != UCUM {
                     return false;
                 }
                 match (factor(asked_code), factor(code)) {

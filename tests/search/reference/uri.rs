@@ -25,16 +25,15 @@ pub fn fits(element: &Element, mode: UriMode, asked: &str) -> bool {
     let Some(text) = element.value.as_str() else {
         return false;
     };
+    let is_source = element.owner == "Meta" && element.name == "source";
+    let shorter = match element.kind.as_str() {
+        "canonical" => text.split_once('|'),
+        "uri" if is_source => text.split_once('#'),
+        _ => None,
+    };
+    let shorter = shorter.map(|(short, _)| short);
     match mode {
-        UriMode::Same => {
-            let is_source = element.owner == "Meta" && element.name == "source";
-            let shorter = match element.kind.as_str() {
-                "canonical" => text.split_once('|'),
-                "uri" if is_source => text.split_once('#'),
-                _ => None,
-            };
-            text == asked || shorter.is_some_and(|(short, _)| short == asked)
-        }
+        UriMode::Same => text == asked || shorter == Some(asked),
         UriMode::Below if asked.contains('|') => {
             let rest = text.strip_prefix(asked);
             rest.is_some_and(|rest| rest.is_empty() || rest.starts_with('.'))
@@ -43,7 +42,10 @@ pub fn fits(element: &Element, mode: UriMode, asked: &str) -> bool {
             let rest = text.strip_prefix(asked.trim_end_matches('/'));
             rest.is_some_and(|rest| rest.is_empty() || rest.starts_with(['/', '#', '|']))
         }
-        UriMode::Above => text == asked || is_ancestor(text, asked),
+        UriMode::Above => {
+            let mut texts = std::iter::once(text).chain(shorter);
+            texts.any(|text| text == asked || is_ancestor(text, asked))
+        }
     }
 }
 
