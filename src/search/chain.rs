@@ -465,7 +465,7 @@ mod tests {
             ),
             (
                 "Observation?subject._has:Group:member:_id=1",
-                "(->Device(<-Group(.))|->Patient(<-Group(.)))",
+                "(->Device(<-Group(.))|->Group(<-Group(.))|->Patient(<-Group(.)))",
             ),
             ("?_type=Condition,Procedure&patient.name=a", "->Patient(.)"),
             ("Condition?_list=42", "<-List(.)"),
