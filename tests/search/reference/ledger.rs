@@ -7,7 +7,11 @@ use andiron::definitions::{SearchParameter, SearchParameterType as Kind};
 use std::collections::BTreeSet;
 
 /// Feature and reason.
-pub const MAY_BE_REFUSED: [(&str, &str); 4] = [
+pub const MAY_BE_REFUSED: [(&str, &str); 5] = [
+    (
+        "chain into types that differ",
+        "what follows is not the same parameter on all of them; R4 asks servers to refuse it",
+    ),
     (
         "bare id of several resources",
         "R4 asks servers to refuse it, since it means two things",
@@ -83,6 +87,9 @@ fn of_name(
                 return;
             };
             found.extend(by_canonical(world, kind, &parameter));
+            if only.is_none() && differ(world, &parameter, rest) {
+                found.insert("chain into types that differ");
+            }
             if only.is_none() && ways(world, &parameter, rest) > 12 {
                 found.insert("chain into more than twelve types");
             }
@@ -113,6 +120,19 @@ fn is_of_several(world: &World, parameter: &SearchParameter, id: &str) -> bool {
     let kinds = targets(world, parameter).iter();
     let found = kinds.filter(|kind| world.find(&format!("{kind}/{id}")).is_some());
     found.count() > 1
+}
+
+/// Whether what follows a step is of several kinds.
+fn differ(world: &World, parameter: &SearchParameter, rest: &str) -> bool {
+    let next = match Name::parse(rest) {
+        Some(Name::Plain { code, .. } | Name::Chain { code, .. }) => code,
+        _ => return false,
+    };
+    let all = targets(world, parameter).iter();
+    let kinds: BTreeSet<Kind> = all
+        .filter_map(|kind| Some(world.parameter(kind, next)?.kind))
+        .collect();
+    kinds.len() > 1
 }
 
 /// How many types a step may lead to that know what follows.
