@@ -7,11 +7,7 @@ use andiron::definitions::{SearchParameter, SearchParameterType as Kind};
 use std::collections::BTreeSet;
 
 /// Feature and reason.
-pub const MAY_BE_REFUSED: [(&str, &str); 5] = [
-    (
-        "chain into types that differ",
-        "what follows is not the same parameter on all of them; R4 asks servers to refuse it",
-    ),
+pub const MAY_BE_REFUSED: [(&str, &str); 4] = [
     (
         "bare id of several resources",
         "R4 asks servers to refuse it, since it means two things",
@@ -33,10 +29,6 @@ pub const MAY_BE_REFUSED: [(&str, &str); 5] = [
 /// Whether `_revinclude` by a canonical leaves out what refers to another version than the
 /// one that is there; it does not yet.
 pub const REVINCLUDE_MINDS_VERSIONS: bool = false;
-
-/// Whether `_has` within a chain finds that a contained resource is referred to by its
-/// container; it does not.
-pub const CONTAINED_IS_REFERRED_TO: bool = false;
 
 /// The features that a query has of those that a server could lack.
 pub fn features(world: &World, query: &Query) -> BTreeSet<&'static str> {
@@ -87,9 +79,6 @@ fn of_name(
                 return;
             };
             found.extend(by_canonical(world, kind, &parameter));
-            if only.is_none() && differ(world, &parameter, rest) {
-                found.insert("chain into types that differ");
-            }
             if only.is_none() && ways(world, &parameter, rest) > 12 {
                 found.insert("chain into more than twelve types");
             }
@@ -122,8 +111,9 @@ fn is_of_several(world: &World, parameter: &SearchParameter, id: &str) -> bool {
     found.count() > 1
 }
 
-/// Whether what follows a step is of several kinds.
-fn differ(world: &World, parameter: &SearchParameter, rest: &str) -> bool {
+/// Whether what follows a step is not the same parameter on all that it may lead to; R4 asks
+/// servers to refuse it, and it is not drawn.
+pub fn differ(world: &World, parameter: &SearchParameter, rest: &str) -> bool {
     let next = match Name::parse(rest) {
         Some(Name::Plain { code, .. } | Name::Chain { code, .. }) => code,
         _ => return false,
