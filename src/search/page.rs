@@ -86,7 +86,8 @@ pub async fn run(
     let query = &*expanded;
     let plan = query.plan.clone();
     let filter = plan.filter.clone();
-    let filter = strategy::settle(connection, &ground, &plan.types, filter).await?;
+    let filter =
+        strategy::settle(connection, &ground, (&plan.types, query.contained), filter).await?;
     let plan = rewrite::rewrite(Plan { filter, ..plan });
     let mut issues = query.issues.clone();
     if plan.count > 0 {

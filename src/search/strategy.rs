@@ -55,23 +55,22 @@ pub struct Ground<'a> {
 }
 
 /// Replaces the chains and `_has` of a filter that come down to few resources: they become
-/// entries and keys, which have indexes.
+/// entries and keys, which have indexes. The filter is asked of resources of `types`, and of
+/// contained ones where those count.
 pub fn settle<'f>(
     connection: &'f mut PgConnection,
     ground: &'f Ground<'_>,
-    types: &'f [ResourceType],
+    of: (&'f [ResourceType], Contained),
     filter: Predicate,
 ) -> BoxFuture<'f, Result<Predicate, sqlx::Error>> {
     Box::pin(async move {
         Ok(match filter {
             Predicate::And(parts) => {
-                Predicate::And(settle_all(connection, ground, types, parts).await?)
+                Predicate::And(settle_all(connection, ground, of, parts).await?)
             }
-            Predicate::Or(parts) => {
-                Predicate::Or(settle_all(connection, ground, types, parts).await?)
-            }
+            Predicate::Or(parts) => Predicate::Or(settle_all(connection, ground, of, parts).await?),
             Predicate::Not(part) => {
-                let part = settle(connection, ground, types, *part).await?;
+                let part = settle(connection, ground, of, *part).await?;
                 Predicate::Not(Box::new(part))
             }
             Predicate::Refers {
@@ -79,9 +78,9 @@ pub fn settle<'f>(
                 target,
                 filter,
             } => {
-                let filter = settle(connection, ground, &[target], *filter).await?;
-                let of = Contained::Both;
-                match few(connection, ground, (&[target], of), &filter, CHAINED).await? {
+                let (types, of) = ([target], Contained::Both);
+                let filter = settle(connection, ground, (&types, of), *filter).await?;
+                match few(connection, ground, (&types, of), &filter, CHAINED).await? {
                     Some(keys) => {
                         let slot = |key: i64| slots.iter().map(move |slot| (*slot, key));
                         Predicate::Entries(keys.into_iter().flat_map(slot).collect())
@@ -98,12 +97,19 @@ pub fn settle<'f>(
                 slots,
                 filter,
             } => {
-                let filter = settle(connection, ground, &[source], *filter).await?;
-                let of = Contained::False;
-                match few(connection, ground, (&[source], of), &filter, REFERRING).await? {
+                let sources = ([source], Contained::False);
+                let filter = settle(connection, ground, (&sources.0, sources.1), *filter).await?;
+                let found = few(
+                    connection,
+                    ground,
+                    (&sources.0, sources.1),
+                    &filter,
+                    REFERRING,
+                );
+                match found.await? {
                     Some(sources) => {
                         let statement =
-                            sql::referred_keys(source, &sources, &slots, types, ground.access);
+                            sql::referred_keys(source, &sources, &slots, of, ground.access);
                         Predicate::Keys(keys_of(connection, &statement).await?)
                     }
                     None => Predicate::Referred {
@@ -121,12 +127,12 @@ pub fn settle<'f>(
 async fn settle_all(
     connection: &mut PgConnection,
     ground: &Ground<'_>,
-    types: &[ResourceType],
+    of: (&[ResourceType], Contained),
     parts: Vec<Predicate>,
 ) -> Result<Vec<Predicate>, sqlx::Error> {
     let mut settled = Vec::with_capacity(parts.len());
     for part in parts {
-        settled.push(settle(connection, ground, types, part).await?);
+        settled.push(settle(connection, ground, of, part).await?);
     }
     Ok(settled)
 }

@@ -10,7 +10,7 @@ use crate::error::Result;
 use crate::fhir::ResourceType;
 use crate::search::index::{Slot, resource_key};
 use crate::search::page::bound;
-use crate::search::plan::{Direction, Predicate};
+use crate::search::plan::{Contained, Direction, Predicate};
 use crate::search::registry::{Kind, Registry};
 use crate::search::sql;
 use sqlx::Row;
@@ -90,7 +90,7 @@ async fn above(
         resource_type,
         level,
         parents,
-        &[resource_type],
+        (&[resource_type], Contained::False),
         stored.access,
     );
     let rows = bound(&statement).fetch_all(&mut *stored.connection).await?;

@@ -48,7 +48,7 @@ pub(super) fn or_refers(
 }
 
 /// Tenant and types, for the primary key.
-fn along_key(statement: &mut Statement, types: &[ResourceType]) {
+pub(super) fn along_key(statement: &mut Statement, types: &[ResourceType]) {
     statement.own("tenant = $1");
     if !types.is_empty() {
         statement.push(" AND ");

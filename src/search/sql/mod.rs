@@ -28,7 +28,7 @@ pub use page::{After, Ask, Source, conjuncts, page, window_end};
 pub use statement::{Bind, Statement};
 
 use super::index::Slot;
-use super::plan::{Plan, Predicate};
+use super::plan::{Contained, Plan, Predicate};
 use crate::access::Access;
 use crate::fhir::ResourceType;
 use condition::{conditions, filter};
@@ -99,26 +99,39 @@ fn has_entries(filter: &Predicate) -> bool {
     }
 }
 
-/// The keys of the resources of `types` that one of these `sources` refers to in one of the
-/// slots: column `key`.
+/// The keys of the resources of some types, and of the contained ones where those count, that
+/// one of these `sources` refers to in one of the slots: column `key`.
 pub fn referred_keys(
     source: ResourceType,
     sources: &[i64],
     slots: &[Slot],
-    types: &[ResourceType],
+    (types, contained): (&[ResourceType], Contained),
     access: &Access,
 ) -> Statement {
     let mut statement = Statement::new(access);
-    statement.push("SELECT DISTINCT r.key FROM unnest(");
-    statement.bind(Bind::Bigs(sources.to_vec()));
-    statement.push("::bigint[]) AS k(key) JOIN resource f ON f.tenant = $1 AND f.type = ");
-    statement.bind(Bind::Small(source.number()));
-    statement.push(" AND f.key = k.key CROSS JOIN LATERAL unnest(f.entries) AS e(entry) ");
-    statement
-        .push("CROSS JOIN unnest(")
-        .bind(condition::seeds(slots, access));
-    statement.push("::bigint[]) AS s(seed) JOIN resource r ON r.key = e.entry # s.seed WHERE ");
-    condition::exists(&mut statement, types);
+    let mut referred = |table: &'static str| {
+        statement.push("SELECT DISTINCT r.key FROM unnest(");
+        statement.bind(Bind::Bigs(sources.to_vec()));
+        statement.push("::bigint[]) AS k(key) JOIN resource f ON f.tenant = $1 AND f.type = ");
+        statement.bind(Bind::Small(source.number()));
+        statement.push(" AND f.key = k.key CROSS JOIN LATERAL unnest(f.entries) AS e(entry) ");
+        statement
+            .push("CROSS JOIN unnest(")
+            .bind(condition::seeds(slots, access));
+        statement.push("::bigint[]) AS s(seed) JOIN ").push(table);
+        statement.push(" r ON r.key = e.entry # s.seed WHERE ");
+        match table {
+            "contained" => contained::along_key(&mut statement, types),
+            _ => condition::exists(&mut statement, types),
+        }
+        if table == "resource" && contained != Contained::False {
+            statement.push(" UNION ");
+        }
+    };
+    referred("resource");
+    if contained != Contained::False {
+        referred("contained");
+    }
     statement
 }
 

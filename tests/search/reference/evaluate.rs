@@ -4,7 +4,6 @@
 //! Nothing is indexed, nothing is clever.
 
 use super::condition::{Asked, Condition, compile};
-use super::ledger;
 use super::pointing::{self, Points, ReferenceAsked};
 use super::query::{Name, Query, Scope};
 use super::range::{ends_of, span_of};
@@ -124,12 +123,6 @@ pub fn holds(world: &World, subject: Subject<'_>, condition: &Condition, now: i6
                 let rest = rest.get(target.kind());
                 rest.is_some_and(|rest| holds(world, target, rest, now))
             })
-        }
-        Condition::Has { .. }
-            if !ledger::CONTAINED_IS_REFERRED_TO
-                && !std::ptr::eq(subject.json, subject.container) =>
-        {
-            false
         }
         Condition::Has {
             source,

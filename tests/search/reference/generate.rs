@@ -1,6 +1,7 @@
 //! Draws queries: every parameter of every type that the data has, every modifier, prefix
 //! and form of value, chains and `_has` and composites, in every combination.
 
+use super::ledger;
 use super::literals;
 use super::pointing::{Points, target};
 use super::query::{Include, Query, Scope, Term};
@@ -326,7 +327,8 @@ impl<'w> Draw<'w> {
             return None;
         }
         let term = self.term(&found, depth + 1)?;
-        let untyped = parameter.target.len() == 1 || self.random.percent(25);
+        let differ = ledger::differ(self.world, &parameter, &term.name);
+        let untyped = parameter.target.len() == 1 || !differ && self.random.percent(25);
         let colon = if untyped {
             String::new()
         } else {

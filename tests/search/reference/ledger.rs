@@ -30,10 +30,6 @@ pub const MAY_BE_REFUSED: [(&str, &str); 4] = [
 /// one that is there; it does not yet.
 pub const REVINCLUDE_MINDS_VERSIONS: bool = false;
 
-/// Whether `_has` within a chain finds that a contained resource is referred to by its
-/// container; it does not.
-pub const CONTAINED_IS_REFERRED_TO: bool = false;
-
 /// The features that a query has of those that a server could lack.
 pub fn features(world: &World, query: &Query) -> BTreeSet<&'static str> {
     let mut found = BTreeSet::new();
@@ -113,6 +109,20 @@ fn is_of_several(world: &World, parameter: &SearchParameter, id: &str) -> bool {
     let kinds = targets(world, parameter).iter();
     let found = kinds.filter(|kind| world.find(&format!("{kind}/{id}")).is_some());
     found.count() > 1
+}
+
+/// Whether what follows a step is not the same parameter on all that it may lead to; R4 asks
+/// servers to refuse it, and it is not drawn.
+pub fn differ(world: &World, parameter: &SearchParameter, rest: &str) -> bool {
+    let next = match Name::parse(rest) {
+        Some(Name::Plain { code, .. } | Name::Chain { code, .. }) => code,
+        _ => return false,
+    };
+    let all = targets(world, parameter).iter();
+    let kinds: BTreeSet<Kind> = all
+        .filter_map(|kind| Some(world.parameter(kind, next)?.kind))
+        .collect();
+    kinds.len() > 1
 }
 
 /// How many types a step may lead to that know what follows.

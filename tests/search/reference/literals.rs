@@ -352,7 +352,8 @@ fn reference(random: &mut Random, element: &Element) -> Option<String> {
         .map_or(text, |rest| rest.trim_start_matches('/'));
     let bare = bare.split("/_history/").next().unwrap_or(bare);
     let relative = !bare.contains(':') && bare.matches('/').count() == 1;
-    let drawn = match (random.below(8), relative) {
+    let drawn = match (random.below(9), relative) {
+        (8, true) => format!("{bare}/_history/{}", 1 + random.below(2)),
         (0 | 1, true) => bare.split('/').nth(1)?.to_owned(),
         (2, true) => format!("{BASE}/{bare}"),
         (3, true) => format!("http://elsewhere.org/fhir/{bare}"),

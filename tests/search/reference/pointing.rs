@@ -1,8 +1,8 @@
 //! References and canonicals. <https://hl7.org/fhir/R4/search.html#reference>
 //!
 //! A relative reference and one under our own base are the same. `#contained`, `urn:` and
-//! references that only display a text point at nothing that could be named; a version is
-//! no matter, except that of a canonical.
+//! references that only display a text point at nothing that could be named. Who asks for no
+//! version finds all; who asks for one finds the references to that one.
 
 use super::token::TokenAsked;
 use super::world::{Element, World};
@@ -68,6 +68,8 @@ pub enum ReferenceAsked {
     Id(Vec<String>, String),
     Local(String, String),
     Elsewhere(String),
+    /// A version, as it could be written.
+    Versioned(Vec<String>),
     Identifier(TokenAsked),
     /// What nothing matches.
     Nowhere,
@@ -80,6 +82,17 @@ impl ReferenceAsked {
         targets: &[String],
         definitions: &Definitions,
     ) -> Result<ReferenceAsked, String> {
+        if only.is_none() && text.contains("/_history/") {
+            let relative = text.strip_prefix(BASE).and_then(|t| t.strip_prefix('/'));
+            let relative = relative.unwrap_or(text);
+            let absolute = format!("{BASE}/{relative}");
+            return Ok(ReferenceAsked::Versioned(
+                match local(relative, definitions) {
+                    Some(_) => vec![relative.to_owned(), absolute],
+                    None => vec![text.to_owned()],
+                },
+            ));
+        }
         match (points(text, definitions), only) {
             (Points::Local(kind, id), None) => Ok(ReferenceAsked::Local(kind, id)),
             (Points::Local(kind, id), Some(only)) if kind == only => {
@@ -104,6 +117,9 @@ impl ReferenceAsked {
             let part = |name: &str| identifier.get(name).and_then(Value::as_str);
             return element.kind == "Reference"
                 && asked.fits_coded((part("system"), part("value")));
+        }
+        if let ReferenceAsked::Versioned(written) = self {
+            return literal(element).is_some_and(|text| written.iter().any(|one| one == text));
         }
         match target(element, world) {
             Points::Local(kind, id) => match self {

@@ -131,8 +131,12 @@ pub fn fits_set(element: &Element, codes: &CodeSet, world: &World) -> bool {
     };
     match element.kind.as_str() {
         "code" => {
-            let system = world.implicit_system(element);
-            holds((system.as_deref(), element.value.as_str()))
+            let code = element.value.as_str();
+            match world.implicit_system(element) {
+                Some(system) => holds((Some(&system), code)),
+                // Its binding draws on several systems, one of which it is of.
+                None => code.is_some_and(|code| codes.contains_code(code)),
+            }
         }
         _ => codings(element).into_iter().any(holds),
     }
