@@ -173,7 +173,7 @@ fn a_position_continues_each_order() {
         (
             "Patient?_sort=-birthdate",
             at(&[Some("-5")]),
-            "AND ((s.low, s.key) < ($4, $5)) ORDER BY s.low DESC, s.key DESC LIMIT 21",
+            "ORDER BY s.low DESC, s.key DESC LIMIT 21",
         ),
         (
             "Patient?_sort=-birthdate,_id",
@@ -190,6 +190,14 @@ fn a_position_continues_each_order() {
             statement.sql
         );
     }
+    let valued = at(&[Some("-5")]);
+    let walk = &ways(
+        "Patient?_sort=-birthdate",
+        &Statistics::default(),
+        After::Position(&valued),
+    )[0];
+    let within = "AND ((s.low, s.key) < ($3, $4)) ORDER BY s.low DESC, s.key DESC OFFSET 0) s";
+    assert!(walk.sql.contains(within), "{}", walk.sql);
 }
 
 #[test]
