@@ -327,7 +327,8 @@ impl<'w> Draw<'w> {
             return None;
         }
         let term = self.term(&found, depth + 1)?;
-        let differ = ledger::differ(self.world, &parameter, &term.name);
+        let modified = term.name.contains(':');
+        let differ = modified || ledger::differ(self.world, &parameter, &term.name);
         let untyped = parameter.target.len() == 1 || !differ && self.random.percent(25);
         let colon = if untyped {
             String::new()

@@ -68,6 +68,10 @@ fn targets<'w>(world: &'w World, source: &'w Record, include: &Include) -> Vec<&
     let mut found = Vec::new();
     for parameter in parameters.iter().map(|p| &**p).filter(fits) {
         for element in world.values(subject, parameter).iter() {
+            // A resource that stands in its place is there already.
+            if element.value.get("resourceType").is_some() {
+                continue;
+            }
             let mut element = element.clone();
             if element.is_uri && any_version {
                 let text = element.value.as_str().unwrap_or_default();

@@ -2,7 +2,7 @@
 //! the test, and so does an entry that nothing is refused for any more.
 
 use super::query::{Name, Query, Scope};
-use super::world::{Subject, World};
+use super::world::{Element, Subject, World};
 use andiron::definitions::{SearchParameter, SearchParameterType as Kind};
 use std::collections::BTreeSet;
 
@@ -135,12 +135,13 @@ fn ways(world: &World, parameter: &SearchParameter, rest: &str) -> usize {
     targets(world, parameter).iter().filter(knows).count()
 }
 
-/// Whether a parameter refers by canonical, as far as resources show it.
+/// Whether a parameter refers by canonical, or to a resource in its place, as far as resources show it.
 fn by_canonical(world: &World, kind: &str, parameter: &SearchParameter) -> Option<&'static str> {
     let mut all = world.of_kind(kind);
     let canonical = all.any(|record| {
         let values = world.values(Subject::whole(&record.json), parameter);
-        values.iter().any(|element| element.is_uri)
+        let is_inline = |e: &Element| e.value.get("resourceType").is_some();
+        values.iter().any(|e| e.is_uri || is_inline(e))
     });
     canonical.then_some("chain by canonical")
 }

@@ -13,6 +13,9 @@ use super::world::{Subject, World};
 use andiron::definitions::SearchParameterType as Kind;
 use std::cmp::Ordering;
 
+/// So many characters of a text are compared: longer beginnings in common are ties.
+const SORTED: usize = 200;
+
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Key {
     Time(i64),
@@ -41,7 +44,9 @@ fn keys(world: &World, name: &str, code: &str) -> Vec<Key> {
                 .collect(),
             Kind::String => {
                 let texts = string::texts(element).into_iter();
-                texts.map(|(text, _)| Key::Text(normalised(text))).collect()
+                texts
+                    .map(|(text, _)| Key::Text(normalised(text).chars().take(SORTED).collect()))
+                    .collect()
             }
             _ => {
                 let coded = token::codings(element)
