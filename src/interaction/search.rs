@@ -3,7 +3,7 @@
 
 use super::{Hub, building, subset};
 use crate::access::Access;
-use crate::error::{Category, Result};
+use crate::error::{Category, Issue, Result};
 use crate::fhir::bundle::{Entry, Outgoing, SearchMode};
 use crate::fhir::outcome::operation_outcome;
 use crate::fhir::{ResourceType, Version};
@@ -14,8 +14,25 @@ use crate::storage::SNAPSHOT;
 use bytes::Bytes;
 use sqlx::{Connection, PgConnection};
 
+/// What a search is answered with.
+pub enum Answer {
+    Found(Outgoing),
+    /// `_explain`
+    Explained(Vec<Issue>),
+}
+
+impl Answer {
+    /// The Bundle, or the OperationOutcome.
+    pub fn to_json(&self) -> Bytes {
+        match self {
+            Answer::Found(bundle) => bundle.to_json(),
+            Answer::Explained(issues) => Bytes::from(operation_outcome(issues).to_string()),
+        }
+    }
+}
+
 /// Answers a search from one snapshot.
-pub async fn search(hub: &Hub, access: &Access, request: Request) -> Result<Outgoing> {
+pub async fn search(hub: &Hub, access: &Access, request: Request) -> Result<Answer> {
     let edition = hub.live.current();
     let (query, registry) = compile(hub, &edition, &request)?;
     let mut left = hub.store.pool_status().open;
@@ -23,30 +40,49 @@ pub async fn search(hub: &Hub, access: &Access, request: Request) -> Result<Outg
         match answer(hub, access, registry, &query).await {
             // A connection that died while it was kept shows it here.
             Err(error) if left > 0 && error.category == Category::Unavailable => left -= 1,
-            page => return Ok(bundle(hub, &query, page?)),
+            answer => return answer,
         }
     }
 }
 
-async fn answer(hub: &Hub, access: &Access, registry: &Registry, query: &Query) -> Result<Page> {
+async fn answer(hub: &Hub, access: &Access, registry: &Registry, query: &Query) -> Result<Answer> {
     let statistics = hub.store.statistics();
     let base = &hub.settings.base;
     let mut held = hub.store.searches().take().await?;
-    let at_once =
-        engine::run_at_once(&mut held.connection, access, &statistics, query, base).await?;
-    let page = match at_once {
-        Some(page) => page,
+    let at_once = match query.explain {
+        Some(_) => None,
+        None => engine::run_at_once(&mut held.connection, access, &statistics, query, base).await?,
+    };
+    let answer = match at_once {
+        Some(page) => Answer::Found(bundle(hub, query, page)),
         None => {
             let mut snapshot = held.connection.begin_with(SNAPSHOT).await?;
-            let statistics = &statistics;
-            let page =
-                engine::run(&mut snapshot, access, registry, statistics, query, base).await?;
+            let answer = answer_in(hub, &mut snapshot, access, registry, query).await?;
             snapshot.commit().await?;
-            page
+            answer
         }
     };
     hub.store.searches().keep(held);
-    Ok(page)
+    Ok(answer)
+}
+
+/// Answers within a transaction.
+async fn answer_in(
+    hub: &Hub,
+    connection: &mut PgConnection,
+    access: &Access,
+    registry: &Registry,
+    query: &Query,
+) -> Result<Answer> {
+    let statistics = &hub.store.statistics();
+    if let Some(explain) = &query.explain {
+        let issues =
+            engine::explain(connection, access, registry, statistics, query, explain).await?;
+        return Ok(Answer::Explained(issues));
+    }
+    let base = &hub.settings.base;
+    let page = engine::run(connection, access, registry, statistics, query, base).await?;
+    Ok(Answer::Found(bundle(hub, query, page)))
 }
 
 /// Answers a search as the connection's transaction sees it.
@@ -55,13 +91,10 @@ pub async fn search_in(
     connection: &mut PgConnection,
     access: &Access,
     request: Request,
-) -> Result<Outgoing> {
+) -> Result<Answer> {
     let edition = hub.live.current();
     let (query, registry) = compile(hub, &edition, &request)?;
-    let statistics = hub.store.statistics();
-    let base = &hub.settings.base;
-    let page = engine::run(connection, access, registry, &statistics, &query, base).await?;
-    Ok(bundle(hub, &query, page))
+    answer_in(hub, connection, access, registry, &query).await
 }
 
 fn compile<'e>(

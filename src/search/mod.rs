@@ -46,6 +46,7 @@ mod branch;
 mod chain;
 mod criteria;
 mod cursor;
+mod explain;
 mod filter;
 mod filter_expression;
 mod include;
@@ -67,6 +68,7 @@ mod suggest;
 mod ucum;
 
 pub use criteria::find_matches;
+pub use explain::explain;
 pub use lookup::expand;
 pub use page::{Page, run, run_at_once};
 pub use resolve::{Handling, Limits, Query, Request, Scope, Summary, compile};

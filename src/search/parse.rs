@@ -91,12 +91,14 @@ pub enum ResultName {
     Contained,
     ContainedType,
     Score,
+    /// Ours: how the search is answered, instead of the answer.
+    Explain,
     Format,
     Pretty,
 }
 
 impl ResultName {
-    const ALL: [(&'static str, ResultName); 10] = [
+    const ALL: [(&'static str, ResultName); 11] = [
         ("_sort", ResultName::Sort),
         ("_count", ResultName::Count),
         ("_total", ResultName::Total),
@@ -105,6 +107,7 @@ impl ResultName {
         ("_contained", ResultName::Contained),
         ("_containedType", ResultName::ContainedType),
         ("_score", ResultName::Score),
+        ("_explain", ResultName::Explain),
         ("_format", ResultName::Format),
         ("_pretty", ResultName::Pretty),
     ];

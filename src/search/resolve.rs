@@ -11,6 +11,7 @@
 
 use super::bounds;
 use super::cursor::{self, Start};
+use super::explain::Explain;
 use super::include;
 use super::parse::{self, Item, ResultName};
 use super::plan::{Contained, ContainedType, Plan, Predicate, Total};
@@ -79,6 +80,8 @@ pub struct Query {
     pub max_include: usize,
     pub contained: Contained,
     pub contained_type: ContainedType,
+    /// It is to be explained, not answered.
+    pub explain: Option<Explain>,
     /// Warnings: what was ignored.
     pub issues: Vec<Issue>,
 }
@@ -210,6 +213,7 @@ impl<'a> Draft<'a> {
         } else {
             types.clone()
         };
+        let has_explain = request.pairs.iter().any(|(name, _)| name == "_explain");
         Draft {
             context: Context {
                 registry,
@@ -241,6 +245,7 @@ impl<'a> Draft<'a> {
                 max_include: limits.max_include,
                 contained: Contained::default(),
                 contained_type: ContainedType::default(),
+                explain: has_explain.then(Explain::default),
                 issues: Vec::new(),
             },
             unsaid: 0,
@@ -327,10 +332,19 @@ impl<'a> Draft<'a> {
             } = &self.context;
             let inside = compartment::membership_of_any(registry, *focal, id, types);
             self.filters.push(inside);
+            self.note(0, || format!("in the compartment {focal}/{id}"));
+        }
+    }
+
+    /// Keeps the filters from `first` on as they are, if they are to be explained.
+    fn note(&mut self, first: usize, name: impl FnOnce() -> String) {
+        if let (Some(explain), [.., last]) = (&mut self.query.explain, &self.filters[first..]) {
+            explain.conditions.push((name(), last.clone()));
         }
     }
 
     fn take(&mut self, name: &str, value: &str) {
+        let before = self.filters.len();
         let outcome = if name.contains('\0') || value.contains('\0') {
             let name = name.replace('\0', "\u{FFFD}");
             Err(Problem::refused(
@@ -340,6 +354,7 @@ impl<'a> Draft<'a> {
         } else {
             self.take_item(parse::parse(name, value))
         };
+        self.note(before, || format!("{name}={value}"));
         match outcome {
             Ok(Use::AsGiven) => self.query.used.push((name.to_owned(), value.to_owned())),
             Ok(Use::As(value)) => self.query.used.push((name.to_owned(), value)),
@@ -419,6 +434,11 @@ impl<'a> Draft<'a> {
             ResultName::Count => {
                 query.plan.count = result_parameter::count(value, self.limits)?;
                 return Ok(Use::As(query.plan.count.to_string()));
+            }
+            ResultName::Explain => {
+                let explain = query.explain.take().unwrap_or_default();
+                query.explain = explain.of(value, &self.context.types)?;
+                return Ok(Use::NotAtAll);
             }
             _ if value.is_empty() => return Ok(Use::NotAtAll),
             ResultName::Sort => {
