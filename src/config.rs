@@ -43,6 +43,8 @@ pub struct Limits {
     pub max_includes: usize,
     /// `statement-time`: how long the database may work on one statement.
     pub statement_time: Duration,
+    /// `count-time`: how long the database may count the matches of a search.
+    pub count_time: Duration,
     /// `concurrent-requests`: requests in work at once; more are answered 503.
     pub concurrent_requests: usize,
     /// `max-conditional-delete`: resources that one conditional delete may remove.
@@ -60,6 +62,7 @@ impl Default for Limits {
             max_page_size: 1_000,
             max_includes: 1_000,
             statement_time: Duration::from_secs(30),
+            count_time: Duration::from_secs(10),
             concurrent_requests: 512,
             max_conditional_delete: 1_000,
         }

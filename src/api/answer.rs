@@ -263,6 +263,9 @@ impl Call<'_> {
             handling: wishes.preferences.handling.unwrap_or(Handling::Strict),
         };
         let found = interaction::search::search(&self.api.hub, &self.access, request).await?;
+        if let interaction::search::Answer::Found(_, measured) = &found {
+            self.api.metrics.searched(measured);
+        }
         let mut response = response::json(StatusCode::OK, found.to_json(), &wishes);
         response::handling_applied(&mut response, &wishes);
         Ok(response)

@@ -6,6 +6,7 @@
 
 use crate::error::{Error, Result};
 use crate::interaction::Hub;
+use crate::interaction::search::Measured;
 use prometheus_client::encoding::EncodeLabelSet;
 use prometheus_client::encoding::text::encode;
 use prometheus_client::metrics::counter::Counter;
@@ -43,6 +44,19 @@ struct Connections {
     state: &'static str,
 }
 
+/// A part of answering a search.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct Stage {
+    stage: &'static str,
+}
+
+/// How a resource came on the page of a search.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct Returned {
+    /// `match` or `include`.
+    mode: &'static str,
+}
+
 #[derive(Clone)]
 struct Buckets;
 
@@ -57,6 +71,8 @@ pub struct Metrics {
     registry: Registry,
     answered: Family<Answered, Counter>,
     took: Family<Took, Histogram, Buckets>,
+    stages: Family<Stage, Histogram, Buckets>,
+    returned: Family<Returned, Counter>,
     pub in_flight: Gauge,
     connections: Family<Connections, Gauge>,
     database_size: Gauge,
@@ -68,6 +84,8 @@ impl Metrics {
             registry: Registry::with_prefix("andiron"),
             answered: Family::default(),
             took: Family::new_with_constructor(Buckets),
+            stages: Family::new_with_constructor(Buckets),
+            returned: Family::default(),
             in_flight: Gauge::default(),
             connections: Family::default(),
             database_size: Gauge::default(),
@@ -83,6 +101,17 @@ impl Metrics {
             "Time from a request to its answer, by interaction and class of status",
             Unit::Seconds,
             metrics.took.clone(),
+        );
+        registry.register_with_unit(
+            "search_stage_duration",
+            "Time of a search by stage: compile, lookup, settle, find, include, total",
+            Unit::Seconds,
+            metrics.stages.clone(),
+        );
+        registry.register(
+            "search_resources",
+            "Resources on the pages of searches, by how they came there: match or include",
+            metrics.returned.clone(),
         );
         registry.register(
             "requests_in_flight",
@@ -122,6 +151,18 @@ impl Metrics {
             status: class(status),
         };
         self.took.get_or_create(&labels).observe(took.as_secs_f64());
+    }
+
+    /// Counts what one search cost and brought; those inside a Bundle are not counted.
+    pub fn searched(&self, measured: &Measured) {
+        for (stage, spent) in &measured.spent {
+            let histogram = self.stages.get_or_create(&Stage { stage });
+            histogram.observe(spent.as_secs_f64());
+        }
+        for (mode, count) in [("match", measured.matches), ("include", measured.includes)] {
+            let returned = self.returned.get_or_create(&Returned { mode });
+            returned.inc_by(count as u64);
+        }
     }
 
     /// Everything as text. The database is asked now; while it is away its size is the last
@@ -166,6 +207,24 @@ fn class(status: u16) -> &'static str {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_search_is_counted_by_its_stages_and_what_it_returned() {
+        let metrics = Metrics::new();
+        metrics.searched(&Measured {
+            spent: vec![("find", Duration::from_millis(2))],
+            matches: 3,
+            includes: 0,
+        });
+        let text = metrics.encode().expect("text");
+        for line in [
+            r#"andiron_search_stage_duration_seconds_count{stage="find"} 1"#,
+            r#"andiron_search_resources_total{mode="match"} 3"#,
+            r#"andiron_search_resources_total{mode="include"} 0"#,
+        ] {
+            assert!(text.contains(line), "{line} in {text}");
+        }
+    }
 
     #[test]
     fn a_request_is_counted_by_interaction_type_and_status() {

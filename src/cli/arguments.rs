@@ -130,6 +130,9 @@ pub struct LimitArgs {
     /// How long the database may work on one statement.
     #[arg(long, value_name = "TIME")]
     pub statement_time: Option<String>,
+    /// How long the database may count the matches of a search; then the total is left out.
+    #[arg(long, value_name = "TIME")]
+    pub count_time: Option<String>,
     /// Requests in work at once; more are answered 503.
     #[arg(long, value_name = "N")]
     pub concurrent_requests: Option<String>,

@@ -251,6 +251,7 @@ fn limits(sources: &mut Sources) -> Limits {
         max_page_size: sources.take("max-page-size", parse_count),
         max_includes: sources.take("max-includes", parse_count),
         statement_time: sources.take("statement-time", parse_time),
+        count_time: sources.take("count-time", parse_time),
         concurrent_requests: sources.take("concurrent-requests", parse_count),
         max_conditional_delete: sources.take("max-conditional-delete", parse_count),
     };

@@ -10,12 +10,13 @@ use std::fmt;
 use std::path::PathBuf;
 
 /// The defaults, in the words that a user would write.
-const DEFAULTS: [(&str, &str); 20] = [
+const DEFAULTS: [(&str, &str); 21] = [
     ("auth", "off"),
     ("body-size", "64MiB"),
     ("bundle-entries", "10000"),
     ("concurrent-requests", "512"),
     ("connections", "16"),
+    ("count-time", "10s"),
     ("data-dir", "./data"),
     ("demo", "false"),
     ("insecure", "false"),

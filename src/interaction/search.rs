@@ -3,29 +3,37 @@
 
 use super::{Hub, building, subset};
 use crate::access::Access;
-use crate::error::{Category, Issue, Result};
+use crate::error::{Category, Error, Issue, Result};
 use crate::fhir::bundle::{Entry, Outgoing, SearchMode};
 use crate::fhir::outcome::operation_outcome;
 use crate::fhir::{ResourceType, Version};
 use crate::search::live::Edition;
 use crate::search::registry::Registry;
-use crate::search::{self as engine, Handling, Page, Query, Request, Scope};
-use crate::storage::SNAPSHOT;
+use crate::search::{self as engine, Handling, Page, Query, Request, Scope, Spent, Stages};
+use crate::storage::{SNAPSHOT, is_timeout};
 use bytes::Bytes;
 use sqlx::{Connection, PgConnection};
 
 /// What a search is answered with.
 pub enum Answer {
-    Found(Outgoing),
+    Found(Outgoing, Measured),
     /// `_explain`
     Explained(Vec<Issue>),
+}
+
+/// What a search cost and brought, for the metrics.
+#[derive(Clone, Debug, Default)]
+pub struct Measured {
+    pub spent: Spent,
+    pub matches: usize,
+    pub includes: usize,
 }
 
 impl Answer {
     /// The Bundle, or the OperationOutcome.
     pub fn to_json(&self) -> Bytes {
         match self {
-            Answer::Found(bundle) => bundle.to_json(),
+            Answer::Found(bundle, _) => bundle.to_json(),
             Answer::Explained(issues) => Bytes::from(operation_outcome(issues).to_string()),
         }
     }
@@ -34,13 +42,21 @@ impl Answer {
 /// Answers a search from one snapshot.
 pub async fn search(hub: &Hub, access: &Access, request: Request) -> Result<Answer> {
     let edition = hub.live.current();
+    let mut stages = Stages::start();
     let (query, registry) = compile(hub, &edition, &request)?;
+    stages.end("compile");
     let mut left = hub.store.pool_status().open;
     loop {
         match answer(hub, access, registry, &query).await {
             // A connection that died while it was kept shows it here.
             Err(error) if left > 0 && error.category == Category::Unavailable => left -= 1,
-            answer => return answer,
+            Ok(mut answer) => {
+                if let Answer::Found(_, measured) = &mut answer {
+                    measured.spent.extend(stages.spent());
+                }
+                return Ok(answer);
+            }
+            Err(error) => return Err(advised(error, &query)),
         }
     }
 }
@@ -54,7 +70,7 @@ async fn answer(hub: &Hub, access: &Access, registry: &Registry, query: &Query) 
         None => engine::run_at_once(&mut held.connection, access, &statistics, query, base).await?,
     };
     let answer = match at_once {
-        Some(page) => Answer::Found(bundle(hub, query, page)),
+        Some(page) => found(hub, query, page),
         None => {
             let mut snapshot = held.connection.begin_with(SNAPSHOT).await?;
             let answer = answer_in(hub, &mut snapshot, access, registry, query).await?;
@@ -82,7 +98,7 @@ async fn answer_in(
     }
     let base = &hub.settings.base;
     let page = engine::run(connection, access, registry, statistics, query, base).await?;
-    Ok(Answer::Found(bundle(hub, query, page)))
+    Ok(found(hub, query, page))
 }
 
 /// Answers a search as the connection's transaction sees it.
@@ -94,7 +110,19 @@ pub async fn search_in(
 ) -> Result<Answer> {
     let edition = hub.live.current();
     let (query, registry) = compile(hub, &edition, &request)?;
-    answer_in(hub, connection, access, registry, &query).await
+    let answer = answer_in(hub, connection, access, registry, &query).await;
+    answer.map_err(|error| advised(error, &query))
+}
+
+/// A search that took too long, with what would make it shorter.
+fn advised(mut error: Error, query: &Query) -> Error {
+    let source = error.source.as_ref();
+    let source = source.and_then(|source| source.downcast_ref::<sqlx::Error>());
+    if source.is_some_and(is_timeout) {
+        let advice = engine::advice(&query.plan);
+        error.issues.push(Issue::information("too-costly", advice));
+    }
+    error
 }
 
 fn compile<'e>(
@@ -102,12 +130,23 @@ fn compile<'e>(
     edition: &'e Edition,
     request: &Request,
 ) -> Result<(Query, &'e Registry)> {
+    let limits = &hub.settings.limits;
     let limits = engine::Limits {
         default_count: hub.settings.limits.page_size,
         max_count: hub.settings.limits.max_page_size,
         max_include: hub.settings.limits.max_includes,
+        count_time: limits.count_time.min(limits.statement_time),
     };
     building::compile(edition, request, &hub.settings.base, &limits)
+}
+
+fn found(hub: &Hub, query: &Query, mut page: Page) -> Answer {
+    let measured = Measured {
+        spent: std::mem::take(&mut page.spent),
+        matches: page.matches.len(),
+        includes: page.includes.len(),
+    };
+    Answer::Found(bundle(hub, query, page), measured)
 }
 
 fn bundle(hub: &Hub, query: &Query, page: Page) -> Outgoing {

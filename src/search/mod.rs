@@ -41,6 +41,7 @@ pub mod registry;
 
 pub mod compartment;
 
+mod advice;
 mod bounds;
 mod branch;
 mod chain;
@@ -62,13 +63,16 @@ mod rewrite;
 mod scope;
 mod sort;
 pub mod sql;
+mod stages;
 pub mod statistics;
 pub mod strategy;
 mod suggest;
 mod ucum;
 
+pub use advice::advice;
 pub use criteria::find_matches;
 pub use explain::explain;
 pub use lookup::expand;
 pub use page::{Page, run, run_at_once};
 pub use resolve::{Handling, Limits, Query, Request, Scope, Summary, compile};
+pub use stages::{Spent, Stages};

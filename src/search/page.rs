@@ -13,18 +13,25 @@ use super::registry::Registry;
 use super::resolve::Query;
 use super::rewrite;
 use super::sql::{self, Bind, Statement};
+use super::stages::{Spent, Stages};
 use super::statistics::Statistics;
 use super::strategy::{self, Ground};
 use super::{link, lookup};
 use crate::access::Access;
-use crate::error::{Issue, Result};
+use crate::error::{Category, Error, Issue, Result};
 use crate::fhir::{Instant, Method, ResourceType, Version};
+use crate::storage::is_timeout;
 use sqlx::postgres::PgRow;
-use sqlx::{AssertSqlSafe, PgConnection, Row};
+use sqlx::{AssertSqlSafe, Connection, PgConnection, Row};
 
-/// Gives the planner its freedom back for the rest of the transaction.
+/// Gives the planner its freedom back until the end of the transaction around it.
 const FREE_PLANS: &str = "SET LOCAL plan_cache_mode = force_custom_plan; \
     SET LOCAL enable_seqscan = on; SET LOCAL enable_hashjoin = on; SET LOCAL enable_mergejoin = on";
+
+/// What else gives a total where counting takes too long.
+const COUNT_ADVICE: &str = "Counting the matches took longer than the limit `count-time` allows; \
+    `_total=estimate` tells about how many there are, and a parameter that selects less is \
+    counted sooner";
 
 /// What an estimated total counts exactly before it asks the planner.
 const COUNTED: usize = 10_000;
@@ -40,6 +47,8 @@ pub struct Page {
     pub links: Vec<(&'static str, String)>,
     /// What was ignored, and what is missing.
     pub issues: Vec<Issue>,
+    /// How long its stages took.
+    pub spent: Spent,
 }
 
 /// A resource that was found.
@@ -82,13 +91,16 @@ pub async fn run(
 ) -> Result<Page> {
     let ground = Ground { access, statistics };
     let mut page = Page::default();
+    let mut stages = Stages::start();
     let expanded = lookup::expand(connection, access, registry, query).await?;
     let query = &*expanded;
+    stages.end("lookup");
     let plan = query.plan.clone();
     let filter = plan.filter.clone();
     let filter =
         strategy::settle(connection, &ground, (&plan.types, query.contained), filter).await?;
     let plan = rewrite::rewrite(Plan { filter, ..plan });
+    stages.end("settle");
     let mut issues = query.issues.clone();
     if plan.count > 0 {
         let (limit, start) = (plan.count.saturating_add(1), query.start.as_ref());
@@ -97,22 +109,37 @@ pub async fn run(
             _ => contained::page::matches(connection, &ground, query, &plan, limit).await?,
         };
         let matches = page.take(query, base, matches);
+        stages.end("find");
         let (includes, more) =
             include::load(connection, access, registry, query, base, &matches).await?;
         page.includes = includes;
         issues.extend(more);
         page.matches = matches.into_iter().map(contained::page::shown).collect();
+        stages.end("include");
     } else {
         page.links = links(query, base, false, None);
     }
     page.issues = issues;
     page.total = match plan.total {
-        _ if plan.count == 0 => Some(total(connection, access, query, &plan).await?),
+        _ if plan.count == 0 => {
+            let counted = total(connection, access, query, &plan).await?;
+            let too_costly = || Error::new(Category::TooCostly, COUNT_ADVICE);
+            Some(counted.ok_or_else(too_costly)?)
+        }
         Total::None => None,
         _ if page.is_all(query) => Some(page.matches.len() as u64),
         Total::Unasked => None,
-        Total::Estimate | Total::Accurate => Some(total(connection, access, query, &plan).await?),
+        Total::Estimate | Total::Accurate => {
+            let counted = total(connection, access, query, &plan).await?;
+            if counted.is_none() {
+                let text = format!("{COUNT_ADVICE}: this page comes without a total");
+                page.issues.push(Issue::warning("too-costly", text));
+            }
+            counted
+        }
     };
+    stages.end("total");
+    page.spent = stages.spent();
     Ok(page)
 }
 
@@ -136,12 +163,15 @@ pub async fn run_at_once(
     }
     let ground = Ground { access, statistics };
     let (limit, start) = (plan.count.saturating_add(1), query.start.as_ref());
+    let mut stages = Stages::start();
     let found = strategy::find_at_once(connection, &ground, plan, start, limit).await?;
     Ok(found.map(|matches| {
         let mut page = Page::default();
         let matches = page.take(query, base, matches);
         page.matches = matches.into_iter().map(|found| found.version).collect();
         page.issues = query.issues.clone();
+        stages.end("find");
+        page.spent = stages.spent();
         if plan.total == Total::Unasked && page.is_all(query) {
             page.total = Some(page.matches.len() as u64);
         }
@@ -174,35 +204,65 @@ impl Page {
     }
 }
 
+/// How many match; nothing where counting takes longer than it may.
 async fn total(
     connection: &mut PgConnection,
     access: &Access,
     query: &Query,
     plan: &Plan,
-) -> std::result::Result<u64, sqlx::Error> {
-    let estimate = plan.total == Total::Estimate;
-    let limit = estimate.then_some(COUNTED + 1);
-    // A count may read much of the table, so that the planner had better know the values.
-    sqlx::raw_sql(FREE_PLANS).execute(&mut *connection).await?;
-    if query.contained != Contained::False {
-        return contained::page::total(connection, access, query, plan).await;
-    }
-    let statement = sql::count(plan, limit, access);
-    let counted: i64 = bound(&statement)
-        .fetch_one(&mut *connection)
-        .await?
-        .try_get(0)?;
-    let counted = u64::try_from(counted).unwrap_or_default();
-    if !estimate || counted <= COUNTED as u64 {
-        return Ok(counted);
-    }
+) -> std::result::Result<Option<u64>, sqlx::Error> {
+    let is_estimate = plan.total == Total::Estimate;
+    let counted = match within(connection, access, query, plan).await {
+        Ok(counted) if !is_estimate || counted <= COUNTED as u64 => return Ok(Some(counted)),
+        Ok(counted) => counted,
+        Err(error) if !is_timeout(&error) => return Err(error),
+        // The planner knows nothing of what is contained.
+        Err(_) if !is_estimate || query.contained != Contained::False => return Ok(None),
+        Err(_) => 0,
+    };
     let statement = sql::estimate(plan, access);
     let expected: sqlx::types::JsonValue =
         bound(&statement).fetch_one(connection).await?.try_get(0)?;
     let rows = expected[0]["Plan"]["Plan Rows"]
         .as_u64()
         .unwrap_or_default();
-    Ok(rows.max(counted))
+    Ok(Some(rows.max(counted)))
+}
+
+/// Counts within the time of the query.
+async fn within(
+    connection: &mut PgConnection,
+    access: &Access,
+    query: &Query,
+    plan: &Plan,
+) -> std::result::Result<u64, sqlx::Error> {
+    // What is set for it ends with it, and a statement that is given up breaks no more.
+    let mut inner = connection.begin().await?;
+    // Zero would be without a limit.
+    let time = query.count_time.as_millis().clamp(1, i32::MAX as u128);
+    let settings = format!("{FREE_PLANS}; SET LOCAL statement_timeout = {time}");
+    // A count may read much of the table, so that the planner had better know the values.
+    sqlx::raw_sql(AssertSqlSafe(settings))
+        .execute(&mut *inner)
+        .await?;
+    let counted = count(&mut inner, access, query, plan).await;
+    inner.rollback().await?;
+    counted
+}
+
+async fn count(
+    connection: &mut PgConnection,
+    access: &Access,
+    query: &Query,
+    plan: &Plan,
+) -> std::result::Result<u64, sqlx::Error> {
+    if query.contained != Contained::False {
+        return contained::page::total(connection, access, query, plan).await;
+    }
+    let limit = (plan.total == Total::Estimate).then_some(COUNTED + 1);
+    let statement = sql::count(plan, limit, access);
+    let counted: i64 = bound(&statement).fetch_one(connection).await?.try_get(0)?;
+    Ok(u64::try_from(counted).unwrap_or_default())
 }
 
 /// `ends`: the first and the last match of the page.

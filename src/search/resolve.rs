@@ -21,6 +21,7 @@ pub use super::scope::Scope;
 use super::{compartment, filter, link, result_parameter, rewrite, sort};
 use crate::error::{Category, Error, Issue};
 use crate::fhir::{Instant, ResourceType};
+use std::time::Duration;
 
 /// `Prefer: handling=…`, for what is not known.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -50,6 +51,8 @@ pub struct Limits {
     pub max_count: usize,
     /// Included resources on a page.
     pub max_include: usize,
+    /// How long the matches may be counted.
+    pub count_time: Duration,
 }
 
 impl Default for Limits {
@@ -58,6 +61,7 @@ impl Default for Limits {
             default_count: 20,
             max_count: 1000,
             max_include: 1000,
+            count_time: Duration::from_secs(10),
         }
     }
 }
@@ -78,6 +82,8 @@ pub struct Query {
     pub format: Option<String>,
     pub pretty: Option<String>,
     pub max_include: usize,
+    /// How long the matches may be counted.
+    pub count_time: Duration,
     pub contained: Contained,
     pub contained_type: ContainedType,
     /// It is to be explained, not answered.
@@ -243,6 +249,7 @@ impl<'a> Draft<'a> {
                 format: None,
                 pretty: None,
                 max_include: limits.max_include,
+                count_time: limits.count_time,
                 contained: Contained::default(),
                 contained_type: ContainedType::default(),
                 explain: has_explain.then(Explain::default),

@@ -3,11 +3,14 @@
 
 use crate::error::{Category, Error};
 
+/// `query_canceled`: the statement took longer than it may.
+const TIMEOUT: &str = "57014";
+
 /// What the database's refusal means for the caller.
 pub fn failed(error: sqlx::Error) -> Error {
     let (category, code, text) = match &error {
         sqlx::Error::Database(database) => match database.code().as_deref() {
-            Some("57014") => (
+            Some(TIMEOUT) => (
                 Category::TooCostly,
                 "too-costly",
                 "the database took longer than the limit `statement-time` allows; ask for less",
@@ -50,6 +53,14 @@ pub fn failed(error: sqlx::Error) -> Error {
     let mut failure = Error::coded(category, code, text);
     failure.source = Some(Box::new(error));
     failure
+}
+
+/// Whether a statement was given up since it took longer than it may.
+pub fn is_timeout(error: &sqlx::Error) -> bool {
+    let database = error.as_database_error();
+    database
+        .and_then(|database| database.code())
+        .is_some_and(|code| code == TIMEOUT)
 }
 
 impl From<sqlx::Error> for Error {

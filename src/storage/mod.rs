@@ -114,7 +114,7 @@ pub mod write;
 pub mod writer;
 
 pub use connections::FOR_SEARCHES;
-pub use failure::{failed, is_retryable};
+pub use failure::{failed, is_retryable, is_timeout};
 
 use crate::access::Access;
 use crate::error::{Error, Result};

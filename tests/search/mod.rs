@@ -7,6 +7,7 @@ mod chains;
 mod compartments;
 mod composites;
 mod contained;
+mod deadlines;
 mod explain;
 mod filter_expression;
 mod found;
