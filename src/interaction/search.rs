@@ -73,6 +73,7 @@ fn compile<'e>(
         default_count: hub.settings.limits.page_size,
         max_count: hub.settings.limits.max_page_size,
         max_include: hub.settings.limits.max_includes,
+        secret: hub.store.secret(),
     };
     building::compile(edition, request, &hub.settings.base, &limits)
 }

@@ -10,7 +10,7 @@
 //! further on, in `filter`; what a compartment holds is told by `compartment`.
 
 use super::bounds;
-use super::cursor::{self, Start};
+use super::cursor::{self, Secret, Start};
 use super::include;
 use super::parse::{self, Item, ResultName};
 use super::plan::{Contained, ContainedType, Plan, Predicate, Total};
@@ -40,7 +40,7 @@ pub struct Request {
     pub handling: Handling,
 }
 
-/// How much one page may cost.
+/// How much one page may cost, and what the links to its neighbours are sealed with.
 #[derive(Clone, Copy, Debug)]
 pub struct Limits {
     /// Matches on a page without `_count`.
@@ -49,6 +49,8 @@ pub struct Limits {
     pub max_count: usize,
     /// Included resources on a page.
     pub max_include: usize,
+    /// What cursors are sealed with.
+    pub secret: Secret,
 }
 
 impl Default for Limits {
@@ -57,6 +59,7 @@ impl Default for Limits {
             default_count: 20,
             max_count: 1000,
             max_include: 1000,
+            secret: Secret::default(),
         }
     }
 }
@@ -70,6 +73,8 @@ pub struct Query {
     pub used: Vec<(String, String)>,
     /// The cursor of this page, for its self link.
     pub cursor: Option<String>,
+    /// What cursors are sealed with.
+    pub secret: Secret,
     /// Where this page begins; nowhere in particular on the first.
     pub start: Option<Start>,
     pub summary: Option<Summary>,
@@ -233,6 +238,7 @@ impl<'a> Draft<'a> {
                 },
                 used: Vec::new(),
                 cursor: None,
+                secret: limits.secret,
                 start: None,
                 summary: None,
                 elements: Vec::new(),
@@ -464,7 +470,7 @@ impl<'a> Draft<'a> {
                 let position = start.position.as_ref();
                 position.is_none_or(|position| position.fits(&query.plan.sort))
             };
-            query.start = cursor::decode(cursor, &query.identity()).filter(fits);
+            query.start = cursor::decode(cursor, &query.identity(), &query.secret).filter(fits);
             if query.start.is_none() {
                 query.issues.push(Issue::error(
                     "value",
