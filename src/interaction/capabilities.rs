@@ -190,6 +190,16 @@ fn head(resource_type: &str, hub: &Hub, started: Instant) -> Map<String, Value> 
     }
 }
 
+/// What a search takes that is no parameter of a type.
+const SEARCHES: &str = "Searches are strict: what is not known is refused unless Prefer: \
+    handling=lenient. _include and _revinclude take Source:parameter, Source:parameter:Target, \
+    Source:* and *, each also with :iterate. Chains (subject:Patient.name) and _has nest in each \
+    other, up to 8 steps, and lead into contained resources. _contained is false, true or both, \
+    _containedType container or contained. _sort takes up to 8 keys: _id, _lastUpdated and \
+    parameters of dates, strings, numbers, quantities and plain codes. _total is none, estimate \
+    or accurate. Also _count, _summary, _elements, _format, _pretty. Compartments: \
+    Patient/1/Observation, Patient/1/*.";
+
 fn rest(hub: &Hub, registry: &Registry, offers: &[Offer]) -> Value {
     let resources: Vec<Value> = ResourceType::all()
         .map(|resource_type| resource(hub, registry, offers, resource_type))
@@ -207,6 +217,7 @@ fn rest(hub: &Hub, registry: &Registry, offers: &[Offer]) -> Value {
             "cors": true,
             "description": "No authentication yet: every caller may do everything.",
         },
+        "documentation": SEARCHES,
         "resource": resources,
         "interaction": interactions(offers, SYSTEM_CODES),
     });
@@ -331,10 +342,24 @@ fn search_parameter(parameter: &Parameter) -> Value {
         let code = &parameter.code;
         documentation.push(format!("Chains: {code}.parameter, {code}:Type.parameter."));
     }
+    documentation.extend(values(parameter).map(str::to_owned));
     if !documentation.is_empty() {
         said["documentation"] = json!(documentation.join(" "));
     }
     said
+}
+
+/// What its values are like, where its type does not say so.
+fn values(parameter: &Parameter) -> Option<&'static str> {
+    match (parameter.code.as_str(), parameter.kind) {
+        ("_text", _) => Some("Words of the narrative: \"a phrase\", this or that, -without."),
+        ("_content", _) => Some("Words of all strings: \"a phrase\", this or that, -without."),
+        (_, Kind::Composite) => Some("The values of its components with $ between them."),
+        (_, Kind::Special) => {
+            Some("latitude|longitude, |distance (km; 50 without it), |unit (UCUM) of a circle.")
+        }
+        _ => None,
+    }
 }
 
 /// What every search takes and no SearchParameter of R4 defines.

@@ -136,6 +136,7 @@ fn compile<'e>(
         max_count: hub.settings.limits.max_page_size,
         max_include: hub.settings.limits.max_includes,
         count_time: limits.count_time.min(limits.statement_time),
+        secret: hub.store.secret(),
     };
     building::compile(edition, request, &hub.settings.base, &limits)
 }

@@ -1,19 +1,65 @@
 //! Where a page begins, as an opaque text in its link.
 //!
 //! ```text
-//! cursor  = base64url(json checksum)
-//! json    = [backward, [[value, …], type, key]]     what the match beside the page sorts by
+//! cursor = base64url(nonce sealed)               sealed with the secret of the database
+//! sealed = [backward, [[value, …], type, key]]   what the match beside the page sorts by
 //! ```
 //!
-//! The checksum covers the parameters that select and order, so that a damaged cursor, or
-//! one of another search, is refused instead of answered wrongly. It is no signature: a
-//! cursor grants nothing, since every page is searched anew with the rights of its caller.
+//! The values are of patients, and links stand in logs and histories: so they are encrypted
+//! (ChaCha20-Poly1305, <https://www.rfc-editor.org/rfc/rfc8439>). The parameters that select and
+//! order are authenticated with them, so that a damaged cursor, or one of another search or
+//! another database, is refused instead of answered wrongly. A cursor grants nothing, since
+//! every page is searched anew with the rights of its caller. The secret is made once per
+//! database, so that cursors outlive a restart and hold on every node.
 //! <https://hl7.org/fhir/R4/http.html#paging>
 
-use super::index::hash;
 use super::plan::{RowTable, SortBy, SortKey};
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use ring::aead::{Aad, CHACHA20_POLY1305, LessSafeKey, NONCE_LEN, Nonce, UnboundKey};
+use ring::rand::{SecureRandom, SystemRandom};
+use std::fmt;
+use std::sync::LazyLock;
+
+/// What cursors are sealed with.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub struct Secret([u8; Secret::BYTES]);
+
+impl Secret {
+    pub const BYTES: usize = 32;
+
+    pub fn new(bytes: [u8; Secret::BYTES]) -> Secret {
+        Secret(bytes)
+    }
+
+    fn key(&self) -> LessSafeKey {
+        let key = UnboundKey::new(&CHACHA20_POLY1305, &self.0);
+        LessSafeKey::new(key.expect("a key of this algorithm has 32 bytes"))
+    }
+}
+
+/// One of this process alone, for searches without a database that keeps one.
+impl Default for Secret {
+    fn default() -> Secret {
+        static OWN: LazyLock<Secret> = LazyLock::new(|| Secret(random()));
+        *OWN
+    }
+}
+
+/// It is not shown.
+impl fmt::Debug for Secret {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Secret")
+    }
+}
+
+/// Bytes that nobody can guess.
+pub fn random<const N: usize>() -> [u8; N] {
+    let mut bytes = [0; N];
+    let filled = SystemRandom::new().fill(&mut bytes);
+    filled.expect("the operating system has random bytes");
+    bytes
+}
 
 /// The place of a resource in the order of a search.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -80,25 +126,28 @@ pub struct Start {
 }
 
 /// The cursor of a page of the search that `query` stands for.
-pub fn encode(start: &Start, query: &str) -> String {
+pub fn encode(start: &Start, query: &str, secret: &Secret) -> String {
     let position = start.position.as_ref();
     let place = position.map(|at| (&at.values, at.type_number, at.key));
-    let json = serde_json::json!([start.backward, place]).to_string();
-    let checksum = checksum(&json, query);
-    let mut bytes = json.into_bytes();
-    bytes.extend(checksum);
-    URL_SAFE_NO_PAD.encode(bytes)
+    let mut sealed = serde_json::json!([start.backward, place])
+        .to_string()
+        .into_bytes();
+    let nonce: [u8; NONCE_LEN] = random();
+    let (unique, query) = (Nonce::assume_unique_for_key(nonce), Aad::from(query));
+    let done = secret
+        .key()
+        .seal_in_place_append_tag(unique, query, &mut sealed);
+    done.expect("a cursor is shorter than the 256 GiB of one nonce");
+    URL_SAFE_NO_PAD.encode([&nonce[..], &sealed].concat())
 }
 
-/// The page of a cursor that [`encode`] made for the same search.
-pub fn decode(cursor: &str, query: &str) -> Option<Start> {
-    let bytes = URL_SAFE_NO_PAD.decode(cursor).ok()?;
-    let (json, found) = bytes.split_at_checked(bytes.len().checked_sub(8)?)?;
-    let json = std::str::from_utf8(json).ok()?;
-    if checksum(json, query) != found {
-        return None;
-    }
-    let (backward, place): (bool, Option<Place>) = serde_json::from_str(json).ok()?;
+/// The page of a cursor that [`encode`] made for the same search with the same secret.
+pub fn decode(cursor: &str, query: &str, secret: &Secret) -> Option<Start> {
+    let mut bytes = URL_SAFE_NO_PAD.decode(cursor).ok()?;
+    let (nonce, sealed) = bytes.split_at_mut_checked(NONCE_LEN)?;
+    let nonce = Nonce::try_assume_unique_for_key(nonce).ok()?;
+    let opened = secret.key().open_in_place(nonce, Aad::from(query), sealed);
+    let (backward, place): (bool, Option<Place>) = serde_json::from_slice(opened.ok()?).ok()?;
     let position = place.map(|(values, type_number, key)| Position {
         values,
         type_number,
@@ -108,10 +157,6 @@ pub fn decode(cursor: &str, query: &str) -> Option<Start> {
 }
 
 type Place = (Vec<Option<String>>, i16, i64);
-
-fn checksum(json: &str, query: &str) -> [u8; 8] {
-    hash(&format!("{json}\n{query}")).to_le_bytes()
-}
 
 #[cfg(test)]
 mod tests {
@@ -134,17 +179,40 @@ mod tests {
                 backward: position.values.is_empty(),
                 position: Some(position),
             };
-            let cursor = encode(&start, "Patient?a=b");
-            assert_eq!(decode(&cursor, "Patient?a=b").as_ref(), Some(&start));
-            assert_eq!(decode(&cursor, "Patient?a=c"), None);
+            let (secret, other) = (Secret::new([7; 32]), Secret::new([8; 32]));
+            let read = |cursor: &str| decode(cursor, "Patient?a=b", &secret);
+            let cursor = encode(&start, "Patient?a=b", &secret);
+            assert_eq!(read(&cursor).as_ref(), Some(&start));
+            assert_ne!(encode(&start, "Patient?a=b", &secret), cursor);
+            assert_eq!(decode(&cursor, "Patient?a=c", &secret), None);
+            assert_eq!(decode(&cursor, "Patient?a=b", &other), None);
             for index in 0..cursor.len() {
                 let mut damaged = cursor.clone().into_bytes();
                 damaged[index] = if damaged[index] == b'A' { b'B' } else { b'A' };
                 let damaged = String::from_utf8(damaged).expect("ASCII");
-                assert_eq!(decode(&damaged, "Patient?a=b"), None, "{damaged}");
-                assert_eq!(decode(&cursor[..index], "Patient?a=b"), None);
+                assert_eq!(read(&damaged), None, "{damaged}");
+                assert_eq!(read(&cursor[..index]), None);
             }
         }
+    }
+
+    #[test]
+    fn a_cursor_shows_neither_values_nor_secret() {
+        let position = Position {
+            values: vec![Some("vale".to_owned())],
+            type_number: 102,
+            key: 1,
+        };
+        let start = Start {
+            backward: false,
+            position: Some(position),
+        };
+        let secret = Secret::new([7; 32]);
+        let cursor = encode(&start, "Patient?a=b", &secret);
+        let bytes = URL_SAFE_NO_PAD.decode(&cursor).expect("base64");
+        let is_value = |bytes: &[u8]| bytes == b"vale" || bytes == [7; 4];
+        assert!(!bytes.windows(4).any(is_value));
+        assert_eq!(format!("{secret:?}"), "Secret");
     }
 
     #[test]

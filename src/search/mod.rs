@@ -26,7 +26,7 @@
 //!   once, whatever is written meanwhile. The cost: pages look shuffled to a person, who
 //!   asks for `_sort=_lastUpdated`.
 //! - *Pages are keysets, not offsets*: the cursor is the sort value and the key of the last
-//!   match. It is stateless, so there is nothing to store, to expire or to lose.
+//!   match, encrypted. It is stateless, so there is nothing to store, to expire or to lose.
 //! - *Codes sort by the JSON* (`_sort=status`): entries are hashes and have no order. It reads
 //!   every match, so that a selective filter belongs beside it.
 
@@ -71,6 +71,7 @@ mod ucum;
 
 pub use advice::advice;
 pub use criteria::find_matches;
+pub use cursor::{Secret, random};
 pub use explain::explain;
 pub use lookup::expand;
 pub use page::{Page, run, run_at_once};

@@ -288,7 +288,8 @@ fn links(
             backward,
             position: Some(position),
         };
-        url(Some(&cursor::encode(&start, &query.identity())))
+        let cursor = cursor::encode(&start, &query.identity(), &query.secret);
+        url(Some(&cursor))
     };
     let mut links = vec![("self", url(query.cursor.as_deref())), ("first", url(None))];
     let backward = query.start.as_ref().is_some_and(|start| start.backward);

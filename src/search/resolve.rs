@@ -10,7 +10,7 @@
 //! further on, in `filter`; what a compartment holds is told by `compartment`.
 
 use super::bounds;
-use super::cursor::{self, Start};
+use super::cursor::{self, Secret, Start};
 use super::explain::Explain;
 use super::include;
 use super::parse::{self, Item, ResultName};
@@ -42,7 +42,7 @@ pub struct Request {
     pub handling: Handling,
 }
 
-/// How much one page may cost.
+/// How much one page may cost, and what the links to its neighbours are sealed with.
 #[derive(Clone, Copy, Debug)]
 pub struct Limits {
     /// Matches on a page without `_count`.
@@ -53,6 +53,8 @@ pub struct Limits {
     pub max_include: usize,
     /// How long the matches may be counted.
     pub count_time: Duration,
+    /// What cursors are sealed with.
+    pub secret: Secret,
 }
 
 impl Default for Limits {
@@ -62,6 +64,7 @@ impl Default for Limits {
             max_count: 1000,
             max_include: 1000,
             count_time: Duration::from_secs(10),
+            secret: Secret::default(),
         }
     }
 }
@@ -75,6 +78,8 @@ pub struct Query {
     pub used: Vec<(String, String)>,
     /// The cursor of this page, for its self link.
     pub cursor: Option<String>,
+    /// What cursors are sealed with.
+    pub secret: Secret,
     /// Where this page begins; nowhere in particular on the first.
     pub start: Option<Start>,
     pub summary: Option<Summary>,
@@ -243,6 +248,7 @@ impl<'a> Draft<'a> {
                 },
                 used: Vec::new(),
                 cursor: None,
+                secret: limits.secret,
                 start: None,
                 summary: None,
                 elements: Vec::new(),
@@ -491,7 +497,7 @@ impl<'a> Draft<'a> {
                 let position = start.position.as_ref();
                 position.is_none_or(|position| position.fits(&query.plan.sort))
             };
-            query.start = cursor::decode(cursor, &query.identity()).filter(fits);
+            query.start = cursor::decode(cursor, &query.identity(), &query.secret).filter(fits);
             if query.start.is_none() {
                 query.issues.push(Issue::error(
                     "value",

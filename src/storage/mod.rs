@@ -109,6 +109,7 @@ pub mod nodes;
 pub mod parameters;
 pub mod read;
 pub mod reindex;
+pub mod secret;
 pub mod statistics;
 pub mod write;
 pub mod writer;
@@ -118,6 +119,7 @@ pub use failure::{failed, is_retryable, is_timeout};
 
 use crate::access::Access;
 use crate::error::{Error, Result};
+use crate::search::Secret;
 use sqlx::postgres::{PgConnectOptions, PgPool, PgPoolOptions};
 use sqlx::{PgConnection, Postgres, Transaction};
 use std::sync::Arc;
@@ -132,6 +134,7 @@ pub struct Store {
     searches: connections::Kept,
     writer: writer::Writer,
     statistics: Arc<statistics::Kept>,
+    secret: Secret,
 }
 
 /// How long a statement waits for a row or a name that another transaction holds, in
@@ -196,6 +199,7 @@ impl Store {
             .connect_with(connect)
             .await
             .map_err(failed)?;
+        let secret = secret::of_cursors(&pool).await?;
         let writer = writer::Writer::start(pool.clone());
         let reads = connections::Kept::new(
             pool.clone(),
@@ -214,7 +218,13 @@ impl Store {
             searches,
             writer,
             statistics,
+            secret,
         })
+    }
+
+    /// What the cursors of this database are sealed with.
+    pub fn secret(&self) -> Secret {
+        self.secret
     }
 
     /// A read-only view of one moment: every statement in it sees the same data.

@@ -3,6 +3,7 @@
 
 use super::{JSON, get};
 use crate::harness::{BASE, Server};
+use andiron::definitions::Definitions;
 use serde_json::Value;
 
 fn codes(list: &Value, member: &str) -> Vec<String> {
@@ -44,10 +45,39 @@ async fn the_statement_names_every_type_and_interaction() {
     }
 }
 
+/// A value that makes sense for a parameter of that type, percent-encoded.
+fn plausible(kind: &str, definition: &str) -> String {
+    match kind {
+        "date" => "2026",
+        "number" | "quantity" => "1",
+        "reference" => "Patient/1",
+        "special" => "1%7C1",
+        "composite" => return composite(definition),
+        _ => "x",
+    }
+    .to_owned()
+}
+
+/// A value for each component of a composite.
+fn composite(definition: &str) -> String {
+    let definitions = Definitions::r4();
+    let parameter = definitions.search_parameter_by_url(definition);
+    let components = parameter.iter().flat_map(|parameter| &parameter.component);
+    let values: Vec<String> = components
+        .map(|component| {
+            let of = definitions.search_parameter_by_url(&component.definition);
+            let of = of.expect("a component is a parameter");
+            plausible(of.kind.as_str(), &of.url)
+        })
+        .collect();
+    values.join("$")
+}
+
 #[tokio::test]
 async fn every_search_parameter_that_is_said_is_known() {
     let server = Server::start().await;
     let statement = get(&server, "/fhir/metadata", &[]).await.json();
+    let mut asked = 0;
     for resource in statement["rest"][0]["resource"]
         .as_array()
         .expect("resources")
@@ -59,18 +89,62 @@ async fn every_search_parameter_that_is_said_is_known() {
             if code.starts_with('_') && name != "Patient" {
                 continue;
             }
-            let value = match parameter["type"].as_str().expect("a type") {
-                "date" => "2026",
-                "number" | "quantity" => "1",
-                "reference" => "Patient/1",
-                "special" => "1%7C1",
-                "composite" => continue,
-                _ => "x",
-            };
+            let kind = parameter["type"].as_str().expect("a type");
+            let definition = parameter["definition"].as_str().expect("a definition");
+            let value = plausible(kind, definition);
             let path = format!("/fhir/{name}?{code}={value}&_count=1");
             let reply = get(&server, &path, &[]).await;
             assert_eq!(reply.status, 200, "{path}: {}", reply.text());
+            asked += 1;
         }
+    }
+    assert!(asked > 1300, "{asked}");
+}
+
+/// What the statement tells of all types together, in words or as parameters, is served.
+#[tokio::test]
+async fn what_is_said_of_every_search_is_served() {
+    let server = Server::start().await;
+    let statement = get(&server, "/fhir/metadata", &[]).await.json();
+    let rest = &statement["rest"][0];
+    let names = codes(&rest["searchParam"], "name");
+    let said = rest["documentation"].as_str().expect("words");
+    for (name, query) in [
+        ("_has", "Patient?_has:Observation:patient:code=x"),
+        ("_list", "Patient?_list=x"),
+        ("_list", "Condition?_list=$current-problems"),
+        ("_filter", "Patient?_filter=name%20co%20%22x%22"),
+        ("_type", "?_type=Patient"),
+        ("_text", "Patient?_text=x"),
+        ("_content", "Patient?_content=x"),
+        ("_include", "Observation?_include=*"),
+        (
+            "_include",
+            "Observation?_include=Observation:subject&_include:iterate=Patient:*",
+        ),
+        ("_revinclude", "Patient?_revinclude=*"),
+        (
+            "_revinclude",
+            "Patient?_revinclude:iterate=Observation:subject:Patient",
+        ),
+        ("_contained", "Medication?_contained=both"),
+        (
+            "_containedType",
+            "Medication?_contained=true&_containedType=contained",
+        ),
+        ("Chains", "Observation?subject:Patient.organization.name=x"),
+        ("_sort", "Patient?_sort=-birthdate,family,_id"),
+        ("_total", "Patient?_total=accurate"),
+        ("_count", "Patient?_count=0"),
+        ("_summary", "Patient?_summary=true"),
+        ("_elements", "Patient?_elements=name"),
+    ] {
+        let is_said = names.iter().any(|said| said == name) || said.contains(name);
+        assert!(is_said, "{name} is not said");
+        let slash = if query.starts_with('?') { "" } else { "/" };
+        let path = format!("/fhir{slash}{query}");
+        let reply = get(&server, &path, &[]).await;
+        assert_eq!(reply.status, 200, "{path}: {}", reply.text());
     }
 }
 

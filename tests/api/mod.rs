@@ -3,6 +3,7 @@
 mod capabilities;
 mod negotiation;
 mod pages;
+mod recipes;
 mod routing;
 mod search;
 mod serve;

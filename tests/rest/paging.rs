@@ -1,7 +1,7 @@
 //! Pages of a search; table TC.
 
 use super::{patient, patient_with_id};
-use crate::harness::Server;
+use crate::harness::{Server, database, settings};
 use serde_json::json;
 use std::collections::HashSet;
 
@@ -258,5 +258,43 @@ async fn what_is_written_is_found_by_the_next_request() {
                 .ids(),
             [id]
         );
+    }
+}
+
+/// Sort values are of patients: links do not show them, and only servers of one database read
+/// each other's, also after a restart.
+#[tokio::test(flavor = "multi_thread")]
+async fn cursors_are_sealed_and_hold_on_every_node_of_a_database() {
+    let options = database().await;
+    let first = Server::on(options.clone(), settings()).await;
+    for n in 0..3 {
+        let path = format!("/Patient/p{n}");
+        let patient = patient_with_id(&format!("p{n}"), "same");
+        first.put(&path, &patient).await.expect(201);
+    }
+    let url = "/Patient?_sort=_id&_count=1";
+    let next = first.get(url).await.expect(200).link("next");
+    let next = next.expect("a second page");
+    let second = Server::on(options, settings()).await;
+    let foreign = Server::start().await;
+    for server in [&first, &second] {
+        assert_eq!(server.get(&next).await.expect(200).ids(), ["p1"]);
+    }
+    foreign.get(&next).await.expect(400);
+    first.hub.store.close().await;
+    let onwards = second.get(&next).await.expect(200).link("next");
+    assert!(onwards.is_some(), "after the first has gone");
+    let (_, cursor) = next.split_once("_cursor=").expect("a cursor");
+    let swapped = next.replace("_count=1", "_count=2");
+    assert_eq!(second.get(&swapped).await.expect(200).ids(), ["p1", "p2"]);
+    let other = format!("/Patient?_sort=-_id&_cursor={cursor}");
+    second.get(&other).await.expect(400);
+    let last = cursor.len() - 1;
+    for at in [0, last / 2, last] {
+        let mut damaged = cursor.to_owned().into_bytes();
+        damaged[at] = if damaged[at] == b'A' { b'B' } else { b'A' };
+        let damaged = String::from_utf8(damaged).expect("ASCII");
+        let path = format!("{url}&_cursor={damaged}");
+        second.get(&path).await.expect(400);
     }
 }

@@ -22,6 +22,7 @@ mod paging;
 mod quantities;
 mod reference;
 mod sorting;
+mod supported;
 mod terminology;
 mod text;
 mod tuple_indexes;
@@ -202,7 +203,7 @@ impl World {
             .expect("the statements run");
         if let Some(at_once) = at_once {
             assert_eq!(matches(&at_once), matches(&page), "{url}");
-            assert_eq!(at_once.links, page.links, "{url}");
+            assert_eq!(unsealed(&at_once), unsealed(&page), "{url}");
         }
         Ok(page)
     }
@@ -281,6 +282,15 @@ fn includes(page: &Page) -> Vec<String> {
 fn link(page: &Page, relation: &str) -> Option<String> {
     let links: HashMap<_, _> = page.links.iter().cloned().collect();
     links.get(relation).cloned()
+}
+
+/// The links of a page without their cursors, none of which is made twice.
+fn unsealed(page: &Page) -> Vec<(&str, &str)> {
+    let links = page.links.iter();
+    let links = links.map(|(relation, url)| (*relation, url.split("_cursor=").next()));
+    links
+        .map(|(relation, url)| (relation, url.unwrap_or_default()))
+        .collect()
 }
 
 fn messages(error: &Error) -> Vec<&str> {

@@ -5,7 +5,7 @@ use crate::rest::{patient, patient_with_id};
 use andiron::access::Access;
 use andiron::storage::feed::{self, Position};
 use andiron::storage::{
-    history, jobs, nodes, parameters, read, reindex, statistics, write, writer,
+    history, jobs, nodes, parameters, read, reindex, secret, statistics, write, writer,
 };
 use sqlx::{ConnectOptions, Executor};
 
@@ -22,7 +22,8 @@ async fn every_fixed_statement_prepares_on_the_migrated_schema() {
         .chain(&jobs::STATEMENTS)
         .chain(&nodes::STATEMENTS)
         .chain(&parameters::STATEMENTS)
-        .chain(&reindex::STATEMENTS);
+        .chain(&reindex::STATEMENTS)
+        .chain(&secret::STATEMENTS);
     for statement in all {
         let prepared = connection
             .prepare(sqlx::SqlStr::from_static(statement))
