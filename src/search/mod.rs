@@ -27,6 +27,23 @@
 //!   asks for `_sort=_lastUpdated`.
 //! - *Pages are keysets, not offsets*: the cursor is the sort value and the key of the last
 //!   match, encrypted. It is stateless, so there is nothing to store, to expire or to lose.
+//! - *The engine chooses how a page is found, not the planner* (2026-11-22): see [`strategy`].
+//!   Every statement has one source that drives it; all other conditions are written so that
+//!   no index can be chosen for them (`(…) IS TRUE`, `OFFSET 0`, tenant and type `IS NOT
+//!   DISTINCT FROM`), on connections where sequential scans, hash and merge joins are off and
+//!   plans are generic: so a plan is made once and cannot depend on a value. Without the fence
+//!   a walk along a million dates began with the resources instead: 1.6 s in place of 4 ms.
+//! - *A search that one statement answers has no transaction*: one statement is one snapshot.
+//!   `Patient?name=` went from 3,100 to 9,100 a second with this, generic plans and kept
+//!   connections.
+//! - *What is unknown is probed within bounds*: up to a thousand rows of a name or a date, three
+//!   hundred sources of a `_has`, a window of the order as large as it takes at the share that
+//!   the statistics tell, growing until the index of entries would be cheaper.
+//! - *"Ends after b" is asked of where values begin*: nearly all dates are no wider than a day
+//!   and nearly all quantities are points, so that the few wide ones have a partial index of
+//!   their own. Asked of the end alone, `value-quantity=gt150` read 390,000 rows.
+//! - *A list of more than a thousand entries is looked up one by one*: the index of entries takes
+//!   the square of their number for one look (16,000: 1.1 s, one by one 0.18 s).
 //! - *Codes sort by the JSON* (`_sort=status`): entries are hashes and have no order. It reads
 //!   every match, so that a selective filter belongs beside it.
 

@@ -337,10 +337,16 @@ fn walk_of_rows(
     window: Option<usize>,
 ) {
     let slot = slots.first().copied().unwrap_or_default();
+    // Where a resource has one value, the index holds all that is needed of the row.
+    let sort = ask.plan.sort.first().map(|key| &key.by);
+    let single =
+        table != RowTable::String && matches!(sort, Some(SortBy::Rows { single: true, .. }));
     columns(statement, ask, order);
-    statement
-        .push(" FROM (SELECT s.* FROM ")
-        .push(table_name(table));
+    statement.push(match single {
+        true => " FROM (SELECT s.key, s.low FROM ",
+        false => " FROM (SELECT s.* FROM ",
+    });
+    statement.push(table_name(table));
     statement.push(" s WHERE s.tenant = $1 AND s.slot = ");
     statement.bind(Bind::Int(slot));
     statement.push(of_whole(table, "s"));
@@ -357,9 +363,18 @@ fn walk_of_rows(
     exists(statement, &ask.plan.types);
     statement.push(" AND r.key = s.key");
     filter(statement, &ask.plan.filter, &ask.plan.types, ask.access);
-    statement.push(" OFFSET 0) r WHERE ");
-    // Of several values only the first in the direction counts, which is that of the key
-    // however the page is read.
+    statement.push(" OFFSET 0) r");
+    if !single {
+        statement.push(" WHERE ");
+        only_first(statement, ask, table);
+    }
+    order.order_by(statement);
+    statement.push(" LIMIT ").number(ask.limit);
+}
+
+/// Of several values only the first in the direction counts, which is that of the key however
+/// the page is read.
+fn only_first(statement: &mut Statement, ask: &Ask<'_>, table: RowTable) {
     let (other, own) = match table {
         RowTable::Date => ("(o.low, o.high)", "(s.low, s.high)"),
         RowTable::String => ("(o.value, o.exact)", "(s.value, s.exact)"),
@@ -381,8 +396,6 @@ fn walk_of_rows(
         .push(if descending { " > " } else { " < " })
         .push(own)
         .push(" OFFSET 0)");
-    order.order_by(statement);
-    statement.push(" LIMIT ").number(ask.limit);
 }
 
 /// What the filter says of the very value that is walked along narrows the walk, where a
