@@ -4,7 +4,7 @@
 
 use super::index::{Slot, hash};
 use super::places::{Located, locate};
-use super::plan::Predicate;
+use super::plan::{Predicate, RowTable};
 use super::registry::{Kind, Parameter};
 use crate::fhir::ResourceType;
 use crate::fhirpath::ast::{Ast, Operator};
@@ -160,14 +160,9 @@ impl Branch {
 
     /// Whether a resource has at most one value: a primitive element of its own.
     pub fn is_single(&self) -> bool {
-        let text = self.expression.to_string();
-        let is_path_of_one = text.bytes().filter(|byte| *byte == b'.').count() == 1;
         let leaves = self.leaves();
         let is_plain = !leaves.coded && !leaves.folded && !leaves.plain.is_empty();
-        match self.elements().as_slice() {
-            [(choice, _)] => is_path_of_one && is_plain && !choice.field.is_array,
-            _ => false,
-        }
+        is_plain && self.elements().len() == 1 && self.is_one_element()
     }
 
     /// Whether it is an element of the root that does not repeat.
@@ -258,10 +253,7 @@ impl Leaves {
 
 /// Whether values of the kind are rows, not entries.
 pub fn has_rows(kind: Kind) -> bool {
-    matches!(
-        kind,
-        Kind::Date | Kind::Number | Kind::Quantity | Kind::String | Kind::Special
-    )
+    RowTable::of(kind).is_some() || kind == Kind::Special
 }
 
 /// Published expressions name the type that each branch is of.

@@ -8,7 +8,7 @@ use super::contained;
 use super::cursor::{self, Position, Start};
 use super::include;
 use super::parse::CURSOR;
-use super::plan::{Contained, Plan, Total};
+use super::plan::{Contained, Plan, Predicate, Total};
 use super::registry::Registry;
 use super::resolve::Query;
 use super::rewrite;
@@ -43,7 +43,7 @@ pub struct Page {
     pub includes: Vec<Version>,
     /// Of all pages; `None` where it is not known.
     pub total: Option<u64>,
-    /// Relation and absolute URL: `self`, `first`, `next`.
+    /// Relation and absolute URL: `self`, `first`, `previous`, `next`.
     pub links: Vec<(&'static str, String)>,
     /// What was ignored, and what is missing.
     pub issues: Vec<Issue>,
@@ -95,11 +95,11 @@ pub async fn run(
     let expanded = lookup::expand(connection, access, registry, query).await?;
     let query = &*expanded;
     stages.end("lookup");
-    let plan = query.plan.clone();
-    let filter = plan.filter.clone();
-    let filter =
+    let mut plan = query.plan.clone();
+    let filter = std::mem::replace(&mut plan.filter, Predicate::Everything);
+    plan.filter =
         strategy::settle(connection, &ground, (&plan.types, query.contained), filter).await?;
-    let plan = rewrite::rewrite(Plan { filter, ..plan });
+    let plan = rewrite::rewrite(plan);
     stages.end("settle");
     let mut issues = query.issues.clone();
     if plan.count > 0 {
@@ -295,11 +295,11 @@ fn links(
     let backward = query.start.as_ref().is_some_and(|start| start.backward);
     if let Some((first, last)) = ends {
         // A page has one before it where it was reached from there, or has seen more.
-        if if backward {
-            has_more
-        } else {
-            query.start.is_some()
-        } {
+        let has_previous = match backward {
+            true => has_more,
+            false => query.start.is_some(),
+        };
+        if has_previous {
             links.push(("previous", beside(true, first)));
         }
         if backward || has_more {

@@ -3,7 +3,7 @@
 //! A plan is plain data that prints itself; `sql` alone turns it into a statement.
 
 use super::index::{Microseconds, OPEN_HIGH, OPEN_LOW, Slot};
-use super::registry::Leaves;
+use super::registry::{Kind, Leaves};
 use crate::fhir::{Instant, ResourceType};
 use std::fmt;
 
@@ -193,28 +193,55 @@ impl Circle {
 }
 
 impl Predicate {
+    /// What it is made of: the parts of a set, and the conditions on another resource.
+    pub fn parts(&self) -> &[Predicate] {
+        match self {
+            Predicate::And(parts) | Predicate::Or(parts) => parts,
+            Predicate::Not(part)
+            | Predicate::Refers { filter: part, .. }
+            | Predicate::Referred { filter: part, .. } => std::slice::from_ref(part),
+            _ => &[],
+        }
+    }
+
+    /// The same made of other parts.
+    pub fn map_parts(self, change: &mut dyn FnMut(Predicate) -> Predicate) -> Predicate {
+        match self {
+            Predicate::And(parts) => Predicate::And(parts.into_iter().map(change).collect()),
+            Predicate::Or(parts) => Predicate::Or(parts.into_iter().map(change).collect()),
+            Predicate::Not(part) => Predicate::Not(Box::new(change(*part))),
+            Predicate::Refers {
+                slots,
+                target,
+                filter,
+            } => Predicate::Refers {
+                slots,
+                target,
+                filter: Box::new(change(*filter)),
+            },
+            Predicate::Referred {
+                source,
+                slots,
+                filter,
+            } => Predicate::Referred {
+                source,
+                slots,
+                filter: Box::new(change(*filter)),
+            },
+            leaf => leaf,
+        }
+    }
+
     /// Whether something has to be looked up before it is a question of entries.
     pub fn has_lookups(&self) -> bool {
-        match self {
-            Predicate::And(parts) | Predicate::Or(parts) => {
-                parts.iter().any(Predicate::has_lookups)
-            }
-            Predicate::Not(part) => part.has_lookups(),
-            Predicate::Refers { filter, .. } | Predicate::Referred { filter, .. } => {
-                filter.has_lookups()
-            }
-            Predicate::Lookup(_) => true,
-            _ => false,
-        }
+        matches!(self, Predicate::Lookup(_)) || self.parts().iter().any(Predicate::has_lookups)
     }
 
     /// Whether it asks of other resources than its own.
     pub fn has_steps(&self) -> bool {
         match self {
-            Predicate::And(parts) | Predicate::Or(parts) => parts.iter().any(Predicate::has_steps),
-            Predicate::Not(part) => part.has_steps(),
             Predicate::Refers { .. } | Predicate::Referred { .. } | Predicate::Lookup(_) => true,
-            _ => false,
+            other => other.parts().iter().any(Predicate::has_steps),
         }
     }
 }
@@ -325,6 +352,17 @@ pub enum RowTable {
 }
 
 impl RowTable {
+    /// The table of the values of parameters of a kind; none of what has entries, nor of
+    /// special parameters, whose rows have no order of their own.
+    pub fn of(kind: Kind) -> Option<RowTable> {
+        match kind {
+            Kind::Date => Some(RowTable::Date),
+            Kind::String => Some(RowTable::String),
+            Kind::Number | Kind::Quantity => Some(RowTable::Quantity),
+            Kind::Token | Kind::Reference | Kind::Composite | Kind::Uri | Kind::Special => None,
+        }
+    }
+
     /// Holds of the resources that have a row of the slot.
     pub fn any(self, slot: i32) -> Predicate {
         match self {

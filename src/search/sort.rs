@@ -69,7 +69,7 @@ fn by_parameter(
     }
     if let Some(table) = parameters
         .first()
-        .and_then(|parameter| table_of(parameter.kind))
+        .and_then(|parameter| RowTable::of(parameter.kind))
     {
         let mut slots: Vec<i32> = branches().map(|branch| branch.slot.row()).collect();
         slots.sort_unstable();
@@ -106,15 +106,6 @@ fn plain_element(branch: &Branch) -> Option<String> {
     (is_plain && is_name).then(|| name.to_owned())
 }
 
-fn table_of(kind: Kind) -> Option<RowTable> {
-    match kind {
-        Kind::Date => Some(RowTable::Date),
-        Kind::String => Some(RowTable::String),
-        Kind::Number | Kind::Quantity => Some(RowTable::Quantity),
-        Kind::Token | Kind::Reference | Kind::Composite | Kind::Uri | Kind::Special => None,
-    }
-}
-
 fn unsortable(code: &str, parameter: Option<&Parameter>) -> Problem {
     let kind = parameter.map(|parameter| format!(" of type {}", parameter.kind.as_str()));
     Problem::not_supported(format!(
@@ -130,7 +121,7 @@ fn unknown(code: &str, types: &[ResourceType], registry: &Registry) -> Problem {
         first
             .into_iter()
             .flat_map(|kind| registry.parameters(kind))
-            .filter(|one| !one.branches.is_empty() && table_of(one.kind).is_some())
+            .filter(|one| !one.branches.is_empty() && RowTable::of(one.kind).is_some())
             .map(|parameter| parameter.code.as_str())
             .chain(["_id", "_lastUpdated"])
     };

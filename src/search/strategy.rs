@@ -137,8 +137,8 @@ async fn settle_all(
     Ok(settled)
 }
 
-/// The keys of all resources that pass, contained ones too where those count, where they are known to be, or turn out to be, at
-/// most `most`.
+/// The keys of all resources that pass, contained ones too where those count, if they are
+/// known to be, or turn out to be, at most `most`.
 async fn few(
     connection: &mut PgConnection,
     ground: &Ground<'_>,
@@ -266,15 +266,14 @@ struct Ways<'a> {
     ask: Ask<'a>,
     position: Option<&'a Position>,
     sources: Vec<Source>,
-    /// Resources to look at along the order before the next source is the cheaper one.
-    patience: usize,
+    ground: &'a Ground<'a>,
 }
 
 fn ways<'a>(
     plan: &'a Plan,
     start: Option<&'a Start>,
     limit: usize,
-    ground: &'a Ground<'_>,
+    ground: &'a Ground<'a>,
 ) -> Ways<'a> {
     let position = start.and_then(|start| start.position.as_ref());
     Ways {
@@ -291,20 +290,21 @@ fn ways<'a>(
             Predicate::Nothing => Vec::new(),
             _ => choose(plan, ground, limit),
         },
-        patience: patience(plan, ground),
-    }
-}
-
-/// As many as it would cost to fetch the matches of the rarest entry.
-fn patience(plan: &Plan, ground: &Ground<'_>) -> usize {
-    let parts = conjuncts(&plan.filter);
-    match rarest(parts, plan, ground) {
-        Some((_, expected)) => (expected * FETCHED / per_row(plan)) as usize,
-        None => PATIENCE,
+        ground,
     }
 }
 
 impl Ways<'_> {
+    /// Resources to look at along the order before the next source is the cheaper one: as
+    /// many as it would cost to fetch the matches of the rarest entry.
+    fn patience(&self) -> usize {
+        let plan = self.ask.plan;
+        match rarest(conjuncts(&plan.filter), plan, self.ground) {
+            Some((_, expected)) => (expected * FETCHED / per_row(plan)) as usize,
+            None => PATIENCE,
+        }
+    }
+
     /// What a source finds; nothing if it did not get there within its reach.
     async fn follow(
         &self,
@@ -317,7 +317,7 @@ impl Ways<'_> {
                 walk_with_missing(connection, self, *window, reach).await
             }
             Source::Walk(Some(window)) => {
-                windows(connection, &self.ask, *window, self.patience, reach).await
+                windows(connection, &self.ask, *window, self.patience(), reach).await
             }
             Source::Rows { most, .. } => probe(connection, &self.ask, source, *most).await,
             _ => {
@@ -370,7 +370,7 @@ async fn walk_with_missing(
             ..*ask
         };
         let valued = match window {
-            Some(window) => windows(connection, &ask, window, ways.patience, reach).await?,
+            Some(window) => windows(connection, &ask, window, ways.patience(), reach).await?,
             None => {
                 let statement = sql::page(&ask, &Source::Walk(None));
                 Some(fetch(connection, &statement).await?.0)
@@ -416,14 +416,10 @@ async fn missing(
     let mut found = fetch(connection, &sql::page(&ask, &Source::Walk(None)))
         .await?
         .0;
-    set_missing(&mut found);
-    Ok(found)
-}
-
-fn set_missing(found: &mut [Found]) {
-    for one in found {
+    for one in &mut found {
         one.values = vec![None];
     }
+    Ok(found)
 }
 
 /// The plan of the resources without a value of the sort key, in the order of their keys.

@@ -80,47 +80,18 @@ pub async fn expand<'q>(
 /// Every lookup, each once.
 fn collect(predicate: &Predicate, found: &mut Vec<Lookup>) {
     match predicate {
-        Predicate::And(parts) | Predicate::Or(parts) => {
-            parts.iter().for_each(|part| collect(part, found));
-        }
-        Predicate::Not(part) => collect(part, found),
-        Predicate::Refers { filter, .. } | Predicate::Referred { filter, .. } => {
-            collect(filter, found);
-        }
         Predicate::Lookup(lookup) if !found.contains(lookup) => found.push((**lookup).clone()),
-        _ => {}
+        other => other.parts().iter().for_each(|part| collect(part, found)),
     }
 }
 
 fn replace(predicate: Predicate, known: &[(Lookup, Predicate)]) -> Predicate {
-    let all = |parts: Vec<Predicate>| parts.into_iter().map(|part| replace(part, known)).collect();
     match predicate {
-        Predicate::And(parts) => Predicate::And(all(parts)),
-        Predicate::Or(parts) => Predicate::Or(all(parts)),
-        Predicate::Not(part) => Predicate::Not(Box::new(replace(*part, known))),
-        Predicate::Refers {
-            slots,
-            target,
-            filter,
-        } => Predicate::Refers {
-            slots,
-            target,
-            filter: Box::new(replace(*filter, known)),
-        },
-        Predicate::Referred {
-            source,
-            slots,
-            filter,
-        } => Predicate::Referred {
-            source,
-            slots,
-            filter: Box::new(replace(*filter, known)),
-        },
         Predicate::Lookup(lookup) => {
             let found = known.iter().find(|(one, _)| *one == *lookup);
             found.map_or(Predicate::Lookup(lookup), |(_, answer)| answer.clone())
         }
-        leaf => leaf,
+        other => other.map_parts(&mut |part| replace(part, known)),
     }
 }
 

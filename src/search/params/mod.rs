@@ -28,8 +28,8 @@ pub mod token;
 pub mod uri;
 pub mod words;
 
-use super::index::{IndexRows, OPEN_HIGH, OPEN_LOW, Slot};
-use super::plan::{Predicate, RangeTest, StringTest, UnitTest};
+use super::index::{IndexRows, Slot};
+use super::plan::{Predicate, RowTable};
 use super::registry::{Branch, Kind, Parameter};
 use crate::access::Tenant;
 use crate::error::Issue;
@@ -261,24 +261,9 @@ fn present(parameter: &Parameter) -> Predicate {
 }
 
 fn present_in(kind: Kind, branch: &Branch) -> Predicate {
-    let slot = branch.slot.row();
-    match kind {
-        Kind::Date => Predicate::Date {
-            slot,
-            test: RangeTest::Overlaps(OPEN_LOW, OPEN_HIGH),
-        },
-        Kind::String => Predicate::String {
-            slot,
-            test: StringTest::StartsWith(String::new()),
-        },
-        Kind::Number | Kind::Quantity => Predicate::Quantity {
-            slot,
-            test: RangeTest::Overlaps("-Infinity".to_owned(), "Infinity".to_owned()),
-            unit: UnitTest::Any,
-        },
-        Kind::Token | Kind::Reference | Kind::Uri | Kind::Composite | Kind::Special => {
-            branch.present()
-        }
+    match RowTable::of(kind) {
+        Some(table) => table.any(branch.slot.row()),
+        None => branch.present(),
     }
 }
 

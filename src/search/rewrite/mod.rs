@@ -38,30 +38,7 @@ pub fn rewrite(mut plan: Plan) -> Plan {
 
 /// The predicate, rewritten.
 pub fn rewrite_predicate(predicate: Predicate) -> Predicate {
-    let inner = match predicate {
-        Predicate::And(parts) => Predicate::And(parts.into_iter().map(rewrite_predicate).collect()),
-        Predicate::Or(parts) => Predicate::Or(parts.into_iter().map(rewrite_predicate).collect()),
-        Predicate::Not(part) => Predicate::Not(Box::new(rewrite_predicate(*part))),
-        Predicate::Refers {
-            slots,
-            target,
-            filter,
-        } => Predicate::Refers {
-            slots,
-            target,
-            filter: Box::new(rewrite_predicate(*filter)),
-        },
-        Predicate::Referred {
-            source,
-            slots,
-            filter,
-        } => Predicate::Referred {
-            source,
-            slots,
-            filter: Box::new(rewrite_predicate(*filter)),
-        },
-        leaf => leaf,
-    };
+    let inner = predicate.map_parts(&mut rewrite_predicate);
     REWRITES
         .iter()
         .fold(inner, |predicate, (_, rewrite)| rewrite(predicate))

@@ -134,19 +134,3 @@ pub fn referred_keys(
     }
     statement
 }
-
-/// The current versions of these resources, where they are not deleted.
-pub fn having_keys(keys: &[(ResourceType, i64)], access: &Access) -> Statement {
-    let mut statement = Statement::new(access);
-    statement.push(COLUMNS);
-    statement.push(", NULL::text[] AS position FROM unnest(");
-    statement.bind(Bind::Smalls(
-        keys.iter().map(|(kind, _)| kind.number()).collect(),
-    ));
-    statement.push("::smallint[], ");
-    statement.bind(Bind::Bigs(keys.iter().map(|(_, key)| *key).collect()));
-    statement.push("::bigint[]) AS wanted(type, key) JOIN resource r ON r.tenant = $1");
-    statement.push(" AND r.type = wanted.type AND r.key = wanted.key");
-    statement.push(" WHERE r.body IS NOT NULL ORDER BY r.type, r.key");
-    statement
-}
