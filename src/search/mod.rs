@@ -38,7 +38,14 @@
 //!   connections.
 //! - *What is unknown is probed within bounds*: up to a thousand rows of a name or a date, three
 //!   hundred sources of a `_has`, a window of the order as large as it takes at the share that
-//!   the statistics tell, growing until the index of entries would be cheaper.
+//!   the statistics tell, growing until the index of entries would be cheaper. What the first
+//!   window found corrects the estimate: of two common codes that never meet, the index of
+//!   entries knows so within milliseconds (1,000,000 resources: 280 ms became 7).
+//! - *A signature of the entries stands beside each date, in its index* (2026-11-22): 64 bits,
+//!   three for each entry. `code=…&_sort=-date` walks along the dates and looks up one resource
+//!   in eight of those that it did before: 4.5 ms became 0.45 at 1,000,000 resources. It costs 17
+//!   bytes a resource. Bits never lack, so the answer cannot change; `$meta-add` and `$reindex`
+//!   renew them.
 //! - *"Ends after b" is asked of where values begin*: nearly all dates are no wider than a day
 //!   and nearly all quantities are points, so that the few wide ones have a partial index of
 //!   their own. Asked of the end alone, `value-quantity=gt150` read 390,000 rows.

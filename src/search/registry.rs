@@ -226,14 +226,14 @@ impl Registry {
             };
             let (mut rows_of_inner, _) = self.index_one(tenant, &context, container.as_ref());
             self.index_custom(tenant, &context, container.as_ref(), &mut rows_of_inner);
-            rows_of_inner.normalise();
+            rows_of_inner.finish();
             rows.contained.push(ContainedRows {
                 resource_type: kind,
                 key: inner.key,
                 rows: rows_of_inner,
             });
         }
-        rows.normalise();
+        rows.finish();
         rows
     }
 

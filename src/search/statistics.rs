@@ -25,8 +25,12 @@ pub struct Statistics {
 impl Statistics {
     /// Resources that have this entry; what is not listed is rarer than all that are.
     pub fn having(&self, entry: i64) -> f64 {
-        let share = self.entries.get(&entry).copied().map_or(0.0, f64::from);
-        (share * self.rows).max(1.0)
+        self.known(entry).unwrap_or_default().max(1.0)
+    }
+
+    /// The same, if it is one of the most common.
+    pub fn known(&self, entry: i64) -> Option<f64> {
+        Some(f64::from(*self.entries.get(&entry)?) * self.rows)
     }
 
     /// Resources of these types (all, where none is named).

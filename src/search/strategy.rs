@@ -20,9 +20,9 @@
 //! | anything else | along the order, in growing windows |
 
 use super::cursor::{Position, Start};
-use super::index::resource_key;
+use super::index::{Slot, resource_key};
 use super::page::{Found, bound};
-use super::plan::{Contained, Plan, Predicate, RangeTest, SortBy, StringTest, Total};
+use super::plan::{Contained, Plan, Predicate, RangeTest, RowTable, SortBy, StringTest, Total};
 use super::sql::{self, After, Ask, Source, Statement, conjuncts};
 use super::statistics::Statistics;
 use crate::access::Access;
@@ -43,10 +43,13 @@ const REFERRING: usize = 300;
 const FEW: f64 = 300.0;
 
 /// Microseconds to fetch and sort a match that the index of entries finds.
-const FETCHED: f64 = 3.0;
+const FETCHED: f64 = 4.0;
 
-/// Resources that are looked at along the order before all rows of a condition are gathered.
-const PATIENCE: usize = 20_000;
+/// Resources that are counted on to have an entry that the statistics do not know.
+const UNKNOWN: f64 = 0.1;
+
+/// Microseconds to ask the index of entries at all, of common ones.
+const ASKED: f64 = 2000.0;
 
 /// What a search is run with.
 pub struct Ground<'a> {
@@ -295,14 +298,25 @@ fn ways<'a>(
 }
 
 impl Ways<'_> {
-    /// Resources to look at along the order before the next source is the cheaper one: as
-    /// many as it would cost to fetch the matches of the rarest entry.
-    fn patience(&self) -> usize {
+    /// Whether the index of entries is the cheaper way, after so many matches were found of
+    /// so many resources that were looked at along the order.
+    fn gives_up(&self, found: usize, looked_at: usize) -> bool {
         let plan = self.ask.plan;
-        match rarest(conjuncts(&plan.filter), plan, self.ground) {
-            Some((_, expected)) => (expected * FETCHED / per_row(plan)) as usize,
-            None => PATIENCE,
-        }
+        let parts = conjuncts(&plan.filter);
+        let Some((_, expected)) = rarest(parts, plan, self.ground) else {
+            return false;
+        };
+        // What was not seen yet may be the next.
+        let share = (found + 1) as f64 / looked_at as f64;
+        let left = self.ask.limit.saturating_sub(found) as f64 / share;
+        // What was seen tells how many have all of several entries, which nothing else does.
+        let matches = match parts {
+            [Predicate::EveryEntry(_)] => {
+                expected.min(share * self.ground.statistics.of_types(&plan.types))
+            }
+            _ => expected,
+        };
+        left * per_row(plan, self.ground) > ASKED + matches * FETCHED
     }
 
     /// What a source finds; nothing if it did not get there within its reach.
@@ -317,7 +331,7 @@ impl Ways<'_> {
                 walk_with_missing(connection, self, *window, reach).await
             }
             Source::Walk(Some(window)) => {
-                windows(connection, &self.ask, *window, self.patience(), reach).await
+                windows(connection, self, &self.ask, *window, reach).await
             }
             Source::Rows { most, .. } => probe(connection, &self.ask, source, *most).await,
             _ => {
@@ -370,7 +384,7 @@ async fn walk_with_missing(
             ..*ask
         };
         let valued = match window {
-            Some(window) => windows(connection, &ask, window, ways.patience(), reach).await?,
+            Some(window) => windows(connection, ways, &ask, window, reach).await?,
             None => {
                 let statement = sql::page(&ask, &Source::Walk(None));
                 Some(fetch(connection, &statement).await?.0)
@@ -445,20 +459,20 @@ fn without_value(plan: &Plan) -> Plan {
 }
 
 /// Walks in growing windows until the page is full or the order ends, as far as the reach
-/// goes: where another way is left, until as many are looked at as that would cost.
+/// goes: where another way is left, until that is the cheaper one.
 async fn windows(
     connection: &mut PgConnection,
+    ways: &Ways<'_>,
     ask: &Ask<'_>,
     mut window: usize,
-    patience: usize,
     reach: Reach,
 ) -> Result<Option<Vec<Found>>, sqlx::Error> {
     let mut looked_at = 0;
     let mut found: Vec<Found> = Vec::new();
-    let mut end: Option<String> = None;
+    let mut end: Option<Position> = None;
     loop {
         let ask = Ask {
-            after: end.as_deref().map_or(ask.after, After::Value),
+            after: end.as_ref().map_or(ask.after, After::Position),
             limit: ask.limit - found.len(),
             ..*ask
         };
@@ -474,12 +488,24 @@ async fn windows(
         }
         let statement = sql::window_end(&ask, window);
         let row = bound(&statement).fetch_optional(&mut *connection).await?;
+        looked_at += window;
         end = match row {
             None => return Ok(Some(found)),
-            Some(_) if reach == Reach::Window && looked_at + window > patience => return Ok(None),
-            Some(row) => row.try_get(0)?,
+            Some(_) if reach == Reach::Window && ways.gives_up(found.len(), looked_at) => {
+                return Ok(None);
+            }
+            Some(row) => Some(Position {
+                values: ask
+                    .plan
+                    .sort
+                    .iter()
+                    .take(1)
+                    .map(|_| row.try_get(0))
+                    .collect::<Result<_, _>>()?,
+                key: row.try_get(1)?,
+                ..Position::default()
+            }),
         };
-        looked_at += window;
         window = window.saturating_mul(4).min(1_000_000);
     }
 }
@@ -549,7 +575,7 @@ pub(super) fn choose(plan: &Plan, ground: &Ground<'_>, limit: usize) -> Vec<Sour
         .iter()
         .map(|part| share(part, plan, ground))
         .product::<f64>();
-    let per_row = per_row(plan);
+    let per_row = per_row(plan, ground);
     let looked_at = (limit as f64 / share.max(1e-9)).max(1.0);
     // A power of two, so that there are few different statements.
     let window = ((looked_at * 2.0).clamp(128.0, 16_384.0) as usize).next_power_of_two();
@@ -568,7 +594,9 @@ pub(super) fn choose(plan: &Plan, ground: &Ground<'_>, limit: usize) -> Vec<Sour
     }
     match (walks, entries) {
         (true, Some((at, expected))) => {
-            let fetched = 60.0 + expected * per_row.max(FETCHED);
+            let others = |(other, part)| if other == at { 0.0 } else { cost(part) };
+            let tested = parts.iter().enumerate().map(others).sum::<f64>();
+            let fetched = 60.0 + expected * (FETCHED + tested);
             if looked_at * per_row < fetched {
                 sources.push(window);
             }
@@ -587,11 +615,22 @@ pub(super) fn choose(plan: &Plan, ground: &Ground<'_>, limit: usize) -> Vec<Sour
     sources
 }
 
-/// Microseconds to look at a resource along the order.
-fn per_row(plan: &Plan) -> f64 {
+/// Microseconds to look at a resource along the order: of what lacks an entry, along dates,
+/// most are passed over by their signature.
+fn per_row(plan: &Plan, ground: &Ground<'_>) -> f64 {
     let parts = conjuncts(&plan.filter);
-    let rows = if walks_rows(plan) { 1.5 } else { 0.0 };
-    2.0 + parts.iter().map(cost).sum::<f64>() + rows
+    let each = 2.0 + parts.iter().map(cost).sum::<f64>();
+    match plan.sort.first().map(|key| &key.by) {
+        Some(SortBy::Rows { table, single, .. }) => {
+            let row = if *single { 0.3 } else { 1.5 };
+            let passed = match (table, rarest(parts, plan, ground)) {
+                (RowTable::Date, Some((at, _))) => 0.1 + 0.9 * share(&parts[at], plan, ground),
+                _ => 1.0,
+            };
+            row + passed * each
+        }
+        _ => each,
+    }
 }
 
 /// Whether an index has the order of the plan.
@@ -654,7 +693,7 @@ fn rarest(parts: &[Predicate], plan: &Plan, ground: &Ground<'_>) -> Option<(usiz
 
 /// How many resources a conjunct of entries finds.
 fn having(part: &Predicate, plan: &Plan, ground: &Ground<'_>) -> Option<f64> {
-    let entry = |(slot, hash): &(super::index::Slot, i64)| {
+    let entry = |(slot, hash): &(Slot, i64)| {
         let entry = slot.entry(ground.access.tenant, *hash);
         ground.statistics.having(entry)
     };
@@ -674,10 +713,18 @@ fn having(part: &Predicate, plan: &Plan, ground: &Ground<'_>) -> Option<f64> {
 
 /// The share of the searched resources that a conjunct lets through; a guess but for entries.
 fn share(part: &Predicate, plan: &Plan, ground: &Ground<'_>) -> f64 {
-    if let Some(having) = having(part, plan, ground) {
-        return (having / ground.statistics.of_types(&plan.types)).clamp(1e-6, 1.0);
-    }
+    let all = ground.statistics.of_types(&plan.types);
     match part {
+        // Most values of a long list that nobody knows of are values that nobody has.
+        Predicate::Entries(list) => {
+            let entry = |(slot, hash): &(Slot, i64)| slot.entry(ground.access.tenant, *hash);
+            let known = |one| ground.statistics.known(entry(one)).unwrap_or(UNKNOWN);
+            (list.iter().map(known).sum::<f64>() / all).clamp(1e-6, 1.0)
+        }
+        Predicate::EveryEntry(_) => {
+            let having = having(part, plan, ground).unwrap_or(1.0);
+            (having / all).clamp(1e-6, 1.0)
+        }
         Predicate::Everything => 1.0,
         Predicate::Not(part) => match having(part, plan, ground) {
             Some(_) => (1.0 - share(part, plan, ground)).max(1e-3),
@@ -703,6 +750,7 @@ fn cost(part: &Predicate) -> f64 {
         Predicate::Refers { filter, .. } => 15.0 + cost(filter),
         Predicate::Referred { filter, .. } => 60.0 + cost(filter),
         Predicate::Date { .. } | Predicate::String { .. } | Predicate::Quantity { .. } => 1.5,
+        Predicate::Entries(list) => (0.3 + 0.03 * list.len() as f64).min(2.5),
         Predicate::Json { .. } => 40.0,
         Predicate::Words { .. } => 300.0,
         _ => 0.3,

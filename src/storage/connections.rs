@@ -29,7 +29,7 @@ pub const FOR_READS: &str = "SET enable_seqscan = off";
 /// A search's statement says itself what drives it; what is left to the planner is to follow
 /// it by indexes, whatever the values are.
 pub const FOR_SEARCHES: &str = "SET plan_cache_mode = force_generic_plan; \
-    SET enable_seqscan = off; SET enable_hashjoin = off; SET enable_mergejoin = off";
+    SET enable_seqscan = off; SET enable_hashjoin = off; SET enable_mergejoin = off; SET enable_memoize = off";
 
 /// A connection that is kept, and when its plans were last thrown away.
 pub struct Held {

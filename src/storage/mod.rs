@@ -211,7 +211,7 @@ impl Store {
             options.connections / 2,
             connections::FOR_SEARCHES,
         );
-        let statistics = statistics::Kept::new(pool.clone());
+        let statistics = statistics::Kept::load(pool.clone()).await;
         Ok(Store {
             pool,
             kept: reads,

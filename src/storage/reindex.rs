@@ -69,7 +69,7 @@ macro_rules! page {
 const PAGE: &str = page!("");
 const PAGE_OF_CONTAINERS: &str = page!(contains!());
 
-const DATES: &str = "SELECT key, slot, low, high FROM date_entry \
+const DATES: &str = "SELECT key, slot, low, high, signature FROM date_entry \
     WHERE tenant = $1 AND key = ANY($2)";
 
 const STRINGS: &str = "SELECT key, slot, value, whole, exact FROM string_entry \
@@ -100,8 +100,8 @@ const NO_DATES: &str = "DELETE FROM date_entry WHERE tenant = $1 AND key = ANY($
 const NO_STRINGS: &str = "DELETE FROM string_entry WHERE tenant = $1 AND key = ANY($2)";
 const NO_QUANTITIES: &str = "DELETE FROM quantity_entry WHERE tenant = $1 AND key = ANY($2)";
 
-const NEW_DATES: &str = "INSERT INTO date_entry (tenant, key, slot, low, high) \
-    SELECT $1, d.* FROM unnest($2::bigint[], $3::int[], $4::bigint[], $5::bigint[]) AS d";
+const NEW_DATES: &str = "INSERT INTO date_entry (tenant, key, slot, low, high, signature) \
+    SELECT $1, d.* FROM unnest($2::bigint[], $3::int[], $4::bigint[], $5::bigint[], $6::bigint[]) AS d";
 
 const NEW_STRINGS: &str = "INSERT INTO string_entry (tenant, key, slot, value, whole, exact) \
     SELECT $1, s.* FROM unnest($2::bigint[], $3::int[], $4::text[], $5::text[], $6::text[]) AS s";
@@ -261,6 +261,7 @@ fn date(row: &PgRow) -> sqlx::Result<DateRow> {
         slot: row.try_get(1)?,
         low: row.try_get(2)?,
         high: row.try_get(3)?,
+        signature: row.try_get(4)?,
     })
 }
 
@@ -449,6 +450,7 @@ async fn replace_dates(
         .bind(rows().map(|(_, row)| row.slot).collect::<Vec<i32>>())
         .bind(rows().map(|(_, row)| row.low).collect::<Vec<i64>>())
         .bind(rows().map(|(_, row)| row.high).collect::<Vec<i64>>())
+        .bind(rows().map(|(_, row)| row.signature).collect::<Vec<i64>>())
         .execute(connection)
         .await?;
     Ok(())

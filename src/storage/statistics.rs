@@ -40,12 +40,15 @@ pub(super) struct Kept {
 }
 
 impl Kept {
-    pub fn new(pool: PgPool) -> Arc<Kept> {
-        Arc::new(Kept {
+    /// With what is known already, so that the first search decides as well as the next.
+    pub async fn load(pool: PgPool) -> Arc<Kept> {
+        let kept = Arc::new(Kept {
             pool,
             latest: Mutex::default(),
-            loading: AtomicBool::new(false),
-        })
+            loading: AtomicBool::new(true),
+        });
+        kept.refresh().await;
+        kept
     }
 
     /// What is known now. Old statistics are still good while new ones are loaded beside.

@@ -9,7 +9,7 @@ use crate::access::Access;
 use crate::error::Result;
 use crate::fhir::{Draft, Instant, Method, ResourceType, Version};
 use crate::search::contained;
-use crate::search::index::IndexRows;
+use crate::search::index::{IndexRows, signature};
 use bytes::Bytes;
 use sqlx::Row;
 use sqlx::postgres::{PgConnection, PgRow};
@@ -52,34 +52,34 @@ const PRESENT: &str = "SELECT r.key FROM resource r JOIN unnest($2::smallint[], 
 const ADVISORY: &str =
     "SELECT count(pg_advisory_xact_lock(name)) FROM unnest($1::bigint[]) AS name";
 
-/// The index rows of what is written, $2 to $17 of every statement that writes them.
+/// The index rows of what is written, $2 to $18 of every statement that writes them.
 macro_rules! insert_rows {
     ($condition:literal) => {
         concat!(
             "dates AS ( \
-               INSERT INTO date_entry (tenant, slot, key, low, high) \
-               SELECT $1, d.* FROM unnest($2::int[], $3::bigint[], $4::bigint[], $5::bigint[]) AS d ",
+               INSERT INTO date_entry (tenant, slot, key, low, high, signature) \
+               SELECT $1, d.* FROM unnest($2::int[], $3::bigint[], $4::bigint[], $5::bigint[], $6::bigint[]) AS d ",
             $condition,
             "), strings AS ( \
                INSERT INTO string_entry (tenant, slot, key, value, whole, exact) \
-               SELECT $1, s.* FROM unnest($6::int[], $7::bigint[], $8::text[], $9::text[], $10::text[]) AS s ",
+               SELECT $1, s.* FROM unnest($7::int[], $8::bigint[], $9::text[], $10::text[], $11::text[]) AS s ",
             $condition,
             "), quantities AS ( \
                INSERT INTO quantity_entry (tenant, slot, key, unit, code, label, low, high) \
                SELECT $1, q.slot, q.key, q.unit, q.code, q.label, q.low::numeric, q.high::numeric \
-               FROM unnest($11::int[], $12::bigint[], $13::bigint[], $14::bigint[], $15::bigint[], \
-                           $16::text[], $17::text[]) AS q(slot, key, unit, code, label, low, high) ",
+               FROM unnest($12::int[], $13::bigint[], $14::bigint[], $15::bigint[], $16::bigint[], \
+                           $17::text[], $18::text[]) AS q(slot, key, unit, code, label, low, high) ",
             $condition,
             ") "
         )
     };
 }
 
-/// The resources of a chunk, $18 to $29.
+/// The resources of a chunk, $19 to $30.
 macro_rules! input {
     () => {
-        "unnest($18::int[], $19::bigint[], $20::bigint[], $21::timestamptz[], $22::smallint[], \
-                $23::smallint[], $24::text[], $25::text[], $26::bigint[], $27::int[], $28::int[]) \
+        "unnest($19::int[], $20::bigint[], $21::bigint[], $22::timestamptz[], $23::smallint[], \
+                $24::smallint[], $25::text[], $26::text[], $27::bigint[], $28::int[], $29::int[]) \
          AS i(version, key, xact, last_updated, type, method, id, body, present, first, last) "
     };
 }
@@ -118,12 +118,12 @@ const CREATE: &str = concat!(
     insert_rows!(""),
     "INSERT INTO resource (tenant, version, key, xact, last_updated, present, type, method, id, entries, body) \
      SELECT $1, i.version, i.key, i.xact, i.last_updated, i.present, i.type, i.method, i.id, \
-            ($29::bigint[])[i.first:i.last], i.body FROM ",
+            ($30::bigint[])[i.first:i.last], i.body FROM ",
     input!()
 );
 
 /// Creates in a transaction of its own, or does nothing where something that is pointed at
-/// ($28, $29) is not there. What would be four round trips is one.
+/// ($29, $30) is not there. What would be four round trips is one.
 macro_rules! create_at_once {
     ($more:expr) => {
         concat!(
@@ -131,7 +131,7 @@ macro_rules! create_at_once {
        SELECT pg_current_xact_id()::text::bigint AS xact, \
               date_trunc('milliseconds', clock_timestamp()) AS now \
      ), lost AS MATERIALIZED ( \
-       SELECT a.key FROM unnest($28::smallint[], $29::bigint[]) AS a(type, key) \
+       SELECT a.key FROM unnest($29::smallint[], $30::bigint[]) AS a(type, key) \
        WHERE NOT EXISTS (SELECT 1 FROM resource r \
          WHERE r.tenant = $1 AND r.type = a.type AND r.key = a.key AND r.body IS NOT NULL) \
      ), ",
@@ -140,11 +140,11 @@ macro_rules! create_at_once {
     ", created AS ( \
        INSERT INTO resource (tenant, version, key, xact, last_updated, present, type, method, id, entries, body) \
        SELECT $1, 1, i.key, m.xact, m.now, i.present, i.type, i.method, i.id, \
-              ($27::bigint[])[i.first:i.last], \
+              ($28::bigint[])[i.first:i.last], \
               i.head || '1\",\"lastUpdated\":\"' \
               || to_char(m.now AT TIME ZONE 'UTC', 'YYYY-MM-DD\"T\"HH24:MI:SS.MS\"Z\"') || '\"' || i.tail \
-       FROM moment m, unnest($18::bigint[], $19::smallint[], $20::smallint[], $21::text[], $22::text[], \
-                             $23::text[], $24::bigint[], $25::int[], $26::int[]) \
+       FROM moment m, unnest($19::bigint[], $20::smallint[], $21::smallint[], $22::text[], $23::text[], \
+                             $24::text[], $25::bigint[], $26::int[], $27::int[]) \
             AS i(key, type, method, id, head, tail, present, first, last) \
        WHERE NOT EXISTS (SELECT 1 FROM lost) \
      ) SELECT m.now, EXISTS (SELECT 1 FROM lost) FROM moment m"
@@ -154,10 +154,10 @@ macro_rules! create_at_once {
 
 const CREATE_AT_ONCE: &str = create_at_once!("");
 
-/// The same with what they contain, $30 to $37.
+/// The same with what they contain, $31 to $38.
 const CREATE_AT_ONCE_CONTAINED: &str = create_at_once!(concat!(
     ", contained_rows AS (",
-    insert_contained!("30", "31", "32", "33", "34", "35", "36", "37"),
+    insert_contained!("31", "32", "33", "34", "35", "36", "37", "38"),
     " WHERE NOT EXISTS (SELECT 1 FROM lost))"
 ));
 
@@ -178,12 +178,14 @@ const REPLACE: &str = concat!(
     insert_rows!(""),
     "UPDATE resource r SET version = i.version, xact = i.xact, last_updated = i.last_updated, \
             method = i.method, body = i.body, present = i.present, \
-            entries = ($29::bigint[])[i.first:i.last] \
+            entries = ($30::bigint[])[i.first:i.last] \
      FROM input i WHERE r.tenant = $1 AND r.type = i.type AND r.key = i.key"
 );
 
-const RELABEL: &str = "UPDATE resource SET body = $4, entries = $5, present = $6 \
-    WHERE tenant = $1 AND type = $2 AND key = $3";
+const RELABEL: &str = "WITH signed AS ( \
+       UPDATE date_entry SET signature = $7 WHERE tenant = $1 AND key = $3 AND signature <> $7 \
+     ) UPDATE resource SET body = $4, entries = $5, present = $6 \
+       WHERE tenant = $1 AND type = $2 AND key = $3";
 
 /// Every fixed statement of this file, for the test that prepares them.
 pub const STATEMENTS: [&str; 12] = [
@@ -201,7 +203,7 @@ pub const STATEMENTS: [&str; 12] = [
     RELABEL,
 ];
 
-/// Binds the columns of [`Columns`] as $2 to $13, of [`RowColumns`] behind.
+/// Binds the columns of [`Columns`], behind those of [`RowColumns`].
 macro_rules! bind_columns {
     ($query:expr, $c:expr) => {
         $query
@@ -220,7 +222,7 @@ macro_rules! bind_columns {
     };
 }
 
-/// Binds [`RowColumns`] as $2 to $17.
+/// Binds [`RowColumns`] as $2 to $18.
 macro_rules! bind_rows {
     ($query:expr, $r:expr) => {
         $query
@@ -228,6 +230,7 @@ macro_rules! bind_rows {
             .bind(&$r.date_keys)
             .bind(&$r.date_lows)
             .bind(&$r.date_highs)
+            .bind(&$r.date_signatures)
             .bind(&$r.string_slots)
             .bind(&$r.string_keys)
             .bind(&$r.string_values)
@@ -616,7 +619,8 @@ async fn insert_contained(
 }
 
 /// Changes the labels of a current version in place: `$meta-add`, `$meta-delete`. The row
-/// must be locked; labels have entries and presence only, so that no index row changes.
+/// must be locked; labels have entries and presence only, so that of the index rows nothing but
+/// signatures changes.
 pub async fn relabel(
     connection: &mut PgConnection,
     access: &Access,
@@ -632,6 +636,7 @@ pub async fn relabel(
         .bind(text)
         .bind(&index.entries)
         .bind(index.present)
+        .bind(signature(&index.entries))
         .execute(connection)
         .await?;
     Ok(())
@@ -711,6 +716,7 @@ struct RowColumns<'a> {
     date_keys: Vec<i64>,
     date_lows: Vec<i64>,
     date_highs: Vec<i64>,
+    date_signatures: Vec<i64>,
     string_slots: Vec<i32>,
     string_keys: Vec<i64>,
     string_values: Vec<&'a str>,
@@ -732,6 +738,7 @@ impl<'a> RowColumns<'a> {
             self.date_keys.push(key);
             self.date_lows.push(row.low);
             self.date_highs.push(row.high);
+            self.date_signatures.push(row.signature);
         }
         for row in &index.strings {
             self.string_slots.push(row.slot);

@@ -5,6 +5,7 @@ use crate::harness::{Server, database, settings};
 use andiron::access::Access;
 use andiron::fhir::ResourceType;
 use andiron::jobs::{self, Work, reindex, worker};
+use andiron::search::index::signature;
 use andiron::storage::jobs::{self as stored, State};
 use serde_json::json;
 use sqlx::postgres::PgConnectOptions;
@@ -506,4 +507,42 @@ async fn until(mut is_so: impl AsyncFnMut() -> bool) {
     tokio::time::timeout(Duration::from_secs(60), asking)
         .await
         .expect("it comes about in time");
+}
+
+/// Dates for which the signature beside them is not that of their resource's entries.
+async fn signed_wrongly(options: &PgConnectOptions) -> usize {
+    let mut connection = options.connect().await.expect("the database answers");
+    let all: Vec<(Vec<i64>, i64)> = sqlx::query_as(
+        "SELECT r.entries, d.signature FROM date_entry d JOIN resource r USING (tenant, key)",
+    )
+    .fetch_all(&mut connection)
+    .await
+    .expect("rows");
+    assert!(!all.is_empty());
+    let is_wrong = |(entries, found): &&(Vec<i64>, i64)| signature(entries) != *found;
+    all.iter().filter(is_wrong).count()
+}
+
+/// Whoever walks along dates passes over what its signature excludes.
+#[tokio::test(flavor = "multi_thread")]
+async fn signatures_follow_the_entries() {
+    let options = database().await;
+    let server = Server::on(options.clone(), settings()).await;
+    populate(&server, 30).await;
+    let patient = json!({"resourceType": "Patient", "id": "p1", "birthDate": "1974-12-25",
+        "gender": "male"});
+    server.put("/Patient/p1", &patient).await;
+    assert_eq!(signed_wrongly(&options).await, 0, "written and updated");
+
+    let tag = json!({"resourceType": "Parameters", "parameter": [{"name": "meta",
+        "valueMeta": {"tag": [{"system": "http://example.org", "code": "late"}]}}]});
+    server.post("/Patient/p1/$meta-add", &tag).await.expect(200);
+    assert_eq!(signed_wrongly(&options).await, 0, "labelled");
+
+    // As the rows of old are after their migration.
+    execute(&options, "UPDATE date_entry SET signature = -1").await;
+    let all = server.send("POST", "/fhir/$reindex", &[], "").await;
+    all.expect(202);
+    work_off(&server).await;
+    assert_eq!(signed_wrongly(&options).await, 0, "indexed anew");
 }

@@ -102,12 +102,13 @@ impl World {
         .expect("the resource is stored");
         for row in &rows.dates {
             query(
-                "INSERT INTO date_entry (tenant, slot, key, low, high) VALUES (1, $1, $2, $3, $4)",
+                "INSERT INTO date_entry (tenant, slot, key, low, high, signature) VALUES (1, $1, $2, $3, $4, $5)",
             )
             .bind(row.slot)
             .bind(key)
             .bind(row.low)
             .bind(row.high)
+            .bind(row.signature)
             .execute(&mut self.connection)
             .await
             .expect("the date is stored");

@@ -41,6 +41,8 @@ pub fn extract(items: &[Item<'_>], sink: &mut Sink<'_>) {
                 slot: sink.slot.row(),
                 low,
                 high,
+                // Known when all entries are: see `IndexRows::finish`.
+                signature: 0,
             });
         }
     }

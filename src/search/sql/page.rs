@@ -6,12 +6,13 @@
 
 use super::COLUMNS;
 use super::condition::{entries, entries_test, exists, filter, of_types, predicate};
-use super::order::{Order, bind_value, of_whole, row_value};
+use super::order::{Order, of_whole, row_value};
 use super::rows::{above, row_table, row_test, table_name};
 use super::statement::{Bind, Statement};
 use crate::access::Access;
 use crate::fhir::ResourceType;
 use crate::search::cursor::Position;
+use crate::search::index::{Slot, signature};
 use crate::search::plan::{Plan, Predicate, RangeTest, RowTable, SortBy};
 
 /// What a page is asked for.
@@ -31,9 +32,6 @@ pub struct Ask<'p> {
 pub enum After<'p> {
     Start,
     Position(&'p Position),
-    /// Behind all that have this value (or, without a sort key, this resource's key): where
-    /// a window of a walk ended.
-    Value(&'p str),
 }
 
 /// What drives the statement.
@@ -117,9 +115,11 @@ pub fn page(ask: &Ask<'_>, source: &Source) -> Statement {
                     driven: true,
                     ..order
                 };
-                walk_of_rows(&mut statement, ask, &order, (*table, slots), *window);
+                let slot = slots.first().copied().unwrap_or_default();
+                walk_of_rows(&mut statement, ask, &order, (*table, slot), *window);
             }
-            _ => walk_of_resources(&mut statement, ask, &order, *window),
+            Some(_) => walk_of_changes(&mut statement, ask, &order, *window),
+            None => walk_of_keys(&mut statement, ask, &order, *window),
         },
     }
     statement
@@ -302,8 +302,37 @@ fn keys_of_test(statement: &mut Statement, ask: &Ask<'_>, test: &Predicate) {
     }
 }
 
-/// Along the key, or along the time of the last change.
-fn walk_of_resources(
+/// Along the key.
+fn walk_of_keys(
+    statement: &mut Statement,
+    ask: &Ask<'_>,
+    order: &Order<'_>,
+    window: Option<usize>,
+) {
+    columns(statement, ask, order);
+    let Some(window) = window else {
+        statement.push(" FROM resource r WHERE ");
+        exists(statement, &ask.plan.types);
+        rest(statement, ask, None);
+        return end(statement, ask, order);
+    };
+    statement.push(" FROM (SELECT r.* FROM resource r WHERE ");
+    exists(statement, &ask.plan.types);
+    if let After::Position(position) = ask.after {
+        order.after(statement, position);
+    }
+    order.order_by(statement);
+    statement
+        .push(" LIMIT ")
+        .number(window)
+        .push(") r WHERE TRUE");
+    rest(statement, ask, None);
+    order.order_by(statement);
+    statement.push(" LIMIT ").number(ask.limit);
+}
+
+/// Along the time of the last change.
+fn walk_of_changes(
     statement: &mut Statement,
     ask: &Ask<'_>,
     order: &Order<'_>,
@@ -313,13 +342,12 @@ fn walk_of_resources(
     statement.push(" FROM resource r WHERE ");
     exists(statement, &ask.plan.types);
     if let Some(window) = window {
-        within(statement, ask, order, window, "r");
+        within(statement, ask, order, window);
     }
-    beyond(statement, ask, order, "r");
     for part in conjuncts(&ask.plan.filter) {
         statement.push(" AND ");
         // A bound on what the walk is ordered by narrows the walk.
-        let drives = !ask.plan.sort.is_empty() && matches!(part, Predicate::LastUpdated(_));
+        let drives = matches!(part, Predicate::LastUpdated(_));
         let pinned = std::mem::replace(&mut statement.pinned, !drives);
         predicate(statement, part, &ask.plan.types, ask.access);
         statement.pinned = pinned;
@@ -333,43 +361,136 @@ fn walk_of_rows(
     statement: &mut Statement,
     ask: &Ask<'_>,
     order: &Order<'_>,
-    (table, slots): (RowTable, &[i32]),
+    rows: (RowTable, i32),
     window: Option<usize>,
 ) {
-    let slot = slots.first().copied().unwrap_or_default();
+    let single = has_one_value(ask, rows.0);
     // Where a resource has one value, the index holds all that is needed of the row.
-    let sort = ask.plan.sort.first().map(|key| &key.by);
-    let single =
-        table != RowTable::String && matches!(sort, Some(SortBy::Rows { single: true, .. }));
+    let wanted = match (rows.0, single) {
+        (RowTable::Date, true) => "s.key, s.low, s.signature",
+        (_, true) => "s.key, s.low",
+        _ => "s.*",
+    };
+    let signatures = match rows.0 {
+        RowTable::Date => Signatures::of(&ask.plan.filter, ask.access),
+        _ => Signatures::default(),
+    };
     columns(statement, ask, order);
-    statement.push(match single {
-        true => " FROM (SELECT s.key, s.low FROM ",
-        false => " FROM (SELECT s.* FROM ",
-    });
-    statement.push(table_name(table));
-    statement.push(" s WHERE s.tenant = $1 AND s.slot = ");
-    statement.bind(Bind::Int(slot));
-    statement.push(of_whole(table, "s"));
-    if let Some(window) = window {
-        within(statement, ask, order, window, "s");
+    statement.push(" FROM (");
+    match window {
+        None => {
+            walked_rows(statement, ask, order, rows, wanted);
+            signatures.test(statement, " AND ");
+            order.order_by(statement);
+            statement.push(" OFFSET 0");
+        }
+        Some(window) if signatures.are_none() => {
+            walked_rows(statement, ask, order, rows, wanted);
+            order.order_by(statement);
+            statement.push(" LIMIT ").number(window);
+        }
+        Some(window) => {
+            statement.push("SELECT s.* FROM (");
+            walked_rows(statement, ask, order, rows, wanted);
+            order.order_by(statement);
+            statement.push(" LIMIT ").number(window).push(") s");
+            signatures.test(statement, " WHERE ");
+            order.order_by(statement);
+            statement.push(" OFFSET 0");
+        }
     }
-    beyond(statement, ask, order, "s");
-    narrow(statement, ask);
-    if let After::Position(position) = ask.after {
-        order.after(statement, position);
-    }
-    order.order_by(statement);
-    statement.push(" OFFSET 0) s CROSS JOIN LATERAL (SELECT r.* FROM resource r WHERE ");
+    statement.push(") s CROSS JOIN LATERAL (SELECT r.* FROM resource r WHERE ");
     exists(statement, &ask.plan.types);
     statement.push(" AND r.key = s.key");
     filter(statement, &ask.plan.filter, &ask.plan.types, ask.access);
     statement.push(" OFFSET 0) r");
     if !single {
         statement.push(" WHERE ");
-        only_first(statement, ask, table);
+        only_first(statement, ask, rows.0);
     }
     order.order_by(statement);
     statement.push(" LIMIT ").number(ask.limit);
+}
+
+/// Whether each resource has one row at most of those that are walked along.
+fn has_one_value(ask: &Ask<'_>, table: RowTable) -> bool {
+    let sort = ask.plan.sort.first().map(|key| &key.by);
+    table != RowTable::String && matches!(sort, Some(SortBy::Rows { single: true, .. }))
+}
+
+/// The rows of a walk, not yet in order.
+fn walked_rows(
+    statement: &mut Statement,
+    ask: &Ask<'_>,
+    order: &Order<'_>,
+    (table, slot): (RowTable, i32),
+    wanted: &'static str,
+) {
+    statement.push("SELECT ").push(wanted).push(" FROM ");
+    statement.push(table_name(table));
+    statement.push(" s WHERE s.tenant = $1 AND s.slot = ");
+    statement.bind(Bind::Int(slot));
+    statement.push(of_whole(table, "s"));
+    narrow(statement, ask);
+    if let After::Position(position) = ask.after {
+        order.after(statement, position);
+    }
+}
+
+/// What a filter says of the signatures beside dates: the bits that all must be there, and of
+/// some sets of bits one each.
+#[derive(Default)]
+struct Signatures {
+    every: i64,
+    some: Vec<Vec<i64>>,
+}
+
+impl Signatures {
+    /// Of a longer list hardly any signature has none.
+    const LIST: usize = 4;
+
+    fn of(filter: &Predicate, access: &Access) -> Signatures {
+        let mut signatures = Signatures::default();
+        let bits = |(slot, hash): &(Slot, i64)| signature(&[slot.entry(access.tenant, *hash)]);
+        for part in conjuncts(filter) {
+            match part {
+                Predicate::Entries(list) if (2..=Signatures::LIST).contains(&list.len()) => {
+                    signatures.some.push(list.iter().map(bits).collect());
+                }
+                Predicate::Entries(list) if list.len() > 1 => {}
+                Predicate::Entries(list) | Predicate::EveryEntry(list) => {
+                    signatures.every |= list.iter().map(bits).fold(0, |all, bits| all | bits);
+                }
+                _ => {}
+            }
+        }
+        signatures
+    }
+
+    fn are_none(&self) -> bool {
+        self.every == 0 && self.some.is_empty()
+    }
+
+    fn test(&self, statement: &mut Statement, mut separator: &'static str) {
+        let has = |statement: &mut Statement, bits: i64| {
+            statement.push("s.signature & ").bind(Bind::Big(bits));
+            statement.push(" = ").bind(Bind::Big(bits));
+        };
+        if self.every != 0 {
+            statement.push(separator);
+            has(statement, self.every);
+            separator = " AND ";
+        }
+        for list in &self.some {
+            for (at, bits) in list.iter().enumerate() {
+                statement.push(if at > 0 { " OR " } else { separator });
+                statement.push(if at > 0 { "" } else { "(" });
+                has(statement, *bits);
+            }
+            statement.push(")");
+            separator = " AND ";
+        }
+    }
 }
 
 /// Of several values only the first in the direction counts, which is that of the key however
@@ -441,135 +562,89 @@ fn narrow(statement: &mut Statement, ask: &Ask<'_>) {
     }
 }
 
-/// ` AND value >= (the value at the end of the window)`
-fn within(
-    statement: &mut Statement,
-    ask: &Ask<'_>,
-    order: &Order<'_>,
-    window: usize,
-    alias: &'static str,
-) {
-    statement.push(" AND ").push(alias).push(".");
-    statement.push(walked(ask));
-    statement.push(if order.is_down(0) { " >= " } else { " <= " });
-    statement.push("coalesce((");
-    bound_of(statement, ask, order, window);
-    statement.push("), ").push(farthest(ask, order)).push(")");
+/// ` AND last_updated >= (that of the end of the window)`: resources of equal times are sorted,
+/// and only those that pass should be.
+fn within(statement: &mut Statement, ask: &Ask<'_>, order: &Order<'_>, window: usize) {
+    let down = order.is_down(0);
+    statement.push(if down {
+        " AND r.last_updated >= coalesce(("
+    } else {
+        " AND r.last_updated <= coalesce(("
+    });
+    resource_at(statement, ask, order, window);
+    statement.push("), timestamptz ");
+    statement.push(if down { "'-infinity')" } else { "'infinity')" });
 }
 
-/// The value at the end of a window: one column of text, and no row where the order ends
-/// before the window does.
+/// Where a window ends: the value as text, if there is a sort key, and the key. No row where
+/// the order ends before the window does.
 pub fn window_end(ask: &Ask<'_>, window: usize) -> Statement {
     let mut statement = Statement::new(ask.access);
     statement.pinned = true;
+    let by = ask.plan.sort.first().map(|key| &key.by);
     let order = Order {
         keys: &ask.plan.sort,
         many_types: false,
         backward: ask.backward,
-        driven: matches!(
-            ask.plan.sort.first().map(|key| &key.by),
-            Some(SortBy::Rows { .. })
-        ),
+        driven: matches!(by, Some(SortBy::Rows { .. })),
     };
-    let text = match ask.plan.sort.first().map(|key| &key.by) {
-        Some(SortBy::LastUpdated) => "(extract(epoch FROM w.v) * 1000)::bigint::text",
-        _ => "w.v::text",
-    };
-    statement.push("SELECT ").push(text).push(" FROM (");
-    bound_of(&mut statement, ask, &order, window);
-    statement.push(") w(v)");
-    statement
-}
-
-fn bound_of(statement: &mut Statement, ask: &Ask<'_>, order: &Order<'_>, window: usize) {
-    let column = walked(ask);
-    // The row is `s` or `r` here too, for what compares with a position.
-    match ask.plan.sort.first().map(|key| &key.by) {
+    match by {
         Some(SortBy::Rows { table, slots, .. }) => {
-            statement.push("SELECT s.").push(column).push(" FROM ");
-            statement
-                .push(table_name(*table))
-                .push(" s WHERE s.tenant = $1 AND s.slot = ");
-            statement.bind(Bind::Int(slots.first().copied().unwrap_or_default()));
-            beyond(statement, ask, order, "s");
-            narrow(statement, ask);
-            if let After::Position(position) = ask.after {
-                order.after(statement, position);
-            }
-            statement.push(" ORDER BY s.").push(column);
+            let slot = slots.first().copied().unwrap_or_default();
+            statement.push("SELECT s.").push(row_value(*table));
+            statement.push("::text, s.key FROM (");
+            let wanted = match table {
+                RowTable::String => "s.key, s.value",
+                RowTable::Date | RowTable::Quantity => "s.key, s.low",
+            };
+            walked_rows(&mut statement, ask, &order, (*table, slot), wanted);
+            order.order_by(&mut statement);
+            at(&mut statement, window);
+            statement.push(") s");
         }
-        _ => {
-            statement.push("SELECT r.").push(column);
-            statement.push(" FROM resource r WHERE r.tenant = $1 AND ");
-            of_types(statement, &ask.plan.types);
-            beyond(statement, ask, order, "r");
-            if let After::Position(position) = ask.after {
-                order.after(statement, position);
-            }
-            statement.push(" ORDER BY r.").push(column);
+        Some(_) => {
+            // All that were changed at the same time were within the window.
+            statement.push("SELECT (extract(epoch FROM w.v) * 1000)::bigint::text, ");
+            statement.push(match order.is_down(0) {
+                true => "(-9223372036854775808)::bigint",
+                false => "9223372036854775807",
+            });
+            statement.push(" FROM (");
+            resource_at(&mut statement, ask, &order, window);
+            statement.push(") w(v)");
         }
-    }
-    statement.push(if order.is_down(0) { " DESC" } else { "" });
-    statement
-        .push(" OFFSET ")
-        .number(window.saturating_sub(1))
-        .push(" LIMIT 1");
-}
-
-/// ` AND value < …`: behind the window before.
-fn beyond(statement: &mut Statement, ask: &Ask<'_>, order: &Order<'_>, alias: &'static str) {
-    let After::Value(value) = ask.after else {
-        return;
-    };
-    statement.push(" AND ").push(alias).push(".");
-    statement.push(walked(ask));
-    statement.push(if order.is_down(0) { " < " } else { " > " });
-    match ask.plan.sort.first() {
-        Some(key) => bind_value(statement, &key.by, value),
         None => {
-            statement.bind(Bind::Big(value.parse().unwrap_or_default()));
+            statement.push("SELECT NULL::text, w.v FROM (");
+            resource_at(&mut statement, ask, &order, window);
+            statement.push(") w(v)");
         }
     }
+    statement
 }
 
-/// The column that a walk goes along.
-fn walked(ask: &Ask<'_>) -> &'static str {
-    match ask.plan.sort.first().map(|key| &key.by) {
-        None => "key",
-        Some(SortBy::LastUpdated) => "last_updated",
-        Some(SortBy::Rows { table, .. }) => row_value(*table),
-        // Not walked along: see `search::strategy`.
-        Some(SortBy::Id | SortBy::Json(_)) => "id",
+/// What a resource at the end of a window is ordered by.
+fn resource_at(statement: &mut Statement, ask: &Ask<'_>, order: &Order<'_>, window: usize) {
+    let column = walked(ask);
+    statement.push("SELECT r.").push(column);
+    statement.push(" FROM resource r WHERE r.tenant = $1 AND ");
+    of_types(statement, &ask.plan.types);
+    if let After::Position(position) = ask.after {
+        order.after(statement, position);
     }
+    statement.push(" ORDER BY r.").push(column);
+    statement.push(if order.is_down(0) { " DESC" } else { "" });
+    at(statement, window);
 }
 
-/// What no value of the walked column is beyond.
-fn farthest(ask: &Ask<'_>, order: &Order<'_>) -> &'static str {
-    let down = order.is_down(0);
-    match ask.plan.sort.first().map(|key| &key.by) {
-        None
-        | Some(SortBy::Rows {
-            table: RowTable::Date,
-            ..
-        }) => match down {
-            true => "(-9223372036854775808)::bigint",
-            false => "9223372036854775807",
-        },
-        Some(SortBy::LastUpdated) => match down {
-            true => "timestamptz '-infinity'",
-            false => "timestamptz 'infinity'",
-        },
-        Some(SortBy::Rows {
-            table: RowTable::Quantity,
-            ..
-        }) => match down {
-            true => "numeric '-Infinity'",
-            false => "numeric 'Infinity'",
-        },
-        _ => match down {
-            true => "''",
-            // Values are of 200 characters at most.
-            false => "repeat(U&'\\+10FFFF', 201)",
-        },
+fn at(statement: &mut Statement, window: usize) {
+    let before = window.saturating_sub(1);
+    statement.push(" OFFSET ").number(before).push(" LIMIT 1");
+}
+
+/// The column of resources that a walk goes along.
+fn walked(ask: &Ask<'_>) -> &'static str {
+    match ask.plan.sort.first() {
+        None => "key",
+        Some(_) => "last_updated",
     }
 }

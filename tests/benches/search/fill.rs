@@ -27,7 +27,7 @@ const TABLES: [(&str, &str); 4] = [
         "resource",
         "tenant, version, key, xact, last_updated, present, type, method, id, entries, body",
     ),
-    ("date_entry", "tenant, slot, key, low, high"),
+    ("date_entry", "tenant, slot, key, low, high, signature"),
     ("string_entry", "tenant, slot, key, value, whole, exact"),
     (
         "quantity_entry",
@@ -124,7 +124,10 @@ impl Lines {
         for row in &rows.dates {
             let mut line = Line(dates);
             line.value(tenant).value(row.slot).value(key);
-            line.value(row.low).value(row.high).end();
+            line.value(row.low)
+                .value(row.high)
+                .value(row.signature)
+                .end();
         }
         for row in &rows.strings {
             let mut line = Line(strings);
