@@ -77,6 +77,7 @@ pub fn page(ask: &Ask<'_>, source: &Source) -> Statement {
         many_types: ask.plan.types.len() != 1,
         backward: ask.backward,
         driven: false,
+        access: ask.access,
     };
     match source {
         Source::All => {
@@ -136,6 +137,7 @@ fn inner_columns(statement: &mut Statement, ask: &Ask<'_>, order: &Order<'_>) {
     } else {
         statement.push(COLUMNS).push(", ");
         order.position(statement);
+        order.told(statement, ask);
     }
 }
 
@@ -470,6 +472,7 @@ pub fn window_end(ask: &Ask<'_>, window: usize) -> Statement {
             ask.plan.sort.first().map(|key| &key.by),
             Some(SortBy::Rows { .. })
         ),
+        access: ask.access,
     };
     let text = match ask.plan.sort.first().map(|key| &key.by) {
         Some(SortBy::LastUpdated) => "(extract(epoch FROM w.v) * 1000)::bigint::text",
@@ -539,7 +542,7 @@ fn walked(ask: &Ask<'_>) -> &'static str {
         Some(SortBy::LastUpdated) => "last_updated",
         Some(SortBy::Rows { table, .. }) => row_value(*table),
         // Not walked along: see `search::strategy`.
-        Some(SortBy::Id | SortBy::Json(_)) => "id",
+        Some(_) => "id",
     }
 }
 

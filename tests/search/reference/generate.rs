@@ -409,7 +409,12 @@ impl<'w> Draw<'w> {
                 0 => Some("_id".to_owned()),
                 1 => Some("_lastUpdated".to_owned()),
                 _ => {
-                    let sortable = |p: &SearchParameter| !matches!(p.kind, Kind::Composite);
+                    // A whole resource in the place of a reference has no order.
+                    let is_whole = |p: &SearchParameter| {
+                        let expression = p.expression.as_deref().unwrap_or_default();
+                        expression.ends_with(".resource")
+                    };
+                    let sortable = |p: &SearchParameter| p.kind != Kind::Composite && !is_whole(p);
                     self.parameter(kind, sortable).map(|p| p.code.clone())
                 }
             };
