@@ -144,6 +144,10 @@ pub struct Entry {
     /// A resource as JSON, spliced in as it is.
     pub resource: Option<Bytes>,
     pub search: Option<SearchMode>,
+    /// How well a match fits, from 0 to 1: `Bundle.entry.search.score`.
+    pub score: Option<f32>,
+    /// How far a match is away from what was asked for, in metres.
+    pub metres: Option<f64>,
     /// Method and URL.
     pub request: Option<(&'static str, String)>,
     pub response: Option<Response>,
@@ -216,6 +220,12 @@ fn push_entry(out: &mut String, entry: &Entry) {
     if let Some(mode) = entry.search {
         out.push_str(",\"search\":{\"mode\":");
         push_string(out, mode.code());
+        if let Some(score) = entry.score {
+            out.push_str(&format!(",\"score\":{score}"));
+        }
+        if let Some(metres) = entry.metres {
+            push_distance(out, metres);
+        }
         out.push('}');
     }
     if let Some((method, url)) = &entry.request {
@@ -229,6 +239,21 @@ fn push_entry(out: &mut String, entry: &Entry) {
     }
     open_object(out, start);
     out.push('}');
+}
+
+/// <http://hl7.org/fhir/StructureDefinition/location-distance>, to the metre.
+fn push_distance(out: &mut String, metres: f64) {
+    out.push_str(",\"extension\":[{\"url\":");
+    push_string(
+        out,
+        "http://hl7.org/fhir/StructureDefinition/location-distance",
+    );
+    let value = metres / 1000.0;
+    out.push_str(&format!(",\"valueDistance\":{{\"value\":{value:.3}"));
+    push_member(out, "unit", "km");
+    push_member(out, "system", "http://unitsofmeasure.org");
+    push_member(out, "code", "km");
+    out.push_str("}}]");
 }
 
 fn push_response(out: &mut String, response: &Response) {
@@ -326,6 +351,8 @@ mod tests {
                     full_url: Some("http://x/Patient/1".to_owned()),
                     resource: Some(Bytes::from_static(b"{\"a\":1.00}")),
                     search: Some(SearchMode::Match),
+                    score: Some(0.25),
+                    metres: Some(1234.5),
                     ..Entry::default()
                 },
                 Entry::default(),
@@ -335,7 +362,7 @@ mod tests {
         let rest = text.split_once("\"type\"").expect("a type").1;
         assert_eq!(
             rest,
-            r#":"searchset","total":1,"link":[{"relation":"self","url":"http://x/\""}],"entry":[{"fullUrl":"http://x/Patient/1","resource":{"a":1.00},"search":{"mode":"match"}},{}]}"#
+            r#":"searchset","total":1,"link":[{"relation":"self","url":"http://x/\""}],"entry":[{"fullUrl":"http://x/Patient/1","resource":{"a":1.00},"search":{"mode":"match","score":0.25,"extension":[{"url":"http://hl7.org/fhir/StructureDefinition/location-distance","valueDistance":{"value":1.234,"unit":"km","system":"http://unitsofmeasure.org","code":"km"}}]}},{}]}"#
         );
     }
 }

@@ -195,8 +195,9 @@ const SEARCHES: &str = "Searches are strict: what is not known is refused unless
     handling=lenient. _include and _revinclude take Source:parameter, Source:parameter:Target, \
     Source:* and *, each also with :iterate. Chains (subject:Patient.name) and _has nest in each \
     other, up to 8 steps, and lead into contained resources. _contained is false, true or both, \
-    _containedType container or contained. _sort takes up to 8 keys: _id, _lastUpdated and \
-    parameters of dates, strings, numbers, quantities and plain codes. _total is none, estimate \
+    _containedType container or contained. _sort takes up to 8 keys: _id, _lastUpdated, \
+    near, _score (beside _text or _content, whose matches have a score unless _score is false) and \
+    all parameters but composites. _total is none, estimate \
     or accurate. Also _count, _summary, _elements, _format, _pretty. Compartments: \
     Patient/1/Observation, Patient/1/*.";
 
@@ -371,6 +372,8 @@ fn special_parameters() -> impl Iterator<Item = Value> {
         ("_filter", "Operators eq ne co sw gt lt ge le ap sa eb pr po ss sb in ni re as far as the \
                      type of the parameter has them; and, or, not; chains."),
         ("_type", "In searches of the system and of a whole compartment."),
+        ("_explain", "Ours. true: how the search would be run, instead of its matches. An id, or \
+                      Type/id: whether that resource matches, and which condition does not hold."),
     ]
     .into_iter()
     .map(|(name, documentation)| {

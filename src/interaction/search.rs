@@ -163,11 +163,12 @@ fn bundle(hub: &Hub, query: &Query, page: Page) -> Outgoing {
         ..Entry::default()
     };
     let mut entries = Vec::with_capacity(page.matches.len() + page.includes.len() + 1);
-    entries.extend(
-        page.matches
-            .iter()
-            .map(|version| entry(version, SearchMode::Match)),
-    );
+    let matches = page.matches.iter().zip(&page.told);
+    entries.extend(matches.map(|(version, told)| Entry {
+        score: told.score.filter(|_| query.score),
+        metres: told.metres,
+        ..entry(version, SearchMode::Match)
+    }));
     entries.extend(
         page.includes
             .iter()

@@ -34,7 +34,7 @@ pub fn advice(plan: &Plan) -> String {
     }
     let by_json = |by: &SortBy| matches!(by, SortBy::Json(_));
     if plan.sort.iter().any(|key| by_json(&key.by)) {
-        advice.push("`_sort` by a code, a reference or a uri reads every match; dates do not");
+        advice.push("`_sort` by a token, a reference or a uri reads every match; dates do not");
     }
     if !plan.includes.is_empty() {
         advice.push("ask for fewer `_include` and `_revinclude`");
@@ -88,7 +88,7 @@ mod tests {
             (
                 Predicate::Everything,
                 vec![by_code],
-                "`_sort` by a code",
+                "`_sort` by a token",
                 "_has",
             ),
             (id, vec![], "`_count`", "`identifier`"),

@@ -190,6 +190,22 @@ impl Branch {
         elements.collect()
     }
 
+    /// Whether its value is computed and is true or false.
+    pub fn computes_truth(&self) -> bool {
+        use Operator::{Add, Concatenate, Div, Divide, Mod, Multiply, Subtract, Union};
+        match self.expression.ast() {
+            Ast::Binary { operator, .. } => !matches!(
+                operator,
+                Union | Add | Subtract | Concatenate | Multiply | Divide | Div | Mod
+            ),
+            Ast::Is { .. } => true,
+            Ast::Call { function, .. } => {
+                matches!(function.name, "empty" | "exists" | "not" | "hasValue")
+            }
+            _ => false,
+        }
+    }
+
     /// Holds of the resources that have a value of this branch of entries.
     pub fn present(&self) -> Predicate {
         match self.is_custom {

@@ -86,7 +86,7 @@ impl Position {
                 .zip(sort)
                 .all(|(value, key)| match value {
                     Some(text) => is_value(text, &key.by),
-                    None => matches!(key.by, SortBy::Rows { .. } | SortBy::Json(_)),
+                    None => !matches!(key.by, SortBy::LastUpdated | SortBy::Id),
                 })
     }
 }
@@ -102,7 +102,11 @@ fn is_value(text: &str, by: &SortBy) -> bool {
             table: RowTable::Quantity,
             ..
         } => is_plain_decimal(text),
-        SortBy::Id | SortBy::Json(_) | SortBy::Rows { .. } => !text.contains('\0'),
+        SortBy::Distance(_) => text.parse::<f64>().is_ok_and(f64::is_finite),
+        SortBy::Score(_) => text.parse::<f32>().is_ok_and(f32::is_finite),
+        SortBy::Id | SortBy::Json(_) | SortBy::Boolean(_) | SortBy::Rows { .. } => {
+            !text.contains('\0')
+        }
     }
 }
 

@@ -40,15 +40,26 @@ const COUNTED: usize = 10_000;
 #[derive(Clone, Debug, Default)]
 pub struct Page {
     pub matches: Vec<Version>,
+    /// What is told beside each match.
+    pub told: Vec<Told>,
     pub includes: Vec<Version>,
     /// Of all pages; `None` where it is not known.
     pub total: Option<u64>,
-    /// Relation and absolute URL: `self`, `first`, `previous`, `next`.
+    /// Relation and absolute URL: `self`, `first`, `previous`, `next`, `last`.
     pub links: Vec<(&'static str, String)>,
     /// What was ignored, and what is missing.
     pub issues: Vec<Issue>,
     /// How long its stages took.
     pub spent: Spent,
+}
+
+/// What is told beside a match, where the filter asks for it: `Bundle.entry.search`.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub struct Told {
+    /// How well it fits the words of `_text` and `_content`, from 0 to 1.
+    pub score: Option<f32>,
+    /// From the place of `near`; from the nearest, if there are several.
+    pub metres: Option<f64>,
 }
 
 /// A resource that was found.
@@ -60,6 +71,7 @@ pub struct Found {
     pub values: Vec<Option<String>>,
     /// The type of the resource that contains it; the version's id is then `23#m1`.
     pub container: Option<ResourceType>,
+    pub told: Told,
 }
 
 impl Found {
@@ -114,6 +126,7 @@ pub async fn run(
             include::load(connection, access, registry, query, base, &matches).await?;
         page.includes = includes;
         issues.extend(more);
+        page.told = matches.iter().map(|found| found.told).collect();
         page.matches = matches.into_iter().map(contained::page::shown).collect();
         stages.end("include");
     } else {
@@ -168,6 +181,7 @@ pub async fn run_at_once(
     Ok(found.map(|matches| {
         let mut page = Page::default();
         let matches = page.take(query, base, matches);
+        page.told = matches.iter().map(|found| found.told).collect();
         page.matches = matches.into_iter().map(|found| found.version).collect();
         page.issues = query.issues.clone();
         stages.end("find");
@@ -283,16 +297,18 @@ fn links(
             used.chain(cursor.map(|cursor| (CURSOR, cursor))),
         )
     };
-    let beside = |backward: bool, position: Position| {
-        let start = Start {
-            backward,
-            position: Some(position),
-        };
+    let beside = |backward: bool, position: Option<Position>| {
+        let start = Start { backward, position };
         let cursor = cursor::encode(&start, &query.identity(), &query.secret);
         url(Some(&cursor))
     };
     let mut links = vec![("self", url(query.cursor.as_deref())), ("first", url(None))];
-    let backward = query.start.as_ref().is_some_and(|start| start.backward);
+    let start = query.start.as_ref();
+    let backward = start.is_some_and(|start| start.backward);
+    let is_last = match start {
+        Some(start) if backward => start.position.is_none(),
+        _ => !has_more,
+    };
     if let Some((first, last)) = ends {
         // A page has one before it where it was reached from there, or has seen more.
         let has_previous = match backward {
@@ -300,10 +316,13 @@ fn links(
             false => query.start.is_some(),
         };
         if has_previous {
-            links.push(("previous", beside(true, first)));
+            links.push(("previous", beside(true, Some(first))));
         }
-        if backward || has_more {
-            links.push(("next", beside(false, last)));
+        if !is_last {
+            links.push(("next", beside(false, Some(last))));
+        }
+        if has_previous || !is_last {
+            links.push(("last", beside(true, None)));
         }
     }
     links
@@ -328,6 +347,10 @@ pub fn found(row: &PgRow) -> std::result::Result<Found, sqlx::Error> {
         key: row.try_get("key")?,
         values: row.try_get::<Option<_>, _>("position")?.unwrap_or_default(),
         container: None,
+        told: Told {
+            score: optional(row, "score")?,
+            metres: optional(row, "metres")?,
+        },
         version: Version {
             resource_type: resource_type.ok_or_else(|| unreadable("resource type"))?,
             id: row.try_get("id")?,
@@ -337,6 +360,17 @@ pub fn found(row: &PgRow) -> std::result::Result<Found, sqlx::Error> {
             body: body.map(Into::into),
         },
     })
+}
+
+/// A column that not every statement has.
+fn optional<'r, T>(row: &'r PgRow, column: &str) -> std::result::Result<Option<T>, sqlx::Error>
+where
+    T: sqlx::Decode<'r, sqlx::Postgres> + sqlx::Type<sqlx::Postgres>,
+{
+    match row.try_get(column) {
+        Err(sqlx::Error::ColumnNotFound(_)) => Ok(None),
+        value => value,
+    }
 }
 
 /// The statement with its binds. Its text is safe by construction: `sql` alone makes it, of

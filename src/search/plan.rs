@@ -331,9 +331,11 @@ pub struct SortKey {
 pub enum SortBy {
     LastUpdated,
     Id,
-    /// By the values at these places of the JSON (SQL/JSON paths), the first in the
-    /// direction: codes, references and uris are not indexed by their order.
-    Json(Vec<String>),
+    /// By texts of the JSON, since codes, references and uris are not indexed by their order:
+    /// by the first of these readings of which a resource has a value.
+    Json(Vec<Reading>),
+    /// By `false` and `true`, which an expression computes: the entries of these slots tell.
+    Boolean(Vec<Slot>),
     /// By the first value in the direction of these slots.
     Rows {
         table: RowTable,
@@ -341,6 +343,28 @@ pub enum SortBy {
         /// A resource has at most one value.
         single: bool,
     },
+    /// By the metres between a position in the slot and the nearest of these places.
+    Distance(Vec<(i32, Circle)>),
+    /// By how well the words fit.
+    Score(Vec<(Words, String)>),
+}
+
+/// Texts of the JSON that are compared alike, the first in the direction.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Reading {
+    /// With the type of the resources that have them, where not all have the same.
+    pub places: Vec<(Option<ResourceType>, Place)>,
+    pub compared: Compared,
+}
+
+/// How texts of the JSON are compared: by code points, and up to a length.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Compared {
+    AsWritten,
+    /// Without the case of the letters of ASCII.
+    WithoutCase,
+    /// References: what begins with this, our own base, without it.
+    Relative(String),
 }
 
 /// A table of rows that a search can be ordered by.

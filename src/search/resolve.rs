@@ -91,6 +91,8 @@ pub struct Query {
     pub count_time: Duration,
     pub contained: Contained,
     pub contained_type: ContainedType,
+    /// Whether it is told how well a match fits, where words are asked for.
+    pub score: bool,
     /// It is to be explained, not answered.
     pub explain: Option<Explain>,
     /// Warnings: what was ignored.
@@ -258,6 +260,7 @@ impl<'a> Draft<'a> {
                 count_time: limits.count_time,
                 contained: Contained::default(),
                 contained_type: ContainedType::default(),
+                score: true,
                 explain: has_explain.then(Explain::default),
                 issues: Vec::new(),
             },
@@ -455,7 +458,7 @@ impl<'a> Draft<'a> {
             }
             _ if value.is_empty() => return Ok(Use::NotAtAll),
             ResultName::Sort => {
-                query.plan.sort = sort::resolve(value, &self.context.types, self.context.registry)?;
+                query.plan.sort = sort::resolve(value, &self.context)?;
             }
             ResultName::Total => query.plan.total = result_parameter::total(value)?,
             ResultName::Summary => query.summary = Some(result_parameter::summary(value)?),
@@ -464,9 +467,7 @@ impl<'a> Draft<'a> {
             ResultName::ContainedType => {
                 query.contained_type = result_parameter::contained_type(value)?;
             }
-            ResultName::Score => {
-                return Err(Problem::not_supported("_score is not supported".to_owned()));
-            }
+            ResultName::Score => query.score = result_parameter::score(value)?,
             ResultName::Format => query.format = Some(value.to_owned()),
             ResultName::Pretty => query.pretty = Some(value.to_owned()),
         }
@@ -491,6 +492,9 @@ impl<'a> Draft<'a> {
                 "_sort cannot be combined with _contained=true or both: contained resources have \
                  the default order only",
             ));
+        }
+        if let Err(issue) = sort::complete(&mut query.plan.sort, &self.filters) {
+            query.issues.push(issue);
         }
         if let Some(cursor) = &query.cursor {
             let fits = |start: &Start| {

@@ -48,6 +48,15 @@ pub fn count(value: &str, limits: &Limits) -> Result<usize, Problem> {
     Ok(value.parse().unwrap_or(usize::MAX).min(limits.max_count))
 }
 
+/// `_score`: matches of words have a score unless it says that they need none.
+pub fn score(value: &str) -> Result<bool, Problem> {
+    match value {
+        "true" => Ok(true),
+        "false" => Ok(false),
+        _ => Err(expected("_score", "true or false", value)),
+    }
+}
+
 /// The names of `_elements`.
 pub fn elements(value: &str) -> Vec<String> {
     value

@@ -797,6 +797,7 @@ fn rank(part: &Predicate) -> Option<Rank> {
         Predicate::Date { test, .. } => Some(of_range(test)),
         Predicate::Quantity { test, .. } => Some(of_range(test)),
         Predicate::LastUpdated(test) => Some(of_range(test)),
+        Predicate::Near { .. } => Some(Rank::Narrow),
         Predicate::String { test, .. } => Some(match test {
             StringTest::StartsWith(text) if text.is_empty() => Rank::Scan,
             StringTest::StartsWith(_) | StringTest::Exactly(_) | StringTest::Is(_) => Rank::Narrow,

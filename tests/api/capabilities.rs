@@ -115,6 +115,8 @@ async fn what_is_said_of_every_search_is_served() {
         ("_list", "Condition?_list=$current-problems"),
         ("_filter", "Patient?_filter=name%20co%20%22x%22"),
         ("_type", "?_type=Patient"),
+        ("_explain", "Patient?name=x&_explain=true"),
+        ("_score", "Patient?_text=x&_sort=-_score"),
         ("_text", "Patient?_text=x"),
         ("_content", "Patient?_content=x"),
         ("_include", "Observation?_include=*"),

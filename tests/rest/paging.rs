@@ -130,6 +130,46 @@ async fn sorting_never_changes_the_set() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn an_entry_tells_its_score_and_its_distance() {
+    let server = Server::start().await;
+    let mut resource = patient_with_id("p", "x");
+    resource["text"] = json!({"status": "generated",
+        "div": "<div xmlns=\"http://www.w3.org/1999/xhtml\">bone</div>"});
+    server.put("/Patient/p", &resource).await.expect(201);
+    let told = async |query: &str| {
+        let reply = server.get(query).await;
+        reply.expect(200);
+        reply.entries()[0]["search"].clone()
+    };
+    let search = told("/Patient?_text=bone").await;
+    let score = search["score"].as_f64().expect("a score");
+    assert!(score > 0.0 && score <= 1.0, "{search}");
+    for query in [
+        "/Patient?_text=bone&_score=false",
+        "/Patient?_id=p&_score=true",
+    ] {
+        assert_eq!(told(query).await, json!({"mode": "match"}), "{query}");
+    }
+    server
+        .put(
+            "/Location/l",
+            &json!({"resourceType": "Location", "id": "l",
+                "position": {"latitude": 10, "longitude": 20}}),
+        )
+        .await
+        .expect(201);
+    let expected = json!({"mode": "match", "extension": [{
+        "url": "http://hl7.org/fhir/StructureDefinition/location-distance",
+        "valueDistance": {"value": 0, "unit": "km", "system": "http://unitsofmeasure.org",
+            "code": "km"}}]});
+    let mut search = told("/Location?near=10%7C20&_sort=near").await;
+    let value = &mut search["extension"][0]["valueDistance"]["value"];
+    assert_eq!(value.to_string(), "0.000");
+    *value = json!(0);
+    assert_eq!(search, expected);
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn counts_and_includes_are_told_apart() {
     let server = Server::start().await;
     server

@@ -337,12 +337,8 @@ async fn nodes_agree_before_a_parameter_is_built() {
         .await
         .expect(201);
     // But nothing is built as long as it may still store what it indexed before.
+    until(async || a.get(&path).await.expect(202).text().contains("running")).await;
     let state = a.get(&path).await;
-    assert!(
-        state.expect(202).text().contains("running"),
-        "{}",
-        state.text()
-    );
     assert!(!state.text().contains("total"), "{}", state.text());
     drop(stale);
     until(async || a.get(&path).await.status == 200).await;

@@ -82,6 +82,51 @@ async fn the_last_page_has_no_next_and_a_whole_list_tells_its_total() {
 }
 
 #[tokio::test]
+async fn the_last_page_is_the_end_of_all() {
+    let mut world = World::new().await;
+    for number in 0..7 {
+        let mut patient = json!({"resourceType": "Patient", "id": format!("p{number}"),
+            "gender": "male"});
+        if number < 5 {
+            patient["birthDate"] = json!(format!("199{}-01-01", number / 2));
+        }
+        world.put(patient).await;
+    }
+    for query in [
+        "_count=3",
+        "gender=male&_sort=birthdate&_count=3",
+        "_sort=-birthdate&_count=2",
+        "_sort=-_lastUpdated&_count=5",
+        "_sort=gender&_count=3",
+        "_contained=both&_count=3",
+    ] {
+        let url = format!("Patient?{query}");
+        let all = world.walk(&url).await;
+        assert_eq!(all.len(), 7, "{url}");
+        let first = world.search(&url).await;
+        let last = world
+            .search(&link(&first, "last").expect("a last page"))
+            .await;
+        let count = first.matches.len();
+        assert_eq!(matches(&last), all[7 - count..], "{url}");
+        assert_eq!(link(&last, "next"), None, "{url}");
+        // From there, all the way back.
+        let (mut back, mut previous) = (matches(&last), link(&last, "previous"));
+        while let Some(url) = previous {
+            let page = world.search(&url).await;
+            back.splice(0..0, matches(&page));
+            previous = link(&page, "previous");
+        }
+        assert_eq!(back, all, "{url}");
+        // A page in the middle has one too.
+        let second = world.search(&link(&first, "next").expect("a second")).await;
+        assert!(link(&second, "last").is_some(), "{url}");
+    }
+    let whole = world.search("Patient?_count=7").await;
+    assert_eq!(link(&whole, "last"), None);
+}
+
+#[tokio::test]
 async fn links_repeat_what_was_used() {
     let mut world = World::new().await;
     for id in ["a", "b"] {

@@ -145,10 +145,15 @@ async fn plain_codes_sort_and_nobody_is_filtered_out() {
 #[tokio::test]
 async fn what_cannot_be_sorted_by_is_refused() {
     let mut world = World::new().await;
-    for sort in ["organization"] {
+    for (url, says) in [
+        ("Observation?_sort=code-value-quantity", "composite"),
+        ("Location?_sort=near", "near beside it"),
+        ("Patient?_sort=_score", "_text or _content beside it"),
+        ("Bundle?_sort=composition", "have an order"),
+    ] {
         for handling in [Handling::Strict, Handling::Lenient] {
-            let url = format!("Patient?_sort={sort}");
-            world.try_search(&url, handling).await.expect_err(sort);
+            let error = world.try_search(url, handling).await.expect_err(url);
+            assert!(messages(&error)[0].contains(says), "{url}: {error}");
         }
     }
     let error = world
@@ -164,6 +169,197 @@ async fn what_cannot_be_sorted_by_is_refused() {
         .await
         .expect("ignored");
     assert_eq!(link(&page, "self"), Some(format!("{BASE}/Patient")));
+}
+
+/// Ids of all pages, whatever their size.
+async fn check_order(world: &mut World, kind: &str, table: &[(&str, &str)]) {
+    for (query, expected) in table {
+        for count in [1, 2, 3, 20] {
+            let url = format!("{kind}?{query}&_count={count}");
+            let found = world.walk(&url).await;
+            let ids: Vec<&str> = found
+                .iter()
+                .filter_map(|name| name.split('/').nth(1))
+                .collect();
+            assert_eq!(ids.join(" "), *expected, "{url}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn concepts_sort_by_their_codes_else_by_their_texts() {
+    let mut world = World::new().await;
+    for (id, code) in [
+        (
+            "a",
+            json!({"coding": [{"code": "B"}, {"code": "Z"}], "text": "aaa"}),
+        ),
+        ("b", json!({"coding": [{"system": "s", "code": "A"}]})),
+        ("c", json!({"coding": [{"code": "C", "display": "AA"}]})),
+        ("d", json!({"text": "Y text"})),
+        ("e", json!({"coding": [{"display": "x display"}]})),
+        ("f", Value::Null),
+    ] {
+        let mut resource = json!({"resourceType": "Observation", "id": id, "status": "final",
+            "component": [{"code": {"coding": [{"code": id}]}}]});
+        if !code.is_null() {
+            resource["code"] = code;
+        }
+        world.put(resource).await;
+    }
+    check_order(
+        &mut world,
+        "Observation",
+        &[
+            ("_sort=code", "b a c e d f"),
+            ("_sort=-code", "d e a c b f"),
+            ("_sort=component-code", "a b c d e f"),
+            ("_sort=-component-code", "f e d c b a"),
+            ("_sort=combo-code,_id", "b a c d e f"),
+            ("status=final&code:missing=false&_sort=code", "b a c e d"),
+        ],
+    )
+    .await;
+}
+
+#[tokio::test]
+async fn every_other_token_sorts_too() {
+    let mut world = World::new().await;
+    for resource in [
+        json!({"resourceType": "Patient", "id": "a", "active": true, "gender": "male",
+            "identifier": [{"system": "s", "value": "9"}, {"value": "10"}],
+            "telecom": [{"system": "phone", "value": "B1"}, {"system": "email", "value": "zed@x"}],
+            "deceasedBoolean": false, "meta": {"tag": [{"code": "t2"}]}}),
+        json!({"resourceType": "Patient", "id": "b", "active": false,
+            "identifier": [{"system": "t", "value": "2"}],
+            "telecom": [{"system": "email", "value": "Anna@x"}, {"system": "phone", "value": "a0"}],
+            "deceasedDateTime": "2020", "meta": {"tag": [{"code": "t1"}, {"code": "t3"}]}}),
+        json!({"resourceType": "Patient", "id": "c", "identifier": [{"system": "only"}],
+            "communication": [{"language": {"coding": [{"code": "de"}]}}]}),
+    ] {
+        world.put(resource).await;
+    }
+    check_order(
+        &mut world,
+        "Patient",
+        &[
+            ("_sort=identifier", "a b c"),
+            ("_sort=-identifier", "a b c"),
+            ("_sort=active", "b a c"),
+            ("_sort=-active", "a b c"),
+            ("_sort=phone", "b a c"),
+            ("_sort=email", "b a c"),
+            ("_sort=-email", "a b c"),
+            ("_sort=telecom", "b a c"),
+            ("_sort=-_tag", "b a c"),
+            ("_sort=_tag", "b a c"),
+            ("_sort=deceased,_id", "a c b"),
+            ("_sort=-deceased,_id", "b a c"),
+            ("_sort=language,-_id", "c b a"),
+        ],
+    )
+    .await;
+}
+
+#[tokio::test]
+async fn references_and_uris_sort_as_they_are_written() {
+    let mut world = World::new().await;
+    let own = format!("{BASE}/Patient/2");
+    for (id, subject) in [
+        ("a", json!({"reference": "Patient/3"})),
+        ("b", json!({"reference": own})),
+        ("c", json!({"reference": "Group/9"})),
+        ("d", json!({"reference": "#p"})),
+        (
+            "e",
+            json!({"identifier": {"system": "s", "value": "77"}, "type": "Patient"}),
+        ),
+        ("f", json!({"display": "Somebody"})),
+        ("g", json!({"reference": "http://other/fhir/Patient/1"})),
+    ] {
+        world
+            .put(
+                json!({"resourceType": "Observation", "id": id, "status": "final",
+                "contained": [{"resourceType": "Patient", "id": "p"}], "subject": subject,
+                "code": {"text": "x"}}),
+            )
+            .await;
+    }
+    check_order(
+        &mut world,
+        "Observation",
+        &[
+            ("_sort=subject", "e c b a g f d"),
+            ("_sort=-subject", "f g a b c e d"),
+            // Of Patients only: what is of no known type is none.
+            ("_sort=patient,_id", "e b a g c d f"),
+        ],
+    )
+    .await;
+    for (id, url) in [("v", "http://b"), ("w", "http://a"), ("x", "HTTP://c")] {
+        world
+            .put(json!({"resourceType": "ValueSet", "id": id, "url": url, "version": id}))
+            .await;
+    }
+    check_order(
+        &mut world,
+        "ValueSet",
+        &[("_sort=url", "x w v"), ("_sort=-version", "x w v")],
+    )
+    .await;
+}
+
+#[tokio::test]
+async fn several_types_sort_by_what_each_has() {
+    let mut world = World::new().await;
+    for (id, code) in [("a", "C"), ("b", "A")] {
+        world
+            .put(
+                json!({"resourceType": "MedicationRequest", "id": id, "status": "active",
+                "medicationCodeableConcept": {"coding": [{"code": code}]}}),
+            )
+            .await;
+    }
+    for (id, code) in [("c", "B"), ("d", "D")] {
+        world
+            .put(json!({"resourceType": "Condition", "id": id,
+                "code": {"coding": [{"code": code}]}}))
+            .await;
+    }
+    world
+        .put(json!({"resourceType": "Condition", "id": "e"}))
+        .await;
+    for (sort, expected) in [("code", "b c a d e"), ("-code", "d a c b e")] {
+        for count in 1..5 {
+            let url = format!("?_type=MedicationRequest,Condition&_sort={sort}&_count={count}");
+            let found = world.walk(&url).await;
+            let ids: Vec<&str> = found
+                .iter()
+                .filter_map(|name| name.split('/').nth(1))
+                .collect();
+            assert_eq!(ids.join(" "), expected, "{url}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_thousand_ties_of_a_code_are_walked_once_each() {
+    let mut world = World::new().await;
+    for number in 0..1000 {
+        world
+            .put(
+                json!({"resourceType": "Observation", "id": format!("o{number}"),
+                "status": "final", "code": {"coding": [{"code": "same"}]},
+                "subject": {"reference": "Patient/1"}}),
+            )
+            .await;
+    }
+    let mut all: Vec<String> = (0..1000).map(|n| format!("Observation/o{n}")).collect();
+    all.sort();
+    for sort in ["code", "-subject"] {
+        let url = format!("Observation?_sort={sort}&_count=170");
+        assert_eq!(sorted(world.walk(&url).await), all, "{sort}");
+    }
 }
 
 #[tokio::test]

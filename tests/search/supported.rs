@@ -103,9 +103,14 @@ fn takes(parameter: &Parameter, value: &str) -> bool {
 
 /// Whether a search can be ordered by it.
 fn sorts(registry: &Registry, parameter: &Parameter) -> bool {
+    let mut pairs = vec![("_sort".to_owned(), parameter.code.clone())];
+    // By how far from where, it has to be asked.
+    if parameter.kind == Kind::Special {
+        pairs.push((parameter.code.clone(), "42|-72".to_owned()));
+    }
     let request = Request {
         scope: Scope::Type(parameter.resource_type),
-        pairs: vec![("_sort".to_owned(), parameter.code.clone())],
+        pairs,
         handling: Handling::Strict,
     };
     search::compile(registry, &request, BASE, &Limits::default(), Instant::now()).is_ok()

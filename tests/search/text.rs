@@ -67,3 +67,49 @@ async fn huge_resources_do_not_fail_a_search() {
         ])
         .await;
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn matches_of_words_have_a_score_and_sort_by_it() {
+    let mut world = World::new().await;
+    for (id, times) in [("one", 1), ("three", 3), ("two", 2), ("deux", 2)] {
+        let div = format!("<div>{} else</div>", "bone ".repeat(times));
+        world.put(patient(id, &div)).await;
+    }
+    world.put(patient("none", "<div>else</div>")).await;
+    for (sort, expected) in [
+        ("-_score,_id", "three deux two one"),
+        ("_score,-_id", "one two deux three"),
+        ("gender,-_score,_id", "three deux two one"),
+    ] {
+        for count in [1, 2, 3, 20] {
+            let url = format!("Patient?_text=bone&_sort={sort}&_count={count}");
+            let found = world.walk(&url).await;
+            let ids: Vec<&str> = found
+                .iter()
+                .filter_map(|one| one.split('/').nth(1))
+                .collect();
+            assert_eq!(ids.join(" "), expected, "{url}");
+        }
+    }
+    assert_eq!(
+        world
+            .walk("Patient?_content=bone&_sort=-_score&_count=1")
+            .await
+            .len(),
+        4
+    );
+    for sort in ["", "&_sort=-_score", "&_sort=family"] {
+        let page = world.search(&format!("Patient?_text=bone{sort}")).await;
+        let score = |id: &str| {
+            let at = page.matches.iter().position(|one| one.id == id);
+            let told = at.and_then(|at| page.told.get(at)).expect("it is told");
+            told.score.expect("a score")
+        };
+        assert!(score("three") > score("two") && score("two") > score("one"));
+        assert!(score("one") > 0.0 && score("three") <= 1.0);
+        assert_eq!(score("two").to_bits(), score("deux").to_bits());
+    }
+    let page = world.search("Patient?gender=female&_score=true").await;
+    assert!(page.told.iter().all(|told| told.score.is_none()));
+    world.refusal("Patient?_text=bone&_score=1").await;
+}

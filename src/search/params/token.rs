@@ -130,6 +130,11 @@ fn folded(text: &str, sink: &mut Sink<'_>) -> bool {
     true
 }
 
+/// What is hashed for what is true or false.
+pub fn of_truth(value: bool) -> String {
+    any_system("", if value { "true" } else { "false" })
+}
+
 /// The entries of a system and a code (or value); `before` keeps the identifiers of
 /// references apart from the references themselves.
 pub fn system_and_code(

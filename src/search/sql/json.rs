@@ -5,8 +5,9 @@
 //! as [`string::normalise`] makes it, with its own table.
 
 use super::statement::{Bind, Statement};
+use crate::search::index::STRING_LENGTH;
 use crate::search::params::string;
-use crate::search::plan::{JsonTest, Place, Predicate, Words};
+use crate::search::plan::{Compared, JsonTest, Place, Reading, Words};
 
 /// Characters of a narrative, and bytes of a resource, whose words are read: PostgreSQL takes
 /// a mebibyte of words and where they stand.
@@ -16,14 +17,8 @@ const WORDS_OF: i32 = 200_000;
 pub(super) fn text_exists(statement: &mut Statement, places: &[Place], test: &JsonTest) {
     statement.push("EXISTS (SELECT 1 FROM (");
     for (index, place) in places.iter().enumerate() {
-        statement
-            .push(if index > 0 { " UNION ALL " } else { "" })
-            .push("SELECT jsonb_path_query((")
-            .own("body::json -> ")
-            .bind(Bind::Text(place.element.clone()))
-            .push("::text)::jsonb, ")
-            .bind(Bind::Text(place.path.clone()))
-            .push("::text::jsonpath) #>> '{}' AS text");
+        statement.push(if index > 0 { " UNION ALL " } else { "" });
+        text_at(statement, place);
     }
     statement.push(") j WHERE ");
     match test {
@@ -53,6 +48,17 @@ pub(super) fn text_exists(statement: &mut Statement, places: &[Place], test: &Js
         }
     }
     statement.push(")");
+}
+
+/// `SELECT … AS text`, a row for each text of a place.
+fn text_at(statement: &mut Statement, place: &Place) {
+    statement
+        .push("SELECT jsonb_path_query((")
+        .own("body::json -> ")
+        .bind(Bind::Text(place.element.clone()))
+        .push("::text)::jsonb, ")
+        .bind(Bind::Text(place.path.clone()))
+        .push("::text::jsonpath) #>> '{}' AS text");
 }
 
 /// The normal form of `j.text`. Texts of ASCII, which are most, need a short table only.
@@ -95,14 +101,52 @@ pub(super) fn has_words(statement: &mut Statement, within: Words, query: &str) {
     statement.push(")");
 }
 
-/// How well a match fits the `_text` and `_content` of a filter, from 0 to 1: an expression
-/// for a column of the statement, about the resource that its conditions are about. False,
-/// and nothing is said, where the filter asks for no words.
+/// The first text in the direction of the first of the readings that has any, of code points
+/// and cut: a column `v`.
+pub(super) fn first_text(statement: &mut Statement, readings: &[Reading], descending: bool) {
+    statement.push("SELECT coalesce(");
+    for (index, Reading { places, compared }) in readings.iter().enumerate() {
+        statement.push(if index > 0 { ", (SELECT " } else { "(SELECT " });
+        statement.push(if descending { "max(" } else { "min(" });
+        let cut = |statement: &mut Statement| {
+            statement.push(", ").number(STRING_LENGTH);
+            statement.push(") COLLATE \"C\"");
+        };
+        match compared {
+            Compared::AsWritten => cut(statement.push("left(j.text")),
+            Compared::WithoutCase => {
+                cut(statement.push("lower(left(j.text"));
+                statement.push(")");
+            }
+            Compared::Relative(base) => {
+                let length = base.chars().count() + 1;
+                statement.push("left(CASE WHEN starts_with(j.text, ");
+                statement.bind(Bind::Text(base.clone()));
+                statement
+                    .push("::text) THEN substr(j.text, ")
+                    .number(length);
+                cut(statement.push(") ELSE j.text END"));
+            }
+        }
+        statement.push(") FROM (");
+        for (index, (kind, place)) in places.iter().enumerate() {
+            statement.push(if index > 0 { " UNION ALL " } else { "" });
+            text_at(statement, place);
+            if let Some(kind) = kind {
+                let number = Bind::Small(kind.number());
+                statement.push(" WHERE ").own("type = ").bind(number);
+            }
+        }
+        statement.push(") j)");
+    }
+    statement.push(") AS v");
+}
+
+/// How well a match fits words, the best of them, from 0 to 1: an expression for a column of
+/// the statement, about the resource that its conditions are about.
 ///
 /// <https://hl7.org/fhir/R4/search.html#score>
-pub fn score(statement: &mut Statement, filter: &Predicate) -> bool {
-    let mut asked = Vec::new();
-    collect_words(filter, &mut asked);
+pub(super) fn score(statement: &mut Statement, asked: &[(Words, String)]) {
     for (index, (within, query)) in asked.iter().enumerate() {
         statement.push(if index > 0 { ", " } else { "greatest(" });
         statement.push("ts_rank(");
@@ -112,18 +156,7 @@ pub fn score(statement: &mut Statement, filter: &Predicate) -> bool {
         // 32: rank / (rank + 1)
         statement.push(", 32)");
     }
-    statement.push(if asked.is_empty() { "" } else { ")" });
-    !asked.is_empty()
-}
-
-fn collect_words<'p>(filter: &'p Predicate, found: &mut Vec<(Words, &'p str)>) {
-    match filter {
-        Predicate::And(parts) | Predicate::Or(parts) => {
-            parts.iter().for_each(|part| collect_words(part, found));
-        }
-        Predicate::Words { within, query } => found.push((*within, query)),
-        _ => {}
-    }
+    statement.push(if asked.is_empty() { "NULL::real" } else { ")" });
 }
 
 fn vector(statement: &mut Statement, within: Words) {

@@ -23,7 +23,6 @@ mod tests;
 
 pub use contained::{ContainedPage, and_contained_keys, contained_count, contained_page};
 pub use include::{Wanted, included};
-pub use json::score;
 pub use page::{After, Ask, Source, conjuncts, page, window_end};
 pub use statement::{Bind, Statement};
 

@@ -26,6 +26,23 @@ pub(super) fn within(statement: &mut Statement, slot: i32, circle: &Circle) {
     statement.push("::float8");
 }
 
+/// Metres from the nearest middle of the circles to a position of the resource: a column `v`.
+pub(super) fn nearest(statement: &mut Statement, circles: &[(i32, Circle)]) {
+    statement.push("SELECT min(n.v) AS v FROM (");
+    for (at, (slot, circle)) in circles.iter().enumerate() {
+        statement.push(if at > 0 {
+            " UNION ALL SELECT "
+        } else {
+            "SELECT "
+        });
+        distance(statement, circle);
+        statement.push(" AS v FROM quantity_entry d WHERE d.tenant = $1 AND d.key = ");
+        let slot = Bind::Int(*slot);
+        statement.own("key").push(" AND d.slot = ").bind(slot);
+    }
+    statement.push(") n");
+}
+
 /// Metres from the middle of the circle to the position of `d`: the haversine formula, which
 /// is exact for small distances too and does not mind the date line.
 pub(super) fn distance(statement: &mut Statement, circle: &Circle) {

@@ -9,11 +9,19 @@
 //! backwards has every direction turned round, missing values included; its caller turns
 //! the rows round again.
 
+use super::condition::entries;
+use super::json::{first_text, score};
+use super::near::nearest;
+use super::page::Ask;
 use super::rows::table_name;
 use super::statement::{Bind, Statement};
+use crate::access::Access;
 use crate::fhir::Instant;
 use crate::search::cursor::Position;
+use crate::search::index::{Slot, hash};
+use crate::search::params::token::of_truth;
 use crate::search::plan::{RowTable, SortBy, SortKey};
+use crate::search::sort::{circles_of, words_of};
 
 /// The order of a statement.
 pub(super) struct Order<'p> {
@@ -23,6 +31,7 @@ pub(super) struct Order<'p> {
     pub backward: bool,
     /// The first key is read from the row `s` that drives the statement.
     pub driven: bool,
+    pub access: &'p Access,
 }
 
 impl Order<'_> {
@@ -44,18 +53,39 @@ impl Order<'_> {
                     statement.bind(Bind::Ints(slots.clone())).push(")");
                     statement.push(of_whole(*table, "s")).push(") k").number(at);
                 }
-                SortBy::Json(paths) => {
-                    statement.push(" CROSS JOIN LATERAL (SELECT ");
-                    statement.push(if key.descending { "max(" } else { "min(" });
-                    statement.push("(j.v #>> '{}') COLLATE \"C\") AS v FROM unnest(");
-                    statement
-                        .bind(Bind::Texts(paths.clone()))
-                        .push("::text[]) AS p(path) CROSS JOIN LATERAL ")
-                        .push("jsonb_path_query(r.body::jsonb, p.path::jsonpath) AS j(v)) k")
-                        .number(at);
+                by => {
+                    // Computed once: without the fence, wherever it is compared.
+                    statement.push(" CROSS JOIN LATERAL (");
+                    match by {
+                        SortBy::Json(readings) => {
+                            first_text(statement, readings, key.descending);
+                        }
+                        SortBy::Boolean(slots) => self.truth(statement, slots, key.descending),
+                        SortBy::Distance(circles) => nearest(statement, circles),
+                        SortBy::Score(words) => {
+                            statement.push("SELECT ");
+                            score(statement, words);
+                            statement.push(" AS v");
+                        }
+                        SortBy::LastUpdated | SortBy::Id | SortBy::Rows { .. } => {}
+                    }
+                    statement.push(" OFFSET 0) k").number(at);
                 }
             }
         }
+    }
+
+    /// What a resource's entries say of what is computed: a column `v`.
+    fn truth(&self, statement: &mut Statement, slots: &[Slot], descending: bool) {
+        statement.push("SELECT CASE");
+        for value in [descending, !descending] {
+            let wanted = hash(&of_truth(value));
+            let list: Vec<(Slot, i64)> = slots.iter().map(|slot| (*slot, wanted)).collect();
+            statement.push(" WHEN r.entries && ");
+            statement.bind(entries(&list, self.access)).push(" THEN ");
+            statement.push(if value { "'true'" } else { "'false'" });
+        }
+        statement.push(" END COLLATE \"C\" AS v");
     }
 
     /// `ARRAY[…]::text[] AS position`
@@ -204,7 +234,7 @@ impl Order<'_> {
             SortBy::Rows { table, .. } if at == 0 && self.driven => {
                 statement.push("s.").push(row_value(*table))
             }
-            SortBy::Rows { .. } | SortBy::Json(_) => statement.push("k").number(at).push(".v"),
+            _ => statement.push("k").number(at).push(".v"),
         };
     }
 
@@ -222,6 +252,34 @@ impl Order<'_> {
             statement.bind(Bind::Small(position.type_number)).push(", ");
         }
         statement.bind(Bind::Big(position.key));
+    }
+
+    /// `, … AS score, … AS metres`: what is told beside a match, where the filter asks for
+    /// words or for what is near.
+    pub fn told(&self, statement: &mut Statement, ask: &Ask<'_>) {
+        let filter = &ask.plan.filter;
+        let (words, circles) = (words_of(filter), circles_of(filter));
+        let sorted = |is_one: fn(&SortBy) -> bool| self.keys.iter().position(|key| is_one(&key.by));
+        if !words.is_empty() {
+            statement.push(", ");
+            match sorted(|by| matches!(by, SortBy::Score(_))) {
+                Some(at) => self.value(statement, at),
+                None => score(statement, &words),
+            }
+            statement.push(" AS score");
+        }
+        if !circles.is_empty() {
+            statement.push(", ");
+            match sorted(|by| matches!(by, SortBy::Distance(_))) {
+                Some(at) => self.value(statement, at),
+                None => {
+                    statement.push("(");
+                    nearest(statement, &circles);
+                    statement.push(")");
+                }
+            }
+            statement.push(" AS metres");
+        }
     }
 
     /// Whether a key runs downwards in this statement.
@@ -264,7 +322,13 @@ pub(super) fn bind_value(statement: &mut Statement, by: &SortBy, text: &str) {
             table: RowTable::Quantity,
             ..
         } => statement.numeric(text),
-        SortBy::Id | SortBy::Json(_) | SortBy::Rows { .. } => {
+        SortBy::Distance(_) => statement
+            .bind(Bind::Text(text.to_owned()))
+            .push("::text::float8"),
+        SortBy::Score(_) => statement
+            .bind(Bind::Text(text.to_owned()))
+            .push("::text::real"),
+        SortBy::Id | SortBy::Json(_) | SortBy::Boolean(_) | SortBy::Rows { .. } => {
             statement.bind(Bind::Text(text.to_owned()))
         }
     };

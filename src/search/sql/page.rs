@@ -75,6 +75,7 @@ pub fn page(ask: &Ask<'_>, source: &Source) -> Statement {
         many_types: ask.plan.types.len() != 1,
         backward: ask.backward,
         driven: false,
+        access: ask.access,
     };
     match source {
         Source::All => {
@@ -136,6 +137,7 @@ fn inner_columns(statement: &mut Statement, ask: &Ask<'_>, order: &Order<'_>) {
     } else {
         statement.push(COLUMNS).push(", ");
         order.position(statement);
+        order.told(statement, ask);
     }
 }
 
@@ -587,6 +589,7 @@ pub fn window_end(ask: &Ask<'_>, window: usize) -> Statement {
         many_types: false,
         backward: ask.backward,
         driven: matches!(by, Some(SortBy::Rows { .. })),
+        access: ask.access,
     };
     match by {
         Some(SortBy::Rows { table, slots, .. }) => {

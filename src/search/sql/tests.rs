@@ -101,7 +101,7 @@ fn searches_become_these_statements() {
     );
 }
 
-const SEARCHES: [&str; 22] = [
+const SEARCHES: [&str; 27] = [
     "Patient?",
     "Patient?_id=a",
     "Patient?_id=a,b",
@@ -124,6 +124,11 @@ const SEARCHES: [&str; 22] = [
     "Observation?_sort=-status",
     "?_type=Patient,Observation&_tag=a&_sort=_id",
     "Patient?_sort=family,-birthdate,gender",
+    "Observation?patient=Patient/1&_sort=-code",
+    "Observation?_sort=patient",
+    "Patient?_sort=deceased",
+    "Location?near=42.25|-83.69|11.2|km&_sort=near",
+    "Patient?family=a&_text=x&_sort=-_score",
 ];
 
 #[test]

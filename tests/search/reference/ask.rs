@@ -65,7 +65,7 @@ pub async fn ask(server: &Server, query: &Query, count: usize) -> Said {
             server.send("POST", &path, &headers, form).await
         }
     };
-    let mut found = Found::default();
+    let (mut found, mut last) = (Found::default(), None);
     loop {
         if reply.status != 200 {
             return Said::Refused(reply.status, reply.text());
@@ -78,16 +78,37 @@ pub async fn ask(server: &Server, query: &Query, count: usize) -> Said {
         let matches = found.matches.len() - before;
         assert!(matches <= count, "{query}: {matches} on a page");
         found.totals.extend(page.total);
-        let next = page.link.into_iter().find(|link| link.relation == "next");
-        let Some(next) = next else {
+        let link = |relation: &str| {
+            let found = page.link.iter().find(|link| link.relation == relation);
+            found.map(|link| link.url.clone())
+        };
+        last = last.or(link("last"));
+        let Some(next) = link("next") else {
+            if let Some(url) = last {
+                found.check_last(server, &url, query).await;
+            }
             return Said::Found(found);
         };
-        let path = next.url.strip_prefix(BASE);
-        reply = server.get(path.expect("links begin with the base")).await;
+        reply = server.get(below(&next)).await;
     }
 }
 
+fn below(url: &str) -> &str {
+    url.strip_prefix(BASE).expect("links begin with the base")
+}
+
 impl Found {
+    /// The last page is the end of all pages, whichever page tells of it.
+    async fn check_last(&self, server: &Server, url: &str, query: &Query) {
+        let reply = server.get(below(url)).await;
+        let page: Page = serde_json::from_slice(&reply.body).expect("a Bundle");
+        let mut last = Found::default();
+        assert!(!page.link.iter().any(|link| link.relation == "next"));
+        page.entry.into_iter().for_each(|entry| last.add(entry));
+        assert!(!last.matches.is_empty(), "{query}: {url}");
+        assert!(self.matches.ends_with(&last.matches), "{query}: {url}");
+    }
+
     fn add(&mut self, entry: Entry) {
         let (Some(url), Some(search)) = (entry.full_url, entry.search) else {
             return;

@@ -50,9 +50,9 @@ impl<'w> Draw<'w> {
             if terms.is_empty() && !is_compartment {
                 continue;
             }
-            let sort = match kinds.as_slice() {
-                [kind] if self.random.percent(20) => self.sort(kind),
-                _ => Vec::new(),
+            let sort = match self.random.percent(20) {
+                true => self.sort(&kinds),
+                false => Vec::new(),
             };
             let includes = match kinds.as_slice() {
                 [kind] if self.random.percent(9) => self.includes(kind),
@@ -401,7 +401,16 @@ impl<'w> Draw<'w> {
         })
     }
 
-    fn sort(&mut self, kind: &str) -> Vec<String> {
+    fn sort(&mut self, kinds: &[String]) -> Vec<String> {
+        let Some(kind) = kinds.first() else {
+            return Vec::new();
+        };
+        // Several types have to know it alike.
+        let world = self.world;
+        let is_of_all = |p: &SearchParameter| {
+            let of = |kind: &String| world.parameter(kind, &p.code).map(|other| other.kind);
+            kinds.iter().all(|kind| of(kind) == Some(p.kind))
+        };
         let wanted = if self.random.percent(30) { 2 } else { 1 };
         let mut keys = Vec::new();
         for _ in 0..wanted {
@@ -409,7 +418,14 @@ impl<'w> Draw<'w> {
                 0 => Some("_id".to_owned()),
                 1 => Some("_lastUpdated".to_owned()),
                 _ => {
-                    let sortable = |p: &SearchParameter| !matches!(p.kind, Kind::Composite);
+                    // A whole resource in the place of a reference has no order.
+                    let is_whole = |p: &SearchParameter| {
+                        let expression = p.expression.as_deref().unwrap_or_default();
+                        expression.ends_with(".resource")
+                    };
+                    let sortable = |p: &SearchParameter| {
+                        p.kind != Kind::Composite && !is_whole(p) && is_of_all(p)
+                    };
                     self.parameter(kind, sortable).map(|p| p.code.clone())
                 }
             };

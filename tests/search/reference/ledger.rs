@@ -7,7 +7,7 @@ use andiron::definitions::{SearchParameter, SearchParameterType as Kind};
 use std::collections::BTreeSet;
 
 /// Feature and reason.
-pub const MAY_BE_REFUSED: [(&str, &str); 4] = [
+pub const MAY_BE_REFUSED: [(&str, &str); 3] = [
     (
         "bare id of several resources",
         "R4 asks servers to refuse it, since it means two things",
@@ -19,10 +19,6 @@ pub const MAY_BE_REFUSED: [(&str, &str); 4] = [
     (
         "chain by canonical",
         "chains join by type and id, a canonical is a URL",
-    ),
-    (
-        "sort by a coded or referring element",
-        "entries are hashes and have no order",
     ),
 ];
 
@@ -40,18 +36,6 @@ pub fn features(world: &World, query: &Query) -> BTreeSet<&'static str> {
     for term in &query.terms {
         for kind in &kinds {
             of_name(world, kind, &term.name, &term.values, &mut found);
-        }
-    }
-    for kind in &kinds {
-        for key in &query.sort {
-            let code = key.trim_start_matches('-');
-            let parameter = world.parameter(kind, code);
-            if let Some(parameter) = parameter
-                && let Kind::Token | Kind::Reference | Kind::Uri = parameter.kind
-                && code != "_id"
-            {
-                found.insert("sort by a coded or referring element");
-            }
         }
     }
     found
