@@ -3,6 +3,7 @@
 //! Resources are put there with plain SQL and the registry's own index rows, so that these
 //! tests are about searching alone; the way over HTTP is tested in `rest`.
 
+mod building;
 mod chains;
 mod compartments;
 mod composites;
