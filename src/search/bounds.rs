@@ -120,6 +120,7 @@ fn steps(filter: &Predicate) -> usize {
         Predicate::And(parts) | Predicate::Or(parts) => parts.iter().map(steps).sum(),
         Predicate::Not(part) => steps(part),
         Predicate::Refers { filter, .. } | Predicate::Referred { filter, .. } => 1 + steps(filter),
+        Predicate::Lookup(lookup) => lookup.filter().map_or(0, |filter| 1 + steps(filter)),
         _ => 0,
     }
 }
@@ -135,7 +136,7 @@ fn most_binds(filter: &Predicate) -> usize {
         // The tables of the normal form, or a list, beside two for each place.
         Predicate::Json { places, .. } => 12 + 2 * places.len(),
         Predicate::Words { .. } => 8,
-        Predicate::Lookup(_) => 2,
+        Predicate::Lookup(lookup) => 2 + lookup.filter().map_or(0, most_binds),
         Predicate::Id(_) | Predicate::LastUpdated(_) => 3,
         Predicate::Refers { filter, .. } | Predicate::Referred { filter, .. } => {
             3 + most_binds(filter)

@@ -141,12 +141,37 @@ pub enum Lookup {
         direction: Direction,
         slots: Vec<Slot>,
     },
+    /// A canonical in one of these slots names a resource of `target` that passes: a step of a
+    /// chain by `url` and version, which no join by key answers.
+    Canonical {
+        slots: Vec<Slot>,
+        target: ResourceType,
+        filter: Predicate,
+    },
+    /// A canonical in one of these slots of a resource of `source` that passes names the
+    /// resource, which is of one of these types: such a step of a `_has`.
+    NamedBy {
+        types: Vec<ResourceType>,
+        source: ResourceType,
+        slots: Vec<Slot>,
+        filter: Predicate,
+    },
     /// A bare id in a reference to several types: it must not mean two resources.
     BareId {
         id: String,
         types: Vec<ResourceType>,
         entries: Vec<(Slot, i64)>,
     },
+}
+
+impl Lookup {
+    /// What it asks of other resources.
+    pub fn filter(&self) -> Option<&Predicate> {
+        match self {
+            Lookup::Canonical { filter, .. } | Lookup::NamedBy { filter, .. } => Some(filter),
+            _ => None,
+        }
+    }
 }
 
 /// Where in a hierarchy.
@@ -200,6 +225,7 @@ impl Predicate {
             Predicate::Not(part)
             | Predicate::Refers { filter: part, .. }
             | Predicate::Referred { filter: part, .. } => std::slice::from_ref(part),
+            Predicate::Lookup(lookup) => lookup.filter().map_or(&[], std::slice::from_ref),
             _ => &[],
         }
     }
@@ -228,6 +254,14 @@ impl Predicate {
                 slots,
                 filter: Box::new(change(*filter)),
             },
+            Predicate::Lookup(mut lookup) => {
+                if let Lookup::Canonical { filter, .. } | Lookup::NamedBy { filter, .. } =
+                    &mut *lookup
+                {
+                    *filter = change(std::mem::replace(filter, Predicate::Nothing));
+                }
+                Predicate::Lookup(lookup)
+            }
             leaf => leaf,
         }
     }

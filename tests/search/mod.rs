@@ -4,6 +4,7 @@
 //! tests are about searching alone; the way over HTTP is tested in `rest`.
 
 mod building;
+mod canonicals;
 mod chains;
 mod compartments;
 mod composites;
@@ -13,6 +14,7 @@ mod explain;
 mod filter_expression;
 mod found;
 mod handling;
+mod in_place;
 mod includes;
 mod indexes;
 mod lists;

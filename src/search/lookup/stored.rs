@@ -2,7 +2,7 @@
 //! published. <https://hl7.org/fhir/R4/references.html#canonical>
 
 use super::super::page::{bound, fetch};
-use super::super::params::{self, escape};
+use super::super::params::{self, escape, uri};
 use super::super::plan::{Plan, Predicate, Total};
 use super::super::registry::Registry;
 use super::super::rewrite;
@@ -11,6 +11,7 @@ use crate::access::Access;
 use crate::error::{Error, Result};
 use crate::fhir::{Instant, ResourceType, Version};
 use serde_json::Value;
+use sqlx::postgres::PgRow;
 use sqlx::{PgConnection, Row};
 use std::cmp::Ordering;
 use std::sync::Arc;
@@ -23,6 +24,21 @@ pub struct Stored<'a> {
     pub connection: &'a mut PgConnection,
     pub access: &'a Access,
     pub registry: &'a Registry,
+}
+
+/// By what canonicals name a resource.
+pub struct Name {
+    pub key: i64,
+    url: Option<String>,
+    version: Option<String>,
+}
+
+impl Name {
+    /// What the canonicals are indexed by that name it.
+    pub fn hashes(&self) -> Vec<i64> {
+        let names = |url| uri::names(url, self.version.as_deref());
+        self.url.as_deref().map(names).unwrap_or_default()
+    }
 }
 
 impl Stored<'_> {
@@ -97,19 +113,41 @@ impl Stored<'_> {
         filter: Predicate,
         limit: usize,
     ) -> Result<Vec<i64>> {
-        let plan = Plan {
-            types: vec![resource_type],
-            filter,
-            sort: Vec::new(),
-            count: limit,
-            total: Total::None,
-            includes: Vec::new(),
-        };
-        let plan = rewrite::rewrite(plan);
-        let statement = sql::keys(&plan, limit, self.access);
+        let statement = sql::keys(&plan(resource_type, filter, limit), limit, self.access);
         let rows = bound(&statement).fetch_all(&mut *self.connection).await?;
         rows.iter().map(|row| Ok(row.try_get("key")?)).collect()
     }
+
+    /// The names of the resources of a type that pass, `limit` at most.
+    pub async fn names(
+        &mut self,
+        resource_type: ResourceType,
+        filter: Predicate,
+        limit: usize,
+    ) -> Result<Vec<Name>> {
+        let statement = sql::names(&plan(resource_type, filter, limit), limit, self.access);
+        let rows = bound(&statement).fetch_all(&mut *self.connection).await?;
+        let name = |row: &PgRow| {
+            Ok(Name {
+                key: row.try_get("key")?,
+                url: row.try_get("url")?,
+                version: row.try_get("version")?,
+            })
+        };
+        rows.iter().map(name).collect()
+    }
+}
+
+/// The resources of a type that pass.
+fn plan(resource_type: ResourceType, filter: Predicate, limit: usize) -> Plan {
+    rewrite::rewrite(Plan {
+        types: vec![resource_type],
+        filter,
+        sort: Vec::new(),
+        count: limit,
+        total: Total::None,
+        includes: Vec::new(),
+    })
 }
 
 fn parse(version: &Version) -> Result<Value> {
