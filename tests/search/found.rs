@@ -90,3 +90,50 @@ async fn a_contained_resource_is_referred_to_by_its_container() {
         assert_eq!(found, std::slice::from_ref(&id), "{query}");
     }
 }
+
+/// TB4: an id of several types is refused where it means two things, and only there.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_bare_id_is_that_of_the_one_resource_that_is_referred_to() {
+    let server = Server::start().await;
+    for kind in ["Patient", "Device"] {
+        let resource = json!({"resourceType": kind, "id": "1"});
+        server
+            .put(&format!("/{kind}/1"), &resource)
+            .await
+            .expect(201);
+    }
+    let observation = |subject: &str| {
+        json!({"resourceType": "Observation", "status": "final", "code": {"text": "x"},
+            "subject": {"reference": subject}})
+    };
+    let first = server.create(&observation("Patient/1")).await;
+    for url in ["/Observation?subject=1", "/Observation?subject=1,2"] {
+        assert_eq!(
+            server.get(url).await.expect(200).ids(),
+            [first.as_str()],
+            "{url}"
+        );
+    }
+    // Of another parameter: nobody refers to either by it.
+    let none = server.get("/Observation?focus=1").await;
+    assert_eq!(none.expect(200).ids(), [""; 0]);
+    let second = server.create(&observation("Device/1")).await;
+    let refused = server.get("/Observation?subject=1").await;
+    assert!(refused.expect(400).issues().contains("Patient/1"));
+    server
+        .delete(&format!("/Observation/{second}"))
+        .await
+        .expect(204);
+    assert_eq!(
+        server.get("/Observation?subject=1").await.expect(200).ids(),
+        [first]
+    );
+    // What is contained refers too, where chains lead into it.
+    let report = json!({"resourceType": "DiagnosticReport", "status": "final", "code": {"text": "x"},
+        "contained": [{"resourceType": "Observation", "id": "o", "status": "final",
+            "code": {"text": "x"}, "subject": {"reference": "Device/1"}}],
+        "result": [{"reference": "#o"}]});
+    server.create(&report).await;
+    let refused = server.get("/DiagnosticReport?result.subject=1").await;
+    assert!(refused.expect(400).issues().contains("Device/1"));
+}

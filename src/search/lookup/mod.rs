@@ -33,7 +33,7 @@ use super::resolve::Query;
 use super::rewrite;
 use crate::access::Access;
 use crate::error::{Category, Error, Result};
-use crate::fhir::ResourceType;
+use crate::fhir::{ResourceType, Version};
 use code_system::CodeSystem;
 use futures::future::BoxFuture;
 use sqlx::PgConnection;
@@ -173,8 +173,9 @@ async fn answer(stored: &mut Stored<'_>, lookup: &Lookup) -> Result<Predicate> {
     }
 }
 
-/// Refuses a bare id that several resources have which the reference could mean: the
-/// specification asks servers to, since the answer would be about two different things.
+/// Refuses a bare id that means several resources: those that have it and are referred to by
+/// this parameter. The specification asks servers to, since the answer would be about two
+/// different things.
 async fn check_ids(stored: &mut Stored<'_>, lookups: &[Lookup]) -> Result<()> {
     let mut wanted: Vec<(ResourceType, i64)> = Vec::new();
     for lookup in lookups {
@@ -189,13 +190,17 @@ async fn check_ids(stored: &mut Stored<'_>, lookups: &[Lookup]) -> Result<()> {
     wanted.dedup();
     let found = stored.load(wanted).await?;
     for lookup in lookups {
-        let Lookup::BareId { id, types, .. } = lookup else {
+        let Lookup::BareId { id, types, entries } = lookup else {
             continue;
         };
         let of_id = found
             .iter()
             .filter(|version| version.id == *id && types.contains(&version.resource_type));
-        let references: Vec<String> = of_id.map(|version| version.reference()).collect();
+        let of_id: Vec<&Version> = of_id.collect();
+        if of_id.len() < 2 {
+            continue;
+        }
+        let references = stored.referred(&of_id, entries).await?;
         if let [_, _, ..] = references.as_slice() {
             let shown = &references[..references.len().min(MAX_SHOWN)];
             let more = match references.len() - shown.len() {
@@ -206,7 +211,8 @@ async fn check_ids(stored: &mut Stored<'_>, lookups: &[Lookup]) -> Result<()> {
                 Category::Invalid,
                 "multiple-matches",
                 format!(
-                    "the id {id:?} is that of several resources: expected one of {}{more}",
+                    "the id {id:?} is that of several resources that are referred to: expected \
+                     one of {}{more}",
                     shown.join(", ")
                 ),
             ));

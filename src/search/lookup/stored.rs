@@ -1,6 +1,7 @@
 //! Conformance resources by canonical or id: those that are stored here, then those that are
 //! published. <https://hl7.org/fhir/R4/references.html#canonical>
 
+use super::super::index::{Slot, resource_key};
 use super::super::page::{bound, fetch};
 use super::super::params::{self, escape, uri};
 use super::super::plan::{Plan, Predicate, Total};
@@ -104,6 +105,25 @@ impl Stored<'_> {
         let statement = sql::included(&wanted, MAX_VERSIONS, self.access);
         let found = fetch(self.connection, &statement).await?;
         Ok(found.into_iter().map(|one| one.version).collect())
+    }
+
+    /// Which of these resources have a reference to them that makes one of the entries.
+    pub async fn referred(
+        &mut self,
+        resources: &[&Version],
+        entries: &[(Slot, i64)],
+    ) -> Result<Vec<String>> {
+        let mut referred = Vec::new();
+        for resource in resources {
+            let key = resource_key(resource.resource_type, &resource.id);
+            let to_it = entries.iter().filter(|(_, hash)| *hash == key);
+            let statement = sql::has_entry(&to_it.copied().collect::<Vec<_>>(), self.access);
+            let row = bound(&statement).fetch_one(&mut *self.connection).await?;
+            if row.try_get("found")? {
+                referred.push(resource.reference());
+            }
+        }
+        Ok(referred)
     }
 
     /// The keys of the resources of a type that pass, `limit` at most.

@@ -115,6 +115,20 @@ pub fn named_by(
     statement
 }
 
+/// Whether some resource, or one that is contained, has one of these entries: column `found`.
+pub fn has_entry(entries: &[(Slot, i64)], access: &Access) -> Statement {
+    let mut statement = Statement::new(access);
+    statement.push("SELECT EXISTS (SELECT 1 FROM resource r WHERE r.entries && ");
+    statement.bind(condition::entries(entries, access));
+    statement.push(
+        "::bigint[] AND r.tenant IS NOT DISTINCT FROM $1 AND r.body IS NOT NULL OFFSET 0) \
+         OR EXISTS (SELECT 1 FROM contained r WHERE r.entries && ",
+    );
+    statement.bind(condition::entries(entries, access));
+    statement.push("::bigint[] AND r.tenant IS NOT DISTINCT FROM $1 OFFSET 0) AS found");
+    statement
+}
+
 fn hits(columns: &'static str, plan: &Plan, access: &Access) -> Statement {
     let mut statement = Statement::new(access);
     statement
