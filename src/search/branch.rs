@@ -50,6 +50,8 @@ pub struct Leaves {
     pub coded: bool,
     /// Text that compares without case: string, ContactPoint.
     pub folded: bool,
+    /// ContactPoint.
+    pub contact: bool,
     /// Primitives, each with the code system of its binding if it is a `code` of one system.
     pub plain: Vec<Option<String>>,
 }
@@ -253,8 +255,9 @@ impl Leaves {
                     self.coded = true;
                     return;
                 }
-                "string" | "markdown" | "ContactPoint" => {
+                name @ ("string" | "markdown" | "ContactPoint") => {
                     self.folded = true;
+                    self.contact |= name == "ContactPoint";
                     return;
                 }
                 "code" => model

@@ -137,3 +137,49 @@ async fn a_bare_id_is_that_of_the_one_resource_that_is_referred_to() {
     let refused = server.get("/DiagnosticReport?result.subject=1").await;
     assert!(refused.expect(400).issues().contains("Device/1"));
 }
+
+/// PDQm clients write the kind of contact before the value.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_contact_is_found_by_its_kind_and_its_use() {
+    let server = Server::start().await;
+    let patient =
+        |telecom: serde_json::Value| json!({"resourceType": "Patient", "telecom": telecom});
+    let home = server
+        .create(&patient(json!([
+            {"system": "phone", "value": "+1 555 0001", "use": "home"},
+            {"system": "email", "value": "Ada@Example.org"}])))
+        .await;
+    let fax = server
+        .create(&patient(
+            json!([{"system": "fax", "value": "+1 555 0001", "use": "work"}]),
+        ))
+        .await;
+    let bare = server
+        .create(&patient(json!([{"value": "+1 555 0001"}])))
+        .await;
+    for (query, expected) in [
+        ("telecom=%2B1%20555%200001", vec![&home, &fax, &bare]),
+        ("telecom=phone%7C%2B1%20555%200001", vec![&home]),
+        ("telecom=fax%7C%2B1%20555%200001", vec![&fax]),
+        ("telecom=work%7C%2B1%20555%200001", vec![&fax]),
+        ("telecom=home%7C%2B1%20555%200001", vec![&home]),
+        // Of one and the same contact.
+        ("telecom=email%7C%2B1%20555%200001", vec![]),
+        ("telecom=email%7Cada@example.org", vec![&home]),
+        ("telecom=%7C%2B1%20555%200001", vec![&home, &fax, &bare]),
+        ("telecom=email%7C", vec![&home]),
+        ("telecom:not=fax%7C", vec![&home, &bare]),
+        ("phone=phone%7C%2B1%20555%200001", vec![&home]),
+        ("phone=fax%7C%2B1%20555%200001", vec![]),
+    ] {
+        let mut found = server
+            .get(&format!("/Patient?{query}"))
+            .await
+            .expect(200)
+            .ids();
+        found.sort();
+        let mut expected: Vec<String> = expected.into_iter().cloned().collect();
+        expected.sort();
+        assert_eq!(found, expected, "{query}");
+    }
+}
