@@ -76,6 +76,9 @@ pub enum Predicate {
         places: Vec<Place>,
         test: JsonTest,
     },
+    /// An element in one of these places of the JSON passes what is asked of its place: a
+    /// filter within a path of `_filter`, read like [`Predicate::Json`].
+    Element(Vec<(Place, ElementTest)>),
     /// Words of the narrative, or of the whole resource: read like [`Predicate::Json`].
     Words {
         within: Words,
@@ -102,10 +105,34 @@ pub struct Place {
 pub enum JsonTest {
     /// Its normal form begins with this normal text.
     Begins(String),
+    /// Its normal form is this normal text.
+    Is(String),
+    /// Its normal form contains this normal text.
+    Contains(String),
+    /// Its normal form ends with this normal text.
+    Ends(String),
     /// One of these, to the letter.
     OneOf(Vec<String>),
     /// This, or this and after it one of these characters.
     Below(String, &'static str),
+}
+
+/// What one element of the JSON has to be. Paths begin at the element: `$.family[*]`.
+#[derive(Clone, Debug, PartialEq)]
+pub enum ElementTest {
+    And(Vec<ElementTest>),
+    Or(Vec<ElementTest>),
+    Not(Box<ElementTest>),
+    /// Something stands there.
+    There(String),
+    /// A text there passes; or one does not, where `is` is false.
+    Text {
+        path: String,
+        test: JsonTest,
+        is: bool,
+    },
+    /// An element there passes.
+    Element(String, Box<ElementTest>),
 }
 
 /// Where words are looked for.
@@ -339,6 +366,8 @@ pub enum StringTest {
     Exactly(String),
     /// All of the normalised value is this normalised text.
     Is(String),
+    /// The normalised value ends with this normalised text.
+    EndsWith(String),
 }
 
 /// Which unit a quantity must have, by hash.

@@ -225,7 +225,8 @@ fn reads_text(filter: &Predicate) -> bool {
     match filter {
         Predicate::And(parts) | Predicate::Or(parts) => parts.iter().any(reads_text),
         Predicate::Not(part) => reads_text(part),
-        Predicate::Json { .. } | Predicate::Words { .. } | Predicate::Lookup(_) => true,
+        Predicate::Json { .. } | Predicate::Element(_) => true,
+        Predicate::Words { .. } | Predicate::Lookup(_) => true,
         _ => false,
     }
 }

@@ -308,6 +308,15 @@ fn string(statement: &mut Statement, test: &StringTest) {
                 .push(" AND d.exact = ")
                 .bind(Bind::Text(value.clone()));
         }
+        StringTest::EndsWith(end) => {
+            // All of a text is in the row that does not begin at a later word.
+            let length = i32::try_from(end.chars().count()).unwrap_or(i32::MAX);
+            statement
+                .push("d.exact <> '' AND right(coalesce(d.whole, d.value), ")
+                .bind(Bind::Int(length))
+                .push(") = ")
+                .bind(Bind::Text(end.clone()));
+        }
         StringTest::Is(normal) => {
             // A row that begins at a later word of its text has no exact value.
             statement
