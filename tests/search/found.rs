@@ -183,3 +183,29 @@ async fn a_contact_is_found_by_its_kind_and_its_use() {
         assert_eq!(found, expected, "{query}");
     }
 }
+
+/// A tenth more is still about the same, in any unit.
+#[tokio::test(flavor = "multi_thread")]
+async fn about_a_number_includes_its_ends() {
+    let server = Server::start().await;
+    let of = |value: u32| {
+        json!({"resourceType": "Observation", "status": "final", "code": {"text": "x"},
+            "valueQuantity": {"value": value, "system": "http://unitsofmeasure.org", "code": "mm[Hg]"}})
+    };
+    let mut all = Vec::new();
+    for value in [89, 90, 110, 111] {
+        all.push(server.create(&of(value)).await);
+    }
+    let mut expected = all[1..3].to_vec();
+    expected.sort();
+    for query in [
+        "ap100",
+        "ap10e1%7Chttp://unitsofmeasure.org%7Cmm%5BHg%5D",
+        "ap100.0%7C%7Cmm%5BHg%5D",
+    ] {
+        let url = format!("/Observation?value-quantity={query}");
+        let mut found = server.get(&url).await.expect(200).ids();
+        found.sort();
+        assert_eq!(found, expected, "{query}");
+    }
+}

@@ -260,7 +260,12 @@ fn range<T>(
         RangeTest::HighAtMost(bound) => compare(statement, "d.high <= ", bound),
         RangeTest::HighBelow(bound) => compare(statement, "d.high < ", bound),
         RangeTest::Overlaps(low, high) => {
-            compare(statement, "d.low < ", high);
+            // A value at the very end of a closed range shares that point with it.
+            compare(
+                statement,
+                if closed { "d.low <= " } else { "d.low < " },
+                high,
+            );
             compare(
                 statement,
                 if closed {
