@@ -98,3 +98,27 @@ async fn criteria_leave_out_no_type_whose_parameter_is_not_indexed_yet() {
         .await
         .expect(200);
 }
+
+/// A base of DomainResource is all types but the three that are none.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_parameter_may_be_of_all_domain_resources() {
+    let server = Server::start().await;
+    let narrative = json!({"status": "generated",
+        "div": "<div xmlns=\"http://www.w3.org/1999/xhtml\">x</div>"});
+    let patient = json!({"resourceType": "Patient", "id": "p", "text": narrative});
+    server.put("/Patient/p", &patient).await.expect(201);
+    let own = parameter(
+        "narrative",
+        "DomainResource",
+        "token",
+        "DomainResource.text.status",
+    );
+    server
+        .put("/SearchParameter/narrative", &own)
+        .await
+        .expect(201);
+    work_off(&server).await;
+    let found = server.get("/Patient?narrative=generated").await;
+    assert_eq!(found.expect(200).ids(), ["p"]);
+    server.get("/Binary?narrative=generated").await.expect(400);
+}

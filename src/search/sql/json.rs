@@ -262,12 +262,13 @@ fn vector(statement: &mut Statement, within: Words) {
     }
 }
 
+/// What is asked for. Within a subquery it is read once, not for every resource.
 fn words(statement: &mut Statement, query: &str) {
     statement
-        .push("websearch_to_tsquery('simple', translate(")
+        .push("(SELECT websearch_to_tsquery('simple', translate(")
         .bind(Bind::Text(query.to_owned()))
         .push("::text, ");
-    folding(statement).push(")");
+    folding(statement).push("))");
 }
 
 /// The rest of a `translate` that takes accents and cases off letters.
