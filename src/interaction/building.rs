@@ -1,12 +1,12 @@
 //! Searches while the index of a custom parameter is being built: refused, or answered as
 //! partial where the caller says `handling=lenient`. Never answered as if it were whole.
 //!
-//! A search is compiled as if such parameters were not there and, where that does not settle
-//! it, as if they were: it is about them where the two differ. So whatever a search does with
-//! a parameter, no rule of its own is needed here.
+//! A search is compiled as if such parameters were not there and as if they were: it is about
+//! them where the two differ. So whatever a search does with a parameter, no rule of its own is
+//! needed here: a chain that names no type would leave out one whose parameter is being built.
 
 use crate::error::{Category, Error, Issue, Result};
-use crate::fhir::Instant;
+use crate::fhir::{Instant, ResourceType, query};
 use crate::search::live::{Edition, State};
 use crate::search::registry::Registry;
 use crate::search::{self as engine, Handling, Limits, Query, Request};
@@ -29,12 +29,9 @@ pub fn compile<'e>(
         return Ok((built?, &edition.searchable));
     }
     let strict = request.handling == Handling::Strict;
-    if let (Ok(_), true) = (&built, strict) {
-        return Ok((built?, &edition.searchable));
-    }
     match (built, compiled(&edition.indexed)) {
         (Ok(built), Ok(all)) if built.plan == all.plan => Ok((built, &edition.searchable)),
-        (Err(_), Ok(_)) if strict => Err(refusal(edition, &request.pairs, base)),
+        (_, Ok(_)) if strict => Err(refusal(edition, &request.pairs, base)),
         (_, Ok(mut all)) => {
             all.issues.extend(warnings(edition, &request.pairs, base));
             Ok((all, &edition.indexed))
@@ -42,6 +39,36 @@ pub fn compile<'e>(
         (Ok(_), Err(error)) => Err(error),
         (Err(built), Err(all)) if built.issues == all.issues => Err(built),
         (Err(_), Err(all)) => Err(explained(all, edition, &request.pairs, base)),
+    }
+}
+
+/// Refuses criteria that mean more with what is being built than without: they would overlook
+/// what they are meant to find.
+///
+/// # Errors
+/// `Invalid` (`incomplete`), with the job. What is wrong with the criteria themselves is left to
+/// those who ask with them.
+pub fn check_criteria(
+    edition: &Edition,
+    resource_type: ResourceType,
+    criteria: &str,
+    base: &str,
+) -> Result<()> {
+    if edition.building().next().is_none() {
+        return Ok(());
+    }
+    let now = Instant::now();
+    let plan = |registry| {
+        let compiled = engine::compile_criteria(registry, resource_type, criteria, base, now);
+        compiled.map(|query| query.plan)
+    };
+    match (plan(&edition.searchable), plan(&edition.indexed)) {
+        (Ok(built), Ok(all)) if built == all => Ok(()),
+        (Ok(_), _) => {
+            let pairs = query::pairs(criteria).unwrap_or_default();
+            Err(refusal(edition, &pairs, base))
+        }
+        (Err(_), _) => Ok(()),
     }
 }
 

@@ -55,6 +55,7 @@ pub async fn matches(
     let edition = hub.live.current();
     let base = &hub.settings.base;
     let registry = &edition.searchable;
+    building::check_criteria(&edition, resource_type, criteria, base)?;
     let found = search::find_matches(
         connection,
         access,

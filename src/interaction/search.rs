@@ -43,7 +43,7 @@ impl Answer {
 pub async fn search(hub: &Hub, access: &Access, request: Request) -> Result<Answer> {
     let edition = hub.live.current();
     let mut stages = Stages::start();
-    let (query, registry) = compile(hub, &edition, &request)?;
+    let (query, registry) = compile(hub, access, &edition, &request)?;
     stages.end("compile");
     let mut left = hub.store.pool_status().open;
     loop {
@@ -109,7 +109,7 @@ pub async fn search_in(
     request: Request,
 ) -> Result<Answer> {
     let edition = hub.live.current();
-    let (query, registry) = compile(hub, &edition, &request)?;
+    let (query, registry) = compile(hub, access, &edition, &request)?;
     let answer = answer_in(hub, connection, access, registry, &query).await;
     answer.map_err(|error| advised(error, &query))
 }
@@ -127,6 +127,7 @@ fn advised(mut error: Error, query: &Query) -> Error {
 
 fn compile<'e>(
     hub: &Hub,
+    access: &Access,
     edition: &'e Edition,
     request: &Request,
 ) -> Result<(Query, &'e Registry)> {
@@ -136,7 +137,7 @@ fn compile<'e>(
         max_count: hub.settings.limits.max_page_size,
         max_include: hub.settings.limits.max_includes,
         count_time: limits.count_time.min(limits.statement_time),
-        secret: hub.store.secret(),
+        secret: hub.store.secret().of(access.tenant),
     };
     building::compile(edition, request, &hub.settings.base, &limits)
 }

@@ -49,8 +49,15 @@ impl Request {
                     "expected Parameters or no body at all",
                 ));
             }
-            let list = parameters.get("parameter").and_then(Value::as_array);
-            for parameter in list.into_iter().flatten() {
+            let list = match parameters.get("parameter") {
+                None => &[][..],
+                Some(Value::Array(list)) => list,
+                Some(_) => {
+                    let text = "expected a list as Parameters.parameter but found something else";
+                    return Err(Error::coded(Category::Invalid, "structure", text));
+                }
+            };
+            for parameter in list {
                 let name = parameter["name"].as_str().unwrap_or_default();
                 let values = ["valueCode", "valueString", "valueUri"];
                 let value = values.iter().find_map(|value| parameter[*value].as_str());

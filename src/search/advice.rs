@@ -20,8 +20,13 @@ pub fn advice(plan: &Plan) -> String {
     }) {
         advice.push("`_text` and `_content` read each resource that the rest of the query leaves");
     }
-    if any(&plan.filter, &|part| matches!(part, Predicate::Json { .. })) {
-        advice.push("modifiers that look for text read each resource that the rest leaves");
+    if any(&plan.filter, &|part| {
+        matches!(part, Predicate::Json { .. } | Predicate::Element(_))
+    }) {
+        advice.push(
+            "modifiers that look for text, and filters within a path of `_filter`, read each \
+             resource that the rest leaves",
+        );
     }
     let is_step = |part: &Predicate| {
         matches!(

@@ -5,7 +5,7 @@
 //! since PostgreSQL takes 65,535 binds. How long a statement may run is not decided here.
 
 use super::parse::{self, Item};
-use super::plan::Predicate;
+use super::plan::{ElementTest, Predicate};
 use crate::error::{Category, Error, Issue, Result};
 
 /// Names and values in one query.
@@ -120,6 +120,7 @@ fn steps(filter: &Predicate) -> usize {
         Predicate::And(parts) | Predicate::Or(parts) => parts.iter().map(steps).sum(),
         Predicate::Not(part) => steps(part),
         Predicate::Refers { filter, .. } | Predicate::Referred { filter, .. } => 1 + steps(filter),
+        Predicate::Lookup(lookup) => lookup.filter().map_or(0, |filter| 1 + steps(filter)),
         _ => 0,
     }
 }
@@ -134,8 +135,9 @@ fn most_binds(filter: &Predicate) -> usize {
         Predicate::Type(_) | Predicate::Keys(_) => 1,
         // The tables of the normal form, or a list, beside two for each place.
         Predicate::Json { places, .. } => 12 + 2 * places.len(),
+        Predicate::Element(tests) => tests.iter().map(|(_, test)| 2 + element_binds(test)).sum(),
         Predicate::Words { .. } => 8,
-        Predicate::Lookup(_) => 2,
+        Predicate::Lookup(lookup) => 2 + lookup.filter().map_or(0, most_binds),
         Predicate::Id(_) | Predicate::LastUpdated(_) => 3,
         Predicate::Refers { filter, .. } | Predicate::Referred { filter, .. } => {
             3 + most_binds(filter)
@@ -145,6 +147,16 @@ fn most_binds(filter: &Predicate) -> usize {
         | Predicate::Quantity { .. }
         | Predicate::NumberPair { .. } => 7,
         Predicate::Near { .. } => 9,
+    }
+}
+
+fn element_binds(test: &ElementTest) -> usize {
+    match test {
+        ElementTest::And(parts) | ElementTest::Or(parts) => parts.iter().map(element_binds).sum(),
+        ElementTest::Not(part) => element_binds(part),
+        ElementTest::There(_) => 1,
+        ElementTest::Text { .. } => 13,
+        ElementTest::Element(_, part) => 1 + element_binds(part),
     }
 }
 

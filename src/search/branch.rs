@@ -2,6 +2,7 @@
 //! that its values are indexed under. Which kinds are split and why:
 //! [`registry`](super::registry).
 
+use super::contained;
 use super::index::{Slot, hash};
 use super::places::{Located, locate};
 use super::plan::{Predicate, RowTable};
@@ -29,6 +30,19 @@ pub struct Branch {
     leaves: OnceLock<Leaves>,
 }
 
+/// How the values of a branch lead to other resources.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Leads {
+    /// References, which name a type and an id.
+    ById,
+    /// Canonicals, which name a `url` and maybe a version; a local reference may stand there too.
+    ByUrl,
+    /// They do not: the resource stands in the place itself.
+    InPlace,
+    /// They do not, as far as the definitions tell.
+    Nowhere,
+}
+
 /// What the values of a branch are, as far as it matters to a token.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Leaves {
@@ -36,6 +50,8 @@ pub struct Leaves {
     pub coded: bool,
     /// Text that compares without case: string, ContactPoint.
     pub folded: bool,
+    /// ContactPoint.
+    pub contact: bool,
     /// Primitives, each with the code system of its binding if it is a `code` of one system.
     pub plain: Vec<Option<String>>,
 }
@@ -150,12 +166,16 @@ pub fn presence_hash(only: Option<ResourceType>) -> i64 {
 }
 
 impl Branch {
-    /// Whether its values are References, which name resources by type and id: not canonical
-    /// URLs, and not resources that stand in the place themselves.
-    pub fn holds_references(&self) -> bool {
+    /// How its values lead to other resources.
+    pub fn leads(&self) -> Leads {
         let elements = self.elements();
         let is_any = |name| elements.iter().any(|(_, node_type)| node_type.is(name));
-        is_any("Reference") && !is_any("uri")
+        match (is_any("uri"), is_any("Reference")) {
+            (true, _) => Leads::ByUrl,
+            (false, true) => Leads::ById,
+            (false, false) if self.expression.to_string() == contained::IN_PLACE => Leads::InPlace,
+            (false, false) => Leads::Nowhere,
+        }
     }
 
     /// Whether a resource has at most one value: a primitive element of its own.
@@ -251,8 +271,9 @@ impl Leaves {
                     self.coded = true;
                     return;
                 }
-                "string" | "markdown" | "ContactPoint" => {
+                name @ ("string" | "markdown" | "ContactPoint") => {
                     self.folded = true;
+                    self.contact |= name == "ContactPoint";
                     return;
                 }
                 "code" => model

@@ -10,15 +10,17 @@
 //!
 //! Each chained parameter is a condition of its own: two of them may be fulfilled by two
 //! resources. What the last step leads to is compiled by a [`Leaf`], which is one pair of the
-//! query or one test of `_filter`. Canonical URLs are refused as steps, since a chain joins
-//! by type and id.
+//! query or one test of `_filter`. A canonical leads to what has its `url`, and its version
+//! where it names one: see [`Lookup::Canonical`]. What stands where a reference could
+//! (`Bundle.composition`) is led to as what is contained, and never by `_has`, since it is no
+//! resource of its own.
 
 use super::bounds;
 use super::parse::{Step, Term};
-use super::plan::Predicate;
-use super::registry::{Branch, Kind, Parameter, Registry};
+use super::plan::{Lookup, Predicate};
+use super::registry::{Branch, Kind, Leads, Parameter, Registry};
 use super::resolve::{Context, Problem, parameter_of_all};
-use super::{filter, suggest};
+use super::{contained, filter, suggest};
 use crate::fhir::ResourceType;
 use crate::search::index::Slot;
 use std::cell::Cell;
@@ -85,11 +87,39 @@ pub fn referred(
         }
     });
     let mut parts: Vec<Predicate> = parts.collect();
+    parts.extend(named_by(parameter, types, filter));
     match parts.len() {
         0 => None,
         1 => parts.pop(),
         _ => Some(Predicate::Or(parts)),
     }
+}
+
+/// Holds of resources of `types` that a canonical of this parameter names; `None` where it
+/// has no canonicals or none of these types.
+fn named_by(
+    parameter: &Parameter,
+    types: &[ResourceType],
+    filter: &Predicate,
+) -> Option<Predicate> {
+    let canonicals = parameter.branches.iter();
+    let canonicals = canonicals.filter(|branch| branch.leads() == Leads::ByUrl);
+    let (mut slots, mut named) = (Vec::new(), Vec::new());
+    for branch in canonicals {
+        slots.push(branch.slot);
+        let types = types.iter().copied();
+        named.extend(types.filter(|kind| leads_to(parameter, branch, *kind)));
+    }
+    named.sort_unstable();
+    named.dedup();
+    (!named.is_empty()).then(|| {
+        Predicate::Lookup(Box::new(Lookup::NamedBy {
+            types: named,
+            source: parameter.resource_type,
+            slots,
+            filter: filter.clone(),
+        }))
+    })
 }
 
 fn leads_to(parameter: &Parameter, branch: &Branch, target: ResourceType) -> bool {
@@ -145,11 +175,7 @@ impl Walk<'_> {
         for target in targets {
             match self.on(at + 1, &[target]) {
                 Ok(None) => return Ok(None),
-                Ok(Some(filter)) => ways.push(Predicate::Refers {
-                    slots: slots[&target].clone(),
-                    target,
-                    filter: Box::new(filter),
-                }),
+                Ok(Some(filter)) => ways.extend(slots[&target].step(target, filter)),
                 Err(Problem::Unknown(issue)) => {
                     unknown.get_or_insert(Problem::Unknown(issue));
                 }
@@ -290,6 +316,11 @@ impl Walk<'_> {
             ))
         })?;
         self.check_references(&[parameter])?;
+        if parameter.is_in_place() {
+            return Err(self.refused(format!(
+                "{source}:{reference} is what stands in a Bundle, which no stored resource is"
+            )));
+        }
         let Some(filter) = self.on(at + 1, &[source])? else {
             return Ok(None);
         };
@@ -320,8 +351,8 @@ impl Walk<'_> {
             }
             if !parameter.can_be_followed() {
                 return Err(self.refused(format!(
-                    "{code} is a canonical URL or a resource in its place; chains are supported \
-                     through references by type and id"
+                    "{code} names no resources; chains are supported through references by type \
+                     and id and through canonical URLs"
                 )));
             }
         }
@@ -343,9 +374,36 @@ impl Walk<'_> {
     }
 }
 
-/// The slots by which these parameters refer to each type.
-fn slots_by_target(parameters: &[&Parameter]) -> BTreeMap<ResourceType, Vec<Slot>> {
-    let mut slots: BTreeMap<ResourceType, Vec<Slot>> = BTreeMap::new();
+/// The slots by which parameters refer to a type.
+#[derive(Clone, Debug, Default)]
+struct Slots {
+    /// By type and id, all of them.
+    by_id: Vec<Slot>,
+    /// By canonical too.
+    by_url: Vec<Slot>,
+}
+
+impl Slots {
+    /// A step to resources of this type that pass.
+    fn step(&self, target: ResourceType, filter: Predicate) -> Vec<Predicate> {
+        let by_url = (!self.by_url.is_empty()).then(|| {
+            Predicate::Lookup(Box::new(Lookup::Canonical {
+                slots: self.by_url.clone(),
+                target,
+                filter: filter.clone(),
+            }))
+        });
+        let by_id = Predicate::Refers {
+            slots: self.by_id.clone(),
+            target,
+            filter: Box::new(filter),
+        };
+        std::iter::once(by_id).chain(by_url).collect()
+    }
+}
+
+fn slots_by_target(parameters: &[&Parameter]) -> BTreeMap<ResourceType, Slots> {
+    let mut slots: BTreeMap<ResourceType, Slots> = BTreeMap::new();
     for parameter in parameters {
         for branch in &parameter.branches {
             let targets: Vec<ResourceType> = match branch.only {
@@ -353,10 +411,16 @@ fn slots_by_target(parameters: &[&Parameter]) -> BTreeMap<ResourceType, Vec<Slot
                 None if parameter.targets.is_empty() => ResourceType::all().collect(),
                 None => parameter.targets.clone(),
             };
+            let leads = branch.leads();
             for target in targets {
                 let known = slots.entry(target).or_default();
-                if !known.contains(&branch.slot) {
-                    known.push(branch.slot);
+                let slot = match leads {
+                    Leads::InPlace => contained::in_place(branch.slot),
+                    _ => branch.slot,
+                };
+                if !known.by_id.contains(&slot) {
+                    known.by_id.push(slot);
+                    known.by_url.extend((leads == Leads::ByUrl).then_some(slot));
                 }
             }
         }
@@ -503,15 +567,15 @@ mod tests {
     }
 
     #[test]
-    fn only_references_by_type_and_id_are_followed() {
+    fn what_names_other_resources_is_followed() {
         let registry = Registry::new(Definitions::r4()).expect("the registry of R4 compiles");
         for (resource_type, code, expected) in [
             ("Observation", "subject", true),
             ("Consent", "source-reference", true),
             ("Provenance", "target", true),
-            ("QuestionnaireResponse", "questionnaire", false),
-            ("PlanDefinition", "definition", false),
-            ("Bundle", "composition", false),
+            ("QuestionnaireResponse", "questionnaire", true),
+            ("PlanDefinition", "definition", true),
+            ("Bundle", "composition", true),
             ("Patient", "name", false),
         ] {
             let kind = ResourceType::parse(resource_type).expect("a type");

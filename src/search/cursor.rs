@@ -7,13 +7,14 @@
 //!
 //! The values are of patients, and links stand in logs and histories: so they are encrypted
 //! (ChaCha20-Poly1305, <https://www.rfc-editor.org/rfc/rfc8439>). The parameters that select and
-//! order are authenticated with them, so that a damaged cursor, or one of another search or
-//! another database, is refused instead of answered wrongly. A cursor grants nothing, since
+//! order are authenticated with them, so that a damaged cursor, or one of another search, tenant
+//! or database, is refused instead of answered wrongly. A cursor grants nothing, since
 //! every page is searched anew with the rights of its caller. The secret is made once per
 //! database, so that cursors outlive a restart and hold on every node.
 //! <https://hl7.org/fhir/R4/http.html#paging>
 
 use super::plan::{RowTable, SortBy, SortKey};
+use crate::access::Tenant;
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use ring::aead::{Aad, CHACHA20_POLY1305, LessSafeKey, NONCE_LEN, Nonce, UnboundKey};
@@ -23,17 +24,40 @@ use std::sync::LazyLock;
 
 /// What cursors are sealed with.
 #[derive(Clone, Copy, PartialEq, Eq)]
-pub struct Secret([u8; Secret::BYTES]);
+pub struct Secret {
+    bytes: [u8; Secret::BYTES],
+    /// Whose cursors they are.
+    tenant: Option<Tenant>,
+}
 
 impl Secret {
     pub const BYTES: usize = 32;
 
     pub fn new(bytes: [u8; Secret::BYTES]) -> Secret {
-        Secret(bytes)
+        Secret {
+            bytes,
+            tenant: None,
+        }
+    }
+
+    /// The same for the cursors of one tenant, which are none of another's.
+    pub fn of(self, tenant: Tenant) -> Secret {
+        Secret {
+            tenant: Some(tenant),
+            ..self
+        }
+    }
+
+    /// What a cursor is bound to beside what is in it.
+    fn bound_to(&self, query: &str) -> Aad<String> {
+        Aad::from(match self.tenant {
+            Some(Tenant(tenant)) => format!("{tenant}/{query}"),
+            None => query.to_owned(),
+        })
     }
 
     fn key(&self) -> LessSafeKey {
-        let key = UnboundKey::new(&CHACHA20_POLY1305, &self.0);
+        let key = UnboundKey::new(&CHACHA20_POLY1305, &self.bytes);
         LessSafeKey::new(key.expect("a key of this algorithm has 32 bytes"))
     }
 }
@@ -41,7 +65,7 @@ impl Secret {
 /// One of this process alone, for searches without a database that keeps one.
 impl Default for Secret {
     fn default() -> Secret {
-        static OWN: LazyLock<Secret> = LazyLock::new(|| Secret(random()));
+        static OWN: LazyLock<Secret> = LazyLock::new(|| Secret::new(random()));
         *OWN
     }
 }
@@ -137,10 +161,10 @@ pub fn encode(start: &Start, query: &str, secret: &Secret) -> String {
         .to_string()
         .into_bytes();
     let nonce: [u8; NONCE_LEN] = random();
-    let (unique, query) = (Nonce::assume_unique_for_key(nonce), Aad::from(query));
+    let unique = Nonce::assume_unique_for_key(nonce);
     let done = secret
         .key()
-        .seal_in_place_append_tag(unique, query, &mut sealed);
+        .seal_in_place_append_tag(unique, secret.bound_to(query), &mut sealed);
     done.expect("a cursor is shorter than the 256 GiB of one nonce");
     URL_SAFE_NO_PAD.encode([&nonce[..], &sealed].concat())
 }
@@ -150,7 +174,9 @@ pub fn decode(cursor: &str, query: &str, secret: &Secret) -> Option<Start> {
     let mut bytes = URL_SAFE_NO_PAD.decode(cursor).ok()?;
     let (nonce, sealed) = bytes.split_at_mut_checked(NONCE_LEN)?;
     let nonce = Nonce::try_assume_unique_for_key(nonce).ok()?;
-    let opened = secret.key().open_in_place(nonce, Aad::from(query), sealed);
+    let opened = secret
+        .key()
+        .open_in_place(nonce, secret.bound_to(query), sealed);
     let (backward, place): (bool, Option<Place>) = serde_json::from_slice(opened.ok()?).ok()?;
     let position = place.map(|(values, type_number, key)| Position {
         values,
@@ -190,6 +216,13 @@ mod tests {
             assert_ne!(encode(&start, "Patient?a=b", &secret), cursor);
             assert_eq!(decode(&cursor, "Patient?a=c", &secret), None);
             assert_eq!(decode(&cursor, "Patient?a=b", &other), None);
+            let (ours, theirs) = (secret.of(Tenant(1)), secret.of(Tenant(2)));
+            let cursor_of_ours = encode(&start, "Patient?a=b", &ours);
+            assert_eq!(
+                decode(&cursor_of_ours, "Patient?a=b", &ours),
+                Some(start.clone())
+            );
+            assert_eq!(decode(&cursor_of_ours, "Patient?a=b", &theirs), None);
             for index in 0..cursor.len() {
                 let mut damaged = cursor.clone().into_bytes();
                 damaged[index] = if damaged[index] == b'A' { b'B' } else { b'A' };

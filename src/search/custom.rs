@@ -105,7 +105,8 @@ fn base_types(base: &[String], issues: &mut Vec<Issue>) -> Vec<ResourceType> {
     let mut types: Vec<ResourceType> = Vec::new();
     for (index, name) in base.iter().enumerate() {
         match (name.as_str(), ResourceType::parse(name)) {
-            ("Resource" | "DomainResource", _) => types.extend(ResourceType::all()),
+            ("Resource", _) => types.extend(ResourceType::all()),
+            ("DomainResource", _) => types.extend(domain_resources()),
             (_, Some(resource_type)) => types.push(resource_type),
             (_, None) => {
                 let text = format!("expected a resource type but found {name:?}");
@@ -121,6 +122,13 @@ fn base_types(base: &[String], issues: &mut Vec<Issue>) -> Vec<ResourceType> {
     types.sort_unstable();
     types.dedup();
     types
+}
+
+/// All types but those that are a Resource and nothing more.
+/// <https://hl7.org/fhir/R4/resource.html>
+fn domain_resources() -> impl Iterator<Item = ResourceType> {
+    let plain = ["Binary", "Bundle", "Parameters"];
+    ResourceType::all().filter(move |kind| !plain.contains(&kind.name()))
 }
 
 fn check_targets(targets: &[String], issues: &mut Vec<Issue>) {
@@ -286,6 +294,9 @@ fn find_gap(model: &Model, ast: &Ast, focus: &[infer::Kind<'_>]) -> Option<Gap> 
             .collect()
     };
     let of_gap = |of: &Option<Box<Ast>>| of.as_deref().and_then(|of| find_gap(model, of, focus));
+    if let Some(gap) = beyond_resolve(ast) {
+        return Some(gap);
+    }
     match ast {
         Ast::Member { of, name } => of_gap(of).or_else(|| {
             let owners = of.as_deref().map_or_else(|| focus.to_vec(), kinds);
@@ -330,6 +341,26 @@ fn find_gap(model: &Model, ast: &Ast, focus: &[infer::Kind<'_>]) -> Option<Gap> 
 
 /// Whether any owner has the element. What holds a whole resource has no type until one is
 /// there, and counts as leading somewhere.
+/// A step from what `resolve()` gives, which may only be asked for its type: nothing is read of
+/// other resources where one is indexed.
+fn beyond_resolve(ast: &Ast) -> Option<Gap> {
+    let of = match ast {
+        Ast::Member { of, .. } | Ast::Call { of, .. } => of.as_deref(),
+        Ast::OfType { of, .. } | Ast::Indexer { of, .. } => Some(&**of),
+        _ => None,
+    };
+    match of {
+        Some(Ast::Call { function, .. }) if function.name == "resolve" => Some(Gap {
+            name: "resolve".to_owned(),
+            text: "expected resolve() to be asked for its type only, as in where(resolve() is \
+                   Patient), since another resource is not read where this one is indexed, but \
+                   found a step from it"
+                .to_owned(),
+        }),
+        _ => None,
+    }
+}
+
 fn leads_somewhere(
     model: &Model,
     ast: &Ast,
@@ -566,6 +597,30 @@ mod tests {
                 "two components",
             ),
             ("a", "Patient", "special", "Patient", "type", "special"),
+            (
+                "a",
+                "Patient",
+                "string",
+                "Patient.generalPractitioner.resolve().name.family",
+                "expression",
+                "asked for its type only",
+            ),
+            (
+                "a",
+                "Patient",
+                "string",
+                "Patient.generalPractitioner.resolve().where(name.exists()).name",
+                "expression",
+                "asked for its type only",
+            ),
+            (
+                "a",
+                "DomainResource",
+                "token",
+                "DomainResource.nope",
+                "expression",
+                "\"nope\"",
+            ),
         ] {
             let resource = parameter(code, &[base], kind, expression);
             let error = check(&registry, "1", &resource).expect_err(expression);

@@ -5,27 +5,38 @@
 //! filter   = test  |  filter 1*("and" filter)  |  filter 1*("or" filter)
 //!          | ["not"] "(" filter ")"
 //! test     = path SP operator SP value
-//! path     = the name of a condition, with steps of chains and _has, without a modifier
+//! path     = name  |  name "[" filter "]" "." path
+//! name     = the name of a condition, with steps of chains and _has, without a modifier
 //! operator = eq ne co sw ew gt lt ge le ap sa eb pr po ss sb in ni re
 //! value    = a JSON string  |  what has neither space nor `)` nor `]`
 //! ```
 //!
 //! A test is compiled as the search parameter would be; an operator without an equivalent
-//! there is refused with its position, as are a filter in brackets within a path and `and`
-//! beside `or`, whose order the specification leaves to brackets. Values of strings are text
-//! as it stands; those of other types are search values, in which `|` and `$` separate.
+//! there is refused with its position, as is `and` beside `or`, whose order the specification
+//! leaves to brackets. Values of strings are text as it stands; those of other types are search
+//! values, in which `|` and `$` separate.
+//!
+//! A filter within a path is about what the rest of the path is about: after a reference,
+//! `subject[gender eq male].name co x`, the resource that it leads to, asked by its search
+//! parameters; after anything else, `name[use eq official].family eq x`, that one [`element`].
 
 use super::params::{self, Modifier, escape};
-use super::parse::{self, Term};
+use super::parse::{self, Step, Term};
 use super::plan::{Predicate, RangeTest, StringTest};
 use super::registry::{Branch, Kind, Parameter};
 use super::resolve::{Context, Problem, parameter_of_all};
 use super::{chain, filter, suggest};
 use crate::error::Issue;
 use crate::fhir::ResourceType;
-use parser::{Expression, Test, Value};
+use parser::{Expression, Filtered, Test, Value};
+use std::cell::Cell;
 
+mod element;
 mod parser;
+
+/// Conditions that one `_filter` may come to, those on several types counted each: filters within
+/// paths multiply them.
+const MAX_CONDITIONS: usize = 2000;
 
 /// The predicate of a `_filter`.
 pub fn resolve(
@@ -37,7 +48,12 @@ pub fn resolve(
         let text = format!("{term}: at character {}: {}", error.position, error.text);
         Problem::refused(error.code, text)
     })?;
-    compile(&expression, types, context).map_err(|problem| match problem {
+    let compiler = Compiler {
+        context,
+        left: Cell::new(MAX_CONDITIONS),
+    };
+    let compiled = compiler.expression(&expression, types);
+    compiled.map_err(|problem| match problem {
         Problem::Unknown(issue) => Problem::Unknown(named(term, issue)),
         Problem::Refused(issue) => Problem::Refused(named(term, issue)),
     })
@@ -50,70 +66,167 @@ fn named(term: &Term<'_>, issue: Issue) -> Issue {
     }
 }
 
-fn compile(
-    expression: &Expression<'_>,
-    types: &[ResourceType],
-    context: &Context<'_>,
-) -> Result<Predicate, Problem> {
-    let all = |parts: &[Expression<'_>]| -> Result<Vec<Predicate>, Problem> {
-        let parts = parts.iter();
-        parts.map(|part| compile(part, types, context)).collect()
+/// The problem of a test, with its position.
+fn at_position(test: &Test<'_>, problem: Problem) -> Problem {
+    let at = |issue: Issue| match issue.text.starts_with("at character ") {
+        // Within brackets it has been told already.
+        true => issue,
+        false => Issue {
+            text: format!("at character {}: {}", test.position, issue.text),
+            ..issue
+        },
     };
-    match expression {
-        Expression::And(parts) => Ok(Predicate::And(all(parts)?)),
-        Expression::Or(parts) => Ok(Predicate::Or(all(parts)?)),
-        Expression::Not(part) => Ok(Predicate::Not(Box::new(compile(part, types, context)?))),
-        Expression::Test(test) => compile_test(test, types, context),
+    match problem {
+        Problem::Unknown(issue) => Problem::Unknown(at(issue)),
+        Problem::Refused(issue) => Problem::Refused(at(issue)),
     }
 }
 
-fn compile_test(
-    test: &Test<'_>,
-    types: &[ResourceType],
-    context: &Context<'_>,
-) -> Result<Predicate, Problem> {
-    let at = |issue: Issue| Issue {
-        text: format!("at character {}: {}", test.position, issue.text),
-        ..issue
-    };
-    let term = parse::parse_term(test.path, "");
-    let found = chain::resolve(&term, context, types, &|types| {
-        condition(test, &term, types, context).map(Some)
-    });
-    match found {
-        Ok(found) => Ok(found.unwrap_or(Predicate::Nothing)),
-        Err(Problem::Unknown(issue)) => Err(Problem::Unknown(at(issue))),
-        Err(Problem::Refused(issue)) => Err(Problem::Refused(at(issue))),
+struct Compiler<'c> {
+    context: &'c Context<'c>,
+    /// Conditions that may still be compiled.
+    left: Cell<usize>,
+}
+
+impl Compiler<'_> {
+    fn expression(
+        &self,
+        expression: &Expression<'_>,
+        types: &[ResourceType],
+    ) -> Result<Predicate, Problem> {
+        let all = |parts: &[Expression<'_>]| -> Result<Vec<Predicate>, Problem> {
+            let parts = parts.iter();
+            parts.map(|part| self.expression(part, types)).collect()
+        };
+        match expression {
+            Expression::And(parts) => Ok(Predicate::And(all(parts)?)),
+            Expression::Or(parts) => Ok(Predicate::Or(all(parts)?)),
+            Expression::Not(part) => Ok(Predicate::Not(Box::new(self.expression(part, types)?))),
+            Expression::Test(test) => {
+                let found = self.path(&test.steps, test, types);
+                let found = found.map_err(|problem| at_position(test, problem))?;
+                Ok(found.unwrap_or(Predicate::Nothing))
+            }
+        }
+    }
+
+    /// What the path of a test asks of resources of these types, from one of its filters on.
+    fn path(
+        &self,
+        steps: &[Filtered<'_>],
+        test: &Test<'_>,
+        types: &[ResourceType],
+    ) -> Result<Option<Predicate>, Problem> {
+        match steps.split_first() {
+            Some((step, rest)) => {
+                let term = parse::parse_term(step.name, "");
+                chain::resolve(&term, self.context, types, &|types| {
+                    self.filtered(&term, (step, rest), test, types)
+                })
+            }
+            None => {
+                let term = parse::parse_term(test.path, "");
+                chain::resolve(&term, self.context, types, &|types| {
+                    self.condition(test, &term, types).map(Some)
+                })
+            }
+        }
+    }
+
+    /// `name[filter].rest`, where the term is the name.
+    fn filtered(
+        &self,
+        term: &Term<'_>,
+        (step, rest): (&Filtered<'_>, &[Filtered<'_>]),
+        test: &Test<'_>,
+        types: &[ResourceType],
+    ) -> Result<Option<Predicate>, Problem> {
+        let parameters = self.parameters(term, types)?;
+        if parameters.iter().all(|one| one.can_be_followed()) {
+            let next = rest.first().map_or(test.path, |next| next.name);
+            let next = parse::parse_term(next, "");
+            let step_to = Step::To {
+                code: term.code,
+                modifier: term.modifier,
+            };
+            let led = Term {
+                steps: vec![step_to],
+                // What a type has to know so that the chain leads to it.
+                code: match next.steps.first() {
+                    Some(Step::To { code, .. }) => code,
+                    Some(Step::From { .. }) => "_has",
+                    None => next.code,
+                },
+                modifier: None,
+                value: "",
+            };
+            return chain::resolve(&led, self.context, types, &|targets| {
+                let filter = self.expression(&step.filter, targets)?;
+                let rest = self.path(rest, test, targets)?;
+                Ok(rest.map(|rest| Predicate::And(vec![filter, rest])))
+            });
+        }
+        refuse_modifier(term, step.name)?;
+        let mut typed = Vec::with_capacity(types.len());
+        for (resource_type, parameter) in types.iter().zip(parameters) {
+            let predicate = element::resolve(parameter, test, (step, rest), self.context)?;
+            typed.push((*resource_type, predicate));
+        }
+        Ok(Some(filter::over_types(typed)))
+    }
+
+    /// The condition at the end of a test's path, on each type that the path leads to.
+    fn condition(
+        &self,
+        test: &Test<'_>,
+        term: &Term<'_>,
+        types: &[ResourceType],
+    ) -> Result<Predicate, Problem> {
+        refuse_modifier(term, test.path)?;
+        let parameters = self.parameters(term, types)?;
+        let mut typed = Vec::with_capacity(types.len());
+        for (resource_type, parameter) in types.iter().zip(parameters) {
+            let predicate = of_parameter(test, parameter, self.context);
+            typed.push((*resource_type, predicate.map_err(Problem::Refused)?));
+        }
+        Ok(filter::over_types(typed))
+    }
+
+    /// The parameter that a term ends with, of each type.
+    fn parameters<'p>(
+        &'p self,
+        term: &Term<'_>,
+        types: &[ResourceType],
+    ) -> Result<Vec<&'p Parameter>, Problem> {
+        let left = self.left.get().checked_sub(types.len());
+        self.left.set(left.ok_or_else(|| {
+            Problem::refused(
+                "too-costly",
+                format!(
+                    "expected at most {MAX_CONDITIONS} conditions, those on several types counted \
+                     each; name the types of references, as in subject:Patient"
+                ),
+            )
+        })?);
+        if filter::is_special(term.code) {
+            return Err(Problem::not_supported(format!(
+                "expected a search parameter but found {}, which has no operators",
+                term.code
+            )));
+        }
+        let registry = self.context.registry;
+        let found = parameter_of_all(registry, types, term.code);
+        found.ok_or_else(|| filter::unknown(term, term.code, types, registry))
     }
 }
 
-/// The condition at the end of a test's path, on each type that the path leads to.
-fn condition(
-    test: &Test<'_>,
-    term: &Term<'_>,
-    types: &[ResourceType],
-    context: &Context<'_>,
-) -> Result<Predicate, Problem> {
-    if let Some(modifier) = term.modifier {
-        return Err(Problem::not_supported(format!(
-            "{}: expected an operator instead of the modifier :{modifier}",
-            test.path
-        )));
+fn refuse_modifier(term: &Term<'_>, path: &str) -> Result<(), Problem> {
+    match term.modifier {
+        None => Ok(()),
+        Some(modifier) => Err(Problem::not_supported(format!(
+            "{path}: expected an operator instead of the modifier :{modifier}"
+        ))),
     }
-    if filter::is_special(term.code) {
-        return Err(Problem::not_supported(format!(
-            "expected a search parameter but found {}, which has no operators",
-            term.code
-        )));
-    }
-    let parameters = parameter_of_all(context.registry, types, term.code)
-        .ok_or_else(|| filter::unknown(term, term.code, types, context.registry))?;
-    let mut typed = Vec::with_capacity(types.len());
-    for (resource_type, parameter) in types.iter().zip(parameters) {
-        let predicate = of_parameter(test, parameter, context).map_err(Problem::Refused)?;
-        typed.push((*resource_type, predicate));
-    }
-    Ok(filter::over_types(typed))
 }
 
 fn of_parameter(
@@ -147,6 +260,7 @@ fn of_parameter(
         Re if kind == Kind::Reference => plain(None, &value),
         Co if kind == Kind::String => modified("contains"),
         Sw if kind == Kind::String => plain(None, &value),
+        Ew if kind == Kind::String => plain(None, &value).map(ending),
         Po if kind == Kind::Date => plain(None, &format!("eq{value}")).map(overlapping),
         Pr => match (Modifier::parse(kind, "missing"), test.value.text.as_ref()) {
             (Some(missing), "true") => plain(Some(&missing), "false"),
@@ -187,6 +301,21 @@ fn whole(predicate: Predicate) -> Predicate {
             test: StringTest::Is(text),
         },
         Predicate::Or(parts) => Predicate::Or(parts.into_iter().map(whole).collect()),
+        other => other,
+    }
+}
+
+/// What begins with the text becomes what ends with it.
+fn ending(predicate: Predicate) -> Predicate {
+    match predicate {
+        Predicate::String {
+            slot,
+            test: StringTest::StartsWith(text),
+        } => Predicate::String {
+            slot,
+            test: StringTest::EndsWith(text),
+        },
+        Predicate::Or(parts) => Predicate::Or(parts.into_iter().map(ending).collect()),
         other => other,
     }
 }
@@ -235,7 +364,7 @@ fn operators(parameter: &Parameter) -> Vec<&'static str> {
     let by_kind: &[&str] = match kind {
         Kind::Date => &["eq", "ne", "gt", "lt", "ge", "le", "sa", "eb", "ap", "po"],
         Kind::Number | Kind::Quantity => &["eq", "ne", "gt", "lt", "ge", "le", "sa", "eb", "ap"],
-        Kind::String => &["eq", "co", "sw"],
+        Kind::String => &["eq", "co", "sw", "ew"],
         Kind::Reference => &["eq", "re"],
         Kind::Token if is_single(parameter) => &["eq", "ne"],
         Kind::Token | Kind::Uri | Kind::Composite | Kind::Special => &["eq"],

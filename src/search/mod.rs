@@ -104,7 +104,7 @@ mod suggest;
 mod ucum;
 
 pub use advice::advice;
-pub use criteria::find_matches;
+pub use criteria::{compile_criteria, find_matches};
 pub use cursor::{Secret, random};
 pub use explain::explain;
 pub use lookup::expand;

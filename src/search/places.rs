@@ -178,7 +178,7 @@ fn filter(condition: &Ast) -> Option<String> {
 }
 
 /// SQL/JSON writes its strings as JSON does.
-fn quoted(text: &str) -> Option<String> {
+pub fn quoted(text: &str) -> Option<String> {
     serde_json::to_string(text).ok()
 }
 

@@ -76,6 +76,9 @@ pub enum Predicate {
         places: Vec<Place>,
         test: JsonTest,
     },
+    /// An element in one of these places of the JSON passes what is asked of its place: a
+    /// filter within a path of `_filter`, read like [`Predicate::Json`].
+    Element(Vec<(Place, ElementTest)>),
     /// Words of the narrative, or of the whole resource: read like [`Predicate::Json`].
     Words {
         within: Words,
@@ -102,10 +105,34 @@ pub struct Place {
 pub enum JsonTest {
     /// Its normal form begins with this normal text.
     Begins(String),
+    /// Its normal form is this normal text.
+    Is(String),
+    /// Its normal form contains this normal text.
+    Contains(String),
+    /// Its normal form ends with this normal text.
+    Ends(String),
     /// One of these, to the letter.
     OneOf(Vec<String>),
     /// This, or this and after it one of these characters.
     Below(String, &'static str),
+}
+
+/// What one element of the JSON has to be. Paths begin at the element: `$.family[*]`.
+#[derive(Clone, Debug, PartialEq)]
+pub enum ElementTest {
+    And(Vec<ElementTest>),
+    Or(Vec<ElementTest>),
+    Not(Box<ElementTest>),
+    /// Something stands there.
+    There(String),
+    /// A text there passes; or one does not, where `is` is false.
+    Text {
+        path: String,
+        test: JsonTest,
+        is: bool,
+    },
+    /// An element there passes.
+    Element(String, Box<ElementTest>),
 }
 
 /// Where words are looked for.
@@ -141,12 +168,37 @@ pub enum Lookup {
         direction: Direction,
         slots: Vec<Slot>,
     },
+    /// A canonical in one of these slots names a resource of `target` that passes: a step of a
+    /// chain by `url` and version, which no join by key answers.
+    Canonical {
+        slots: Vec<Slot>,
+        target: ResourceType,
+        filter: Predicate,
+    },
+    /// A canonical in one of these slots of a resource of `source` that passes names the
+    /// resource, which is of one of these types: such a step of a `_has`.
+    NamedBy {
+        types: Vec<ResourceType>,
+        source: ResourceType,
+        slots: Vec<Slot>,
+        filter: Predicate,
+    },
     /// A bare id in a reference to several types: it must not mean two resources.
     BareId {
         id: String,
         types: Vec<ResourceType>,
         entries: Vec<(Slot, i64)>,
     },
+}
+
+impl Lookup {
+    /// What it asks of other resources.
+    pub fn filter(&self) -> Option<&Predicate> {
+        match self {
+            Lookup::Canonical { filter, .. } | Lookup::NamedBy { filter, .. } => Some(filter),
+            _ => None,
+        }
+    }
 }
 
 /// Where in a hierarchy.
@@ -200,6 +252,7 @@ impl Predicate {
             Predicate::Not(part)
             | Predicate::Refers { filter: part, .. }
             | Predicate::Referred { filter: part, .. } => std::slice::from_ref(part),
+            Predicate::Lookup(lookup) => lookup.filter().map_or(&[], std::slice::from_ref),
             _ => &[],
         }
     }
@@ -228,6 +281,14 @@ impl Predicate {
                 slots,
                 filter: Box::new(change(*filter)),
             },
+            Predicate::Lookup(mut lookup) => {
+                if let Lookup::Canonical { filter, .. } | Lookup::NamedBy { filter, .. } =
+                    &mut *lookup
+                {
+                    *filter = change(std::mem::replace(filter, Predicate::Nothing));
+                }
+                Predicate::Lookup(lookup)
+            }
             leaf => leaf,
         }
     }
@@ -305,6 +366,8 @@ pub enum StringTest {
     Exactly(String),
     /// All of the normalised value is this normalised text.
     Is(String),
+    /// The normalised value ends with this normalised text.
+    EndsWith(String),
 }
 
 /// Which unit a quantity must have, by hash.

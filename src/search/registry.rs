@@ -50,7 +50,7 @@ use serde_json::Value;
 use std::collections::HashSet;
 use std::sync::{Arc, OnceLock};
 
-pub use super::branch::{Branch, Leaves};
+pub use super::branch::{Branch, Leads, Leaves};
 
 /// `SearchParameter.type`
 pub type Kind = SearchParameterType;
@@ -72,10 +72,17 @@ pub struct Parameter {
 }
 
 impl Parameter {
-    /// Whether a chain can lead through it: its references name types and ids.
+    /// Whether a chain can lead through it: its references name other resources.
     pub fn can_be_followed(&self) -> bool {
         let is_reference = self.kind == Kind::Reference && self.supported;
-        is_reference && self.branches.iter().all(Branch::holds_references)
+        let leads = |branch: &Branch| branch.leads() != Leads::Nowhere;
+        is_reference && self.branches.iter().all(leads)
+    }
+
+    /// Whether what it gives stands in the resource itself.
+    pub fn is_in_place(&self) -> bool {
+        let in_place = |branch: &Branch| branch.leads() == Leads::InPlace;
+        self.kind == Kind::Reference && self.branches.iter().any(in_place)
     }
 }
 

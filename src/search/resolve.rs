@@ -428,6 +428,10 @@ impl<'a> Draft<'a> {
                 Ok(Use::AsGiven)
             }
             Item::Cursor(text) => {
+                if self.query.cursor.is_some() {
+                    let text = "_cursor: expected one page to begin at but found several";
+                    return Err(Problem::refused("value", text.to_owned()));
+                }
                 self.query.cursor = Some(text.to_owned());
                 Ok(Use::NotAtAll)
             }

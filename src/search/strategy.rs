@@ -750,8 +750,12 @@ fn cost(part: &Predicate) -> f64 {
         Predicate::Refers { filter, .. } => 15.0 + cost(filter),
         Predicate::Referred { filter, .. } => 60.0 + cost(filter),
         Predicate::Date { .. } | Predicate::String { .. } | Predicate::Quantity { .. } => 1.5,
+<<<<<<< HEAD
         Predicate::Entries(list) => (0.3 + 0.03 * list.len() as f64).min(2.5),
         Predicate::Json { .. } => 40.0,
+=======
+        Predicate::Json { .. } | Predicate::Element(_) => 40.0,
+>>>>>>> searchfix
         Predicate::Words { .. } => 300.0,
         _ => 0.3,
     }
@@ -771,7 +775,9 @@ enum Rank {
 /// A part of a text is looked for in the rows of one parameter, which are fewer than resources.
 fn is_text(part: &Predicate) -> bool {
     match part {
-        Predicate::String { test, .. } => matches!(test, StringTest::Contains(_)),
+        Predicate::String { test, .. } => {
+            matches!(test, StringTest::Contains(_) | StringTest::EndsWith(_))
+        }
         Predicate::Or(parts) => parts.iter().all(is_text),
         _ => false,
     }
@@ -801,7 +807,7 @@ fn rank(part: &Predicate) -> Option<Rank> {
         Predicate::String { test, .. } => Some(match test {
             StringTest::StartsWith(text) if text.is_empty() => Rank::Scan,
             StringTest::StartsWith(_) | StringTest::Exactly(_) | StringTest::Is(_) => Rank::Narrow,
-            StringTest::Contains(_) => Rank::Scan,
+            StringTest::Contains(_) | StringTest::EndsWith(_) => Rank::Scan,
         }),
         Predicate::Or(parts) if !parts.is_empty() => parts
             .iter()

@@ -12,7 +12,7 @@ mod paging;
 mod patch;
 mod races;
 mod reindex;
-mod search_parameter;
+pub mod search_parameter;
 mod serialization;
 mod synthea;
 

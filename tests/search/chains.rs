@@ -329,9 +329,9 @@ async fn what_is_not_known_of_a_chain_is_told_with_what_is_near() {
             "name the type, as in target:",
         ),
         (
-            "QuestionnaireResponse?questionnaire.title=x",
+            "Composition?_has:Bundle:composition:type=document",
             false,
-            "canonical",
+            "what stands in a Bundle",
         ),
         (
             "Organization?partof.partof.partof.partof.partof.partof.partof.partof.partof.name=x",

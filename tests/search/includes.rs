@@ -446,12 +446,21 @@ async fn a_canonical_includes_what_has_its_url_and_version() {
             assert_eq!(includes(&world.search(&url).await), included, "{url}");
         }
     }
-    // What a search for the url finds: its version does not count there either.
-    let url = "Questionnaire?_id=two&_revinclude=QuestionnaireResponse:questionnaire";
-    let found = includes(&world.search(url).await);
-    let expected =
-        ["any", "own", "second", "third"].map(|id| format!("QuestionnaireResponse/{id}"));
-    assert_eq!(found, expected);
+    // Who names a version means that one alone, this way too.
+    for (id, referrers) in [
+        ("one", vec!["any", "local"]),
+        ("two", vec!["any", "own", "second"]),
+        ("none", vec!["any"]),
+    ] {
+        for include in ["QuestionnaireResponse:questionnaire", "*"] {
+            let url = format!("Questionnaire?_id={id}&_revinclude={include}");
+            let expected: Vec<String> = referrers
+                .iter()
+                .map(|id| format!("QuestionnaireResponse/{id}"))
+                .collect();
+            assert_eq!(includes(&world.search(&url).await), expected, "{url}");
+        }
+    }
 }
 
 /// Over HTTP, since superseded versions come from real updates.

@@ -3,6 +3,8 @@
 //! Resources are put there with plain SQL and the registry's own index rows, so that these
 //! tests are about searching alone; the way over HTTP is tested in `rest`.
 
+mod building;
+mod canonicals;
 mod chains;
 mod compartments;
 mod composites;
@@ -12,6 +14,7 @@ mod explain;
 mod filter_expression;
 mod found;
 mod handling;
+mod in_place;
 mod includes;
 mod indexes;
 mod lists;

@@ -12,6 +12,10 @@
 //! a contained resource is the join that every chain is. `_contained=true` searches the rows,
 //! [`page`].
 //!
+//! A resource that stands where a reference could, the Composition or MessageHeader that a Bundle
+//! begins with ([`IN_PLACE`]), is indexed likewise, so that `Bundle?composition.patient=` is a
+//! chain. It is not contained: `_contained` does not search it.
+//!
 //! What its references cover beyond that of its container is in the hidden slot of the
 //! container, which referential integrity asks. A contained resource has no `_id` and no
 //! `_lastUpdated`: criteria of these match none, nor do those that read the body (`:text`,
@@ -30,11 +34,11 @@
 
 pub mod page;
 
-use super::index::{hash, resource_key};
+use super::index::{Slot, hash, resource_key};
 use super::params::{Sink, reference};
 use super::plan::Predicate;
 use crate::fhir::{ResourceType, Version, json};
-use crate::fhirpath::Item;
+use crate::fhirpath::{Item, Node};
 use serde_json::Value;
 use std::collections::HashSet;
 
@@ -43,6 +47,21 @@ use std::collections::HashSet;
 pub struct Container<'a> {
     key: i64,
     inner: Vec<Inner<'a>>,
+    /// The inner one is what a Bundle begins with.
+    is_bundle: bool,
+}
+
+/// The one expression of reference parameters that gives a resource itself:
+/// `Bundle.composition`, `Bundle.message`.
+pub const IN_PLACE: &str = "Bundle.entry[0].resource";
+
+/// What a Bundle of a document or a message begins with.
+const FIRST: [&str; 2] = ["Composition", "MessageHeader"];
+
+/// Tells the slot in which a Bundle leads to what it begins with from the one that says which
+/// stored resource has the same name.
+pub fn in_place(slot: Slot) -> Slot {
+    slot.with(hash(IN_PLACE))
 }
 
 /// One of them.
@@ -59,6 +78,9 @@ impl<'a> Container<'a> {
     /// The container that a resource is; `None` for one that contains nothing. Of contained
     /// resources with one id the first counts; those without id or type do not.
     pub fn of(resource_type: ResourceType, id: &str, resource: &'a Value) -> Option<Container<'a>> {
+        if resource_type.name() == "Bundle" {
+            return Container::of_bundle(resource_type, id, resource);
+        }
         let contained = resource.get("contained")?.as_array()?;
         let name = format!("{resource_type}/{id}");
         let mut known = HashSet::new();
@@ -75,6 +97,25 @@ impl<'a> Container<'a> {
         Some(Container {
             inner: inner.collect(),
             key: resource_key(resource_type, id),
+            is_bundle: false,
+        })
+    }
+
+    fn of_bundle(bundle: ResourceType, id: &str, resource: &'a Value) -> Option<Container<'a>> {
+        let first = resource.get("entry")?.get(0)?.get("resource")?;
+        let name = first.get("resourceType")?.as_str()?;
+        let resource_type = ResourceType::parse(name).filter(|_| FIRST.contains(&name))?;
+        let inner = Inner {
+            resource_type,
+            // No id holds a slash, so that nothing contained has this name.
+            key: hash(&format!("{bundle}/{id}#entry/0")),
+            id: "",
+            resource: first,
+        };
+        Some(Container {
+            inner: vec![inner],
+            key: resource_key(bundle, id),
+            is_bundle: true,
         })
     }
 
@@ -89,6 +130,10 @@ impl<'a> Container<'a> {
             let Item::Node(node) = item else {
                 continue;
             };
+            if self.is_bundle {
+                self.begin_with(node, sink);
+                continue;
+            }
             let Some(id) = reference::literal(node).and_then(|text| text.strip_prefix('#')) else {
                 continue;
             };
@@ -102,11 +147,26 @@ impl<'a> Container<'a> {
     }
 }
 
+impl Container<'_> {
+    /// Puts the entry of what a Bundle begins with beside the slot that it was found for.
+    fn begin_with(&self, node: &Node<'_>, sink: &mut Sink<'_>) {
+        let is_it =
+            |inner: &&Inner<'_>| node.value.is_some_and(|v| std::ptr::eq(v, inner.resource));
+        if let Some(first) = self.inner.iter().find(is_it) {
+            let slot = sink.slot;
+            sink.slot = in_place(slot);
+            sink.key(first.key);
+            sink.slot = slot;
+        }
+    }
+}
+
 /// Types and keys of what the resources of a stored version are known by, which contain them.
 pub fn keys(version: &Version) -> Vec<(ResourceType, i64)> {
     let body = version.body.as_deref().unwrap_or_default();
     // Few contain any, and looking for the word is cheap.
-    if !body.windows(WORD.len()).any(|text| text == WORD) {
+    let is_bundle = version.resource_type.name() == "Bundle";
+    if !is_bundle && !body.windows(WORD.len()).any(|text| text == WORD) {
         return Vec::new();
     }
     // What was stored was within the limit of its time.
@@ -165,7 +225,8 @@ fn reads_text(filter: &Predicate) -> bool {
     match filter {
         Predicate::And(parts) | Predicate::Or(parts) => parts.iter().any(reads_text),
         Predicate::Not(part) => reads_text(part),
-        Predicate::Json { .. } | Predicate::Words { .. } | Predicate::Lookup(_) => true,
+        Predicate::Json { .. } | Predicate::Element(_) => true,
+        Predicate::Words { .. } | Predicate::Lookup(_) => true,
         _ => false,
     }
 }

@@ -23,9 +23,19 @@ pub enum Expression<'a> {
 pub struct Test<'a> {
     /// Where the path begins.
     pub position: usize,
+    /// The beginning of the path, as far as there are filters in it.
+    pub steps: Vec<Filtered<'a>>,
+    /// The path; the rest of it behind the last filter.
     pub path: &'a str,
     pub operator: Operator,
     pub value: Value<'a>,
+}
+
+/// `name[filter].`
+#[derive(Debug, PartialEq)]
+pub struct Filtered<'a> {
+    pub name: &'a str,
+    pub filter: Expression<'a>,
 }
 
 #[derive(Debug, PartialEq)]
@@ -196,7 +206,7 @@ impl<'a> Parser<'a> {
             self.skip_space();
         }
         if !self.rest().starts_with('(') {
-            return self.test().map(Expression::Test);
+            return self.test(depth).map(Expression::Test);
         }
         self.at += 1;
         let inner = self.filter(depth + 1)?;
@@ -211,14 +221,20 @@ impl<'a> Parser<'a> {
         })
     }
 
-    fn test(&mut self) -> Result<Test<'a>, SyntaxError> {
+    fn test(&mut self, depth: usize) -> Result<Test<'a>, SyntaxError> {
         self.tests += 1;
         if self.tests > MAX_TESTS {
             let text = format!("expected at most {MAX_TESTS} tests");
             return Err(self.wrong("too-costly", text));
         }
         let position = self.position();
-        let path = self.path()?;
+        let mut steps = Vec::new();
+        let mut path = self.path()?;
+        while self.rest().starts_with('[') {
+            let filter = self.inner_filter(depth)?;
+            steps.push(Filtered { name: path, filter });
+            path = self.path()?;
+        }
         self.skip_space();
         let word = self.until(|c| c.is_whitespace() || matches!(c, '(' | ')' | '"'));
         let operator = Operator::parse(word).ok_or_else(|| {
@@ -230,6 +246,7 @@ impl<'a> Parser<'a> {
         self.skip_space();
         Ok(Test {
             position,
+            steps,
             path,
             operator,
             value: self.value()?,
@@ -243,11 +260,23 @@ impl<'a> Parser<'a> {
             return Err(self.expected("the name of a search parameter", &shown(after)));
         }
         self.at += path.len();
-        if after.starts_with('[') {
-            let text = "a filter within a path is not supported; expected a path without [ ]";
-            return Err(self.wrong("not-supported", text.to_owned()));
-        }
         Ok(path)
+    }
+
+    /// `[filter].`
+    fn inner_filter(&mut self, depth: usize) -> Result<Expression<'a>, SyntaxError> {
+        self.at += 1;
+        let filter = self.filter(depth + 1)?;
+        self.skip_space();
+        if !self.rest().starts_with(']') {
+            return Err(self.expected("`and`, `or` or `]`", &shown(self.rest())));
+        }
+        self.at += 1;
+        if !self.rest().starts_with('.') {
+            return Err(self.expected("`.` and a path after `]`", &shown(self.rest())));
+        }
+        self.at += 1;
+        Ok(filter)
     }
 
     fn value(&mut self) -> Result<Value<'a>, SyntaxError> {
@@ -282,7 +311,7 @@ impl<'a> Parser<'a> {
         self.at += end;
         if self
             .rest()
-            .starts_with(|c: char| !c.is_whitespace() && !matches!(c, ')'))
+            .starts_with(|c: char| !c.is_whitespace() && !matches!(c, ')' | ']'))
         {
             return Err(self.expected("a space after the string", &shown(self.rest())));
         }
@@ -320,7 +349,10 @@ mod tests {
             Expression::Not(part) => format!("not[{}]", told(part)),
             Expression::Test(test) => {
                 let (path, operator) = (test.path, test.operator.name());
-                format!("{path}~{operator}~{}", test.value.text)
+                let steps = test.steps.iter();
+                let steps = steps.map(|step| format!("{}<{}>.", step.name, told(&step.filter)));
+                let steps: String = steps.collect();
+                format!("{steps}{path}~{operator}~{}", test.value.text)
             }
         }
     }
@@ -351,6 +383,14 @@ mod tests {
             ("not eq and", "not~eq~and"),
             ("and eq or or or eq \"and\"", "or[and~eq~or or~eq~and]"),
             (r#"a eq "q\"\\\u00e9""#, "a~eq~q\"\\é"),
+            (
+                "name[use eq official].family eq x",
+                "name<use~eq~official>.family~eq~x",
+            ),
+            (
+                "a[b eq \"1\" and not (c[d eq 2 ].e pr true)].f.g[h eq 3].i eq 4",
+                "a<and[b~eq~1 not[c<d~eq~2>.e~pr~true]]>.f.g<h~eq~3>.i~eq~4",
+            ),
         ] {
             let parsed = parse(text).unwrap_or_else(|error| panic!("{text}: {error:?}"));
             assert_eq!(told(&parsed), expected, "{text}");
@@ -361,6 +401,7 @@ mod tests {
     fn what_is_wrong_has_its_position() {
         let deep = format!("{}a eq 1{}", "(".repeat(40), ")".repeat(40));
         let long = vec!["a eq 1"; 300].join(" and ");
+        let bracketed = "a[".repeat(40);
         for (text, position, says) in [
             ("", 1, "name of a search parameter"),
             ("name", 5, "an operator"),
@@ -373,7 +414,12 @@ mod tests {
             ("name eq x)", 10, "the end"),
             ("ü eq 1 x eq 2", 8, "`and`, `or` or the end"),
             ("a eq 1 and b eq 2 or c eq 3", 19, "brackets"),
-            ("name[use eq official].family eq x", 5, "within a path"),
+            ("name[use eq official] eq x", 22, "a path after `]`"),
+            ("name[use eq official", 21, "`]`"),
+            ("name[].family eq x", 6, "name of a search parameter"),
+            ("name[a eq 1) eq x", 12, "`]`"),
+            ("name[a eq 1]. eq x", 14, "name of a search parameter"),
+            (&bracketed, 63, "brackets within"),
             ("a eq 1 and", 8, "the end"),
             ("a eq 1 and ", 12, "name of a search parameter"),
             (&deep, 32, "brackets within"),

@@ -16,7 +16,7 @@
 //! |---|---|
 //! | `Patient/1` | the current version |
 //! | `Patient/1/_history/2` | that version, also beside the current one |
-//! | canonical | whatever has that `url`, and that `version` where one is named |
+//! | canonical | whatever has that `url`, and that `version` where one is named; so does `_revinclude` |
 //! | `#x`, of another server, logical | nothing |
 //!
 //! ## Decisions

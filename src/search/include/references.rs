@@ -49,11 +49,7 @@ impl Level<'_> {
                     self.follow(&literal, parameter, include.target, &mut wanted);
                 }
             }
-            let url = resource
-                .as_ref()
-                .and_then(|resource| resource["url"].as_str());
-            let url = url.map(|url| hash(&uri::entry(url)));
-            for hash in [Some(found.key), url].into_iter().flatten() {
+            for hash in std::iter::once(found.key).chain(named(resource.as_ref())) {
                 let entries = slots.iter();
                 let entries = entries.map(|slot| slot.entry(self.access.tenant, hash));
                 wanted.referrers.extend(entries);
@@ -189,6 +185,14 @@ impl Level<'_> {
             }
         }
     }
+}
+
+/// What the canonicals that name a resource are found by: those of its own version, and those
+/// of none.
+fn named(resource: Option<&Value>) -> Vec<i64> {
+    let text = |name: &str| resource?.get(name)?.as_str();
+    let names = text("url").map(|url| uri::names(url, text("version")));
+    names.unwrap_or_default()
 }
 
 fn body(found: &Found) -> Option<Value> {

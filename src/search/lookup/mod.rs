@@ -1,5 +1,6 @@
 //! What a plan has to read from the database before it is a question of entries: value sets,
-//! code systems, hierarchies of resources, and whether a bare id means one resource.
+//! code systems, hierarchies of resources, what canonicals name, and whether a bare id means one
+//! resource.
 //!
 //! ```text
 //! compile -> Plan with Lookups -> expand -> Plan of entries -> sql
@@ -17,6 +18,7 @@
 //! - *Lookups come before the snapshot of the page*, so that a page that one statement can
 //!   answer needs no transaction: what a list means may be a moment older than its page.
 
+mod canonical;
 mod code_system;
 mod hierarchy;
 mod stored;
@@ -31,8 +33,9 @@ use super::resolve::Query;
 use super::rewrite;
 use crate::access::Access;
 use crate::error::{Category, Error, Result};
-use crate::fhir::ResourceType;
+use crate::fhir::{ResourceType, Version};
 use code_system::CodeSystem;
+use futures::future::BoxFuture;
 use sqlx::PgConnection;
 use std::borrow::Cow;
 use stored::Stored;
@@ -59,28 +62,43 @@ pub async fn expand<'q>(
         return Ok(Cow::Borrowed(query));
     }
     let mut query = query.clone();
-    let mut lookups = Vec::new();
-    collect(&query.plan.filter, &mut lookups);
     let mut stored = Stored {
         connection,
         access,
         registry,
     };
-    check_ids(&mut stored, &lookups).await?;
-    let mut known: Vec<(Lookup, Predicate)> = Vec::with_capacity(lookups.len());
-    for lookup in lookups {
-        let answer = answer(&mut stored, &lookup).await?;
-        known.push((lookup, answer));
-    }
-    query.plan.filter = rewrite::rewrite_predicate(replace(query.plan.filter, &known));
+    let filter = std::mem::replace(&mut query.plan.filter, Predicate::Nothing);
+    query.plan.filter = expanded(&mut stored, filter).await?;
     bounds::check_filter(&query.plan.filter)?;
     Ok(Cow::Owned(query))
 }
 
-/// Every lookup, each once.
+/// The filter with each of its lookups replaced, those within lookups first.
+fn expanded<'f>(stored: &'f mut Stored<'_>, filter: Predicate) -> BoxFuture<'f, Result<Predicate>> {
+    Box::pin(async move {
+        if !filter.has_lookups() {
+            return Ok(filter);
+        }
+        let mut lookups = Vec::new();
+        collect(&filter, &mut lookups);
+        check_ids(stored, &lookups).await?;
+        let mut known: Vec<(Lookup, Predicate)> = Vec::with_capacity(lookups.len());
+        for lookup in lookups {
+            let answer = answer(stored, &lookup).await?;
+            known.push((lookup, answer));
+        }
+        Ok(rewrite::rewrite_predicate(replace(filter, &known)))
+    })
+}
+
+/// Every lookup, each once; not those within others.
 fn collect(predicate: &Predicate, found: &mut Vec<Lookup>) {
     match predicate {
-        Predicate::Lookup(lookup) if !found.contains(lookup) => found.push((**lookup).clone()),
+        Predicate::Lookup(lookup) => {
+            if !found.contains(lookup) {
+                found.push((**lookup).clone());
+            }
+        }
         other => other.parts().iter().for_each(|part| collect(part, found)),
     }
 }
@@ -134,12 +152,30 @@ async fn answer(stored: &mut Stored<'_>, lookup: &Lookup) -> Result<Predicate> {
                 .flat_map(|slot| keys.iter().map(move |key| (*slot, *key)));
             Ok(Predicate::Entries(entries.collect()))
         }
+        Lookup::Canonical {
+            slots,
+            target,
+            filter,
+        } => {
+            let filter = expanded(stored, filter.clone()).await?;
+            canonical::naming(stored, slots, *target, filter).await
+        }
+        Lookup::NamedBy {
+            types,
+            source,
+            slots,
+            filter,
+        } => {
+            let filter = expanded(stored, filter.clone()).await?;
+            canonical::named(stored, types, (*source, slots), &filter).await
+        }
         Lookup::BareId { entries, .. } => Ok(Predicate::Entries(entries.clone())),
     }
 }
 
-/// Refuses a bare id that several resources have which the reference could mean: the
-/// specification asks servers to, since the answer would be about two different things.
+/// Refuses a bare id that means several resources: those that have it and are referred to by
+/// this parameter. The specification asks servers to, since the answer would be about two
+/// different things.
 async fn check_ids(stored: &mut Stored<'_>, lookups: &[Lookup]) -> Result<()> {
     let mut wanted: Vec<(ResourceType, i64)> = Vec::new();
     for lookup in lookups {
@@ -154,13 +190,17 @@ async fn check_ids(stored: &mut Stored<'_>, lookups: &[Lookup]) -> Result<()> {
     wanted.dedup();
     let found = stored.load(wanted).await?;
     for lookup in lookups {
-        let Lookup::BareId { id, types, .. } = lookup else {
+        let Lookup::BareId { id, types, entries } = lookup else {
             continue;
         };
         let of_id = found
             .iter()
             .filter(|version| version.id == *id && types.contains(&version.resource_type));
-        let references: Vec<String> = of_id.map(|version| version.reference()).collect();
+        let of_id: Vec<&Version> = of_id.collect();
+        if of_id.len() < 2 {
+            continue;
+        }
+        let references = stored.referred(&of_id, entries).await?;
         if let [_, _, ..] = references.as_slice() {
             let shown = &references[..references.len().min(MAX_SHOWN)];
             let more = match references.len() - shown.len() {
@@ -171,7 +211,8 @@ async fn check_ids(stored: &mut Stored<'_>, lookups: &[Lookup]) -> Result<()> {
                 Category::Invalid,
                 "multiple-matches",
                 format!(
-                    "the id {id:?} is that of several resources: expected one of {}{more}",
+                    "the id {id:?} is that of several resources that are referred to: expected \
+                     one of {}{more}",
                     shown.join(", ")
                 ),
             ));

@@ -1,8 +1,9 @@
 //! Conformance resources by canonical or id: those that are stored here, then those that are
 //! published. <https://hl7.org/fhir/R4/references.html#canonical>
 
+use super::super::index::{Slot, resource_key};
 use super::super::page::{bound, fetch};
-use super::super::params::{self, escape};
+use super::super::params::{self, escape, uri};
 use super::super::plan::{Plan, Predicate, Total};
 use super::super::registry::Registry;
 use super::super::rewrite;
@@ -11,6 +12,7 @@ use crate::access::Access;
 use crate::error::{Error, Result};
 use crate::fhir::{Instant, ResourceType, Version};
 use serde_json::Value;
+use sqlx::postgres::PgRow;
 use sqlx::{PgConnection, Row};
 use std::cmp::Ordering;
 use std::sync::Arc;
@@ -23,6 +25,21 @@ pub struct Stored<'a> {
     pub connection: &'a mut PgConnection,
     pub access: &'a Access,
     pub registry: &'a Registry,
+}
+
+/// By what canonicals name a resource.
+pub struct Name {
+    pub key: i64,
+    url: Option<String>,
+    version: Option<String>,
+}
+
+impl Name {
+    /// What the canonicals are indexed by that name it.
+    pub fn hashes(&self) -> Vec<i64> {
+        let names = |url| uri::names(url, self.version.as_deref());
+        self.url.as_deref().map(names).unwrap_or_default()
+    }
 }
 
 impl Stored<'_> {
@@ -90,6 +107,25 @@ impl Stored<'_> {
         Ok(found.into_iter().map(|one| one.version).collect())
     }
 
+    /// Which of these resources have a reference to them that makes one of the entries.
+    pub async fn referred(
+        &mut self,
+        resources: &[&Version],
+        entries: &[(Slot, i64)],
+    ) -> Result<Vec<String>> {
+        let mut referred = Vec::new();
+        for resource in resources {
+            let key = resource_key(resource.resource_type, &resource.id);
+            let to_it = entries.iter().filter(|(_, hash)| *hash == key);
+            let statement = sql::has_entry(&to_it.copied().collect::<Vec<_>>(), self.access);
+            let row = bound(&statement).fetch_one(&mut *self.connection).await?;
+            if row.try_get("found")? {
+                referred.push(resource.reference());
+            }
+        }
+        Ok(referred)
+    }
+
     /// The keys of the resources of a type that pass, `limit` at most.
     pub async fn keys(
         &mut self,
@@ -97,19 +133,41 @@ impl Stored<'_> {
         filter: Predicate,
         limit: usize,
     ) -> Result<Vec<i64>> {
-        let plan = Plan {
-            types: vec![resource_type],
-            filter,
-            sort: Vec::new(),
-            count: limit,
-            total: Total::None,
-            includes: Vec::new(),
-        };
-        let plan = rewrite::rewrite(plan);
-        let statement = sql::keys(&plan, limit, self.access);
+        let statement = sql::keys(&plan(resource_type, filter, limit), limit, self.access);
         let rows = bound(&statement).fetch_all(&mut *self.connection).await?;
         rows.iter().map(|row| Ok(row.try_get("key")?)).collect()
     }
+
+    /// The names of the resources of a type that pass, `limit` at most.
+    pub async fn names(
+        &mut self,
+        resource_type: ResourceType,
+        filter: Predicate,
+        limit: usize,
+    ) -> Result<Vec<Name>> {
+        let statement = sql::names(&plan(resource_type, filter, limit), limit, self.access);
+        let rows = bound(&statement).fetch_all(&mut *self.connection).await?;
+        let name = |row: &PgRow| {
+            Ok(Name {
+                key: row.try_get("key")?,
+                url: row.try_get("url")?,
+                version: row.try_get("version")?,
+            })
+        };
+        rows.iter().map(name).collect()
+    }
+}
+
+/// The resources of a type that pass.
+fn plan(resource_type: ResourceType, filter: Predicate, limit: usize) -> Plan {
+    rewrite::rewrite(Plan {
+        types: vec![resource_type],
+        filter,
+        sort: Vec::new(),
+        count: limit,
+        total: Total::None,
+        includes: Vec::new(),
+    })
 }
 
 fn parse(version: &Version) -> Result<Value> {

@@ -4,7 +4,7 @@
 //! |---|---|
 //! | `Patient/1`, `Patient/1/_history/2`, our own base before either | [`resource_key`] |
 //! | URL of another server, its `/_history/…` cut off | `u`url |
-//! | canonical | `u`url and, with `\|version`, `u`url`\|`version |
+//! | canonical | `u`url and, with `\|version`, `u`url`\|`version, else `w`url; a `#fragment` apart |
 //! | `Reference.identifier` | those of a token after `i` |
 //!
 //! `#contained`, `urn:` and references that only display a text point at nothing that a
@@ -78,8 +78,13 @@ fn extract_literal(
         Target::Contained(_) => {}
         _ if canonical => {
             sink.entry(&uri::entry(text));
-            if let Some((url, _)) = text.split_once('|') {
-                sink.entry(&uri::entry(url));
+            let named = text.split_once('#').map_or(text, |(named, _)| named);
+            if named != text {
+                sink.entry(&uri::entry(named));
+            }
+            match named.split_once('|') {
+                Some((url, _)) => sink.entry(&uri::entry(url)),
+                None => sink.entry(&uri::of_any_version(named)),
             }
         }
         Target::Foreign(url) => sink.entry(&uri::entry(unversioned(url))),

@@ -12,11 +12,16 @@
 //! | code, boolean, id, uri, integer | `c`value |
 //! | uri or id where a Coding could be: `MessageDefinition.event[x]` | also `n`value |
 //! | string, ContactPoint | `t`value in lower case |
+//! | ContactPoint with system or use | also `s`system LF value in lower case · `y`system, each |
 //!
 //! A `code` has the system of its required binding, which is known when the query is
 //! compiled: `sys|code` asks for `c`code when that is the system, and for nothing when not;
 //! `sys|` asks whether there is a value.
 //! Cases and accents count, except in strings and ContactPoints, whose case does not.
+//!
+//! A ContactPoint has no namespace, so that R4 gives `telecom=phone|555` no meaning. Those who
+//! write it mean the kind of contact (`phone`, `email`) or its use (`home`): what stands before
+//! the `|` is `ContactPoint.system` or `ContactPoint.use`. `|555` is 555 of any kind.
 //!
 //! | modifier | answered |
 //! |---|---|
@@ -81,7 +86,15 @@ fn extract_node(node: &Node<'_>, sink: &mut Sink<'_>) -> bool {
                 .is_some_and(|object| object.keys().any(|key| key != "extension"))
         }
         "ContactPoint" => match value.get("value").and_then(Value::as_str) {
-            Some(text) => folded(text, sink),
+            Some(text) => {
+                for kind in ["system", "use"] {
+                    if let Some(kind) = value.get(kind).and_then(Value::as_str) {
+                        sink.entry(&contact(kind, text));
+                        sink.entry(&whole_system("", kind));
+                    }
+                }
+                folded(text, sink)
+            }
             None => false,
         },
         "string" | "markdown" => node.text().is_some_and(|text| folded(text, sink)),
@@ -178,6 +191,11 @@ fn of_type(system: &str, code: &str, value: &str) -> String {
 /// What is hashed for a string, whose case does not count.
 pub fn without_case(text: &str) -> String {
     format!("t{}", text.to_lowercase())
+}
+
+/// What is hashed for a ContactPoint of a system or use.
+fn contact(kind: &str, value: &str) -> String {
+    with_system("", kind, &value.to_lowercase())
 }
 
 /// What a query value asks for.
@@ -328,10 +346,11 @@ fn has(slot: &TokenSlot, asked: &Asked) -> Predicate {
     if leaves.coded {
         add(&asked.entry(""));
     }
-    if leaves.folded
-        && let Asked::Code(text) | Asked::NoSystem(text) = asked
-    {
-        add(&without_case(text));
+    match asked {
+        Asked::Code(text) | Asked::NoSystem(text) if leaves.folded => add(&without_case(text)),
+        Asked::Pair(kind, text) if leaves.contact => add(&contact(kind, text)),
+        Asked::System(kind) if leaves.contact => add(&whole_system("", kind)),
+        _ => {}
     }
     for implied in &leaves.plain {
         match (asked, implied) {

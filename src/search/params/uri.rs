@@ -51,6 +51,19 @@ pub fn entry(text: &str) -> String {
     format!("u{text}")
 }
 
+/// What is hashed for a canonical of a reference parameter that names no version.
+pub fn of_any_version(url: &str) -> String {
+    format!("w{url}")
+}
+
+/// What is hashed for the canonicals that name a resource by its `url` and `version`: who
+/// names no version means any.
+pub fn names(url: &str, version: Option<&str>) -> Vec<i64> {
+    let with_version = version.map(|version| hash(&entry(&format!("{url}|{version}"))));
+    let any = hash(&of_any_version(url));
+    std::iter::once(any).chain(with_version).collect()
+}
+
 /// The predicate of one value, with `:above` or `:below` where given. A bare `|` is part of
 /// it: canonicals have versions.
 ///

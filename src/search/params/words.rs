@@ -23,12 +23,20 @@ pub fn within(code: &str) -> Option<Words> {
     }
 }
 
+/// Characters of one value: a long one is read anew by the database, and no page of words is
+/// asked for.
+const LONGEST: usize = 2000;
+
 /// The predicate of one value.
 ///
 /// # Errors
-/// A bad escape.
+/// A bad escape; more than a few hundred words.
 pub fn compile(parameter: &Parameter, value: &str) -> Result<Predicate, Issue> {
     let query = escape::unescape(value)?;
+    if query.chars().count() > LONGEST {
+        let text = format!("expected at most {LONGEST} characters of words");
+        return Err(Issue::error("too-costly", text));
+    }
     Ok(match within(&parameter.code) {
         Some(within) => Predicate::Words { within, query },
         None => Predicate::Nothing,

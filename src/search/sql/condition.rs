@@ -1,7 +1,7 @@
 //! What must hold of a resource, as conditions on `resource r`.
 
 use super::contained;
-use super::json::{has_words, text_exists};
+use super::json::{element_exists, has_words, text_exists};
 use super::rows::{row_table, rows_exist};
 use super::statement::{Bind, Statement};
 use crate::access::Access;
@@ -128,6 +128,7 @@ pub(super) fn predicate(
             filter,
         } => referred(statement, *source, slots, filter, access),
         Predicate::Json { places, test } => text_exists(statement, places, test),
+        Predicate::Element(tests) => element_exists(statement, tests),
         Predicate::Words { within, query } => has_words(statement, *within, query),
         // Unknown, and so is its opposite: what was never looked up finds nothing.
         Predicate::Lookup(_) => {

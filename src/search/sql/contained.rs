@@ -144,6 +144,7 @@ pub fn contained_page(page: &ContainedPage<'_>, access: &Access) -> Statement {
                  AND b.type = r.container_type AND b.key = r.container_key WHERE ",
             );
             conditions(&mut statement, page.plan, access);
+            not_in_place(&mut statement);
             order(&mut statement, page, ("r.type", "r.key"));
         }
         ContainedType::Container => {
@@ -164,9 +165,18 @@ pub fn contained_page(page: &ContainedPage<'_>, access: &Access) -> Statement {
     statement
 }
 
+/// A Bundle contains nothing: what it begins with is there for chains alone.
+fn not_in_place(statement: &mut Statement) {
+    let bundle = ResourceType::parse("Bundle").map_or(0, ResourceType::number);
+    statement
+        .push(" AND r.container_type IS DISTINCT FROM ")
+        .bind(Bind::Small(bundle));
+}
+
 fn containers(statement: &mut Statement, plan: &Plan, access: &Access) {
     statement.push("SELECT DISTINCT r.container_type, r.container_key FROM contained r WHERE ");
     conditions(statement, plan, access);
+    not_in_place(statement);
 }
 
 /// What comes after the position, the order and the limit.
@@ -204,6 +214,7 @@ pub fn contained_count(
         ContainedType::Contained => {
             statement.push("SELECT r.type, r.key FROM contained r WHERE ");
             conditions(&mut statement, plan, access);
+            not_in_place(&mut statement);
         }
     }
     if contained == Contained::Both {

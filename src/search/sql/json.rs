@@ -7,7 +7,11 @@
 use super::statement::{Bind, Statement};
 use crate::search::index::STRING_LENGTH;
 use crate::search::params::string;
+<<<<<<< HEAD
 use crate::search::plan::{Compared, JsonTest, Place, Reading, Words};
+=======
+use crate::search::plan::{ElementTest, JsonTest, Place, Predicate, Words};
+>>>>>>> searchfix
 
 /// Characters of a narrative, and bytes of a resource, whose words are read: PostgreSQL takes
 /// a mebibyte of words and where they stand.
@@ -18,9 +22,106 @@ pub(super) fn text_exists(statement: &mut Statement, places: &[Place], test: &Js
     statement.push("EXISTS (SELECT 1 FROM (");
     for (index, place) in places.iter().enumerate() {
         statement.push(if index > 0 { " UNION ALL " } else { "" });
+<<<<<<< HEAD
         text_at(statement, place);
+=======
+        statement.push("SELECT ");
+        at_place(statement, place);
+        statement.push(" #>> '{}' AS text");
+>>>>>>> searchfix
     }
     statement.push(") j WHERE ");
+    text_test(statement, test);
+    statement.push(")");
+}
+
+/// What stands in a place, a row each.
+fn at_place(statement: &mut Statement, place: &Place) {
+    statement
+        .push("jsonb_path_query((")
+        .own("body::json -> ")
+        .bind(Bind::Text(place.element.clone()))
+        .push("::text)::jsonb, ")
+        .bind(Bind::Text(place.path.clone()))
+        .push("::text::jsonpath)");
+}
+
+/// An element in one of these places passes.
+pub(super) fn element_exists(statement: &mut Statement, tests: &[(Place, ElementTest)]) {
+    for (index, (place, test)) in tests.iter().enumerate() {
+        statement.push(if index > 0 { " OR " } else { "(" });
+        statement.push("EXISTS (SELECT 1 FROM (SELECT ");
+        at_place(statement, place);
+        statement.push(" AS item) e0 WHERE ");
+        element_test(statement, test, 0);
+        statement.push(")");
+    }
+    statement.push(if tests.is_empty() { "FALSE" } else { ")" });
+}
+
+/// A test of `e0.item`, or of that of a greater number within it.
+fn element_test(statement: &mut Statement, test: &ElementTest, depth: usize) {
+    match test {
+        ElementTest::And(parts) => element_tests(statement, parts, " AND ", depth),
+        ElementTest::Or(parts) => element_tests(statement, parts, " OR ", depth),
+        ElementTest::Not(part) => {
+            statement.push("NOT ");
+            element_test(statement, part, depth);
+        }
+        ElementTest::There(path) => {
+            statement.push("EXISTS (SELECT ");
+            within(statement, path, depth);
+            statement.push(")");
+        }
+        ElementTest::Text { path, test, is } => {
+            statement.push("EXISTS (SELECT 1 FROM (SELECT ");
+            within(statement, path, depth);
+            statement
+                .push(" #>> '{}' AS text) j WHERE ")
+                .push(if *is { "(" } else { "NOT (" });
+            text_test(statement, test);
+            statement.push("))");
+        }
+        ElementTest::Element(path, test) => {
+            statement.push("EXISTS (SELECT 1 FROM (SELECT ");
+            within(statement, path, depth);
+            statement.push(" AS item) e").number(depth + 1);
+            statement.push(" WHERE ");
+            element_test(statement, test, depth + 1);
+            statement.push(")");
+        }
+    }
+}
+
+fn element_tests(
+    statement: &mut Statement,
+    parts: &[ElementTest],
+    separator: &'static str,
+    depth: usize,
+) {
+    for (index, part) in parts.iter().enumerate() {
+        statement.push(if index > 0 { separator } else { "(" });
+        element_test(statement, part, depth);
+    }
+    let nothing = if separator == " AND " {
+        "TRUE"
+    } else {
+        "FALSE"
+    };
+    statement.push(if parts.is_empty() { nothing } else { ")" });
+}
+
+/// What stands at a path of the element, a row each.
+fn within(statement: &mut Statement, path: &str, depth: usize) {
+    statement.push("jsonb_path_query(e").number(depth);
+    statement
+        .push(".item, ")
+        .bind(Bind::Text(path.to_owned()))
+        .push("::text::jsonpath)");
+}
+
+/// A test of `j.text`.
+fn text_test(statement: &mut Statement, test: &JsonTest) {
     match test {
         JsonTest::Begins(normal) => {
             statement.push("starts_with(");
@@ -29,6 +130,32 @@ pub(super) fn text_exists(statement: &mut Statement, places: &[Place], test: &Js
                 .push(", ")
                 .bind(Bind::Text(normal.clone()))
                 .push("::text)");
+        }
+        JsonTest::Is(normal) => {
+            normal_form(statement);
+            statement
+                .push(" = ")
+                .bind(Bind::Text(normal.clone()))
+                .push("::text");
+        }
+        JsonTest::Contains(normal) => {
+            statement.push("strpos(");
+            normal_form(statement);
+            statement
+                .push(", ")
+                .bind(Bind::Text(normal.clone()))
+                .push("::text) > 0");
+        }
+        JsonTest::Ends(normal) => {
+            let length = i32::try_from(normal.chars().count()).unwrap_or(i32::MAX);
+            statement.push("right(");
+            normal_form(statement);
+            statement
+                .push(", ")
+                .bind(Bind::Int(length))
+                .push(") = ")
+                .bind(Bind::Text(normal.clone()))
+                .push("::text");
         }
         JsonTest::OneOf(texts) => {
             statement
@@ -47,7 +174,6 @@ pub(super) fn text_exists(statement: &mut Statement, places: &[Place], test: &Js
                 .push("::text[]))");
         }
     }
-    statement.push(")");
 }
 
 /// `SELECT … AS text`, a row for each text of a place.
@@ -183,12 +309,13 @@ fn vector(statement: &mut Statement, within: Words) {
     }
 }
 
+/// What is asked for. Within a subquery it is read once, not for every resource.
 fn words(statement: &mut Statement, query: &str) {
     statement
-        .push("websearch_to_tsquery('simple', translate(")
+        .push("(SELECT websearch_to_tsquery('simple', translate(")
         .bind(Bind::Text(query.to_owned()))
         .push("::text, ");
-    folding(statement).push(")");
+    folding(statement).push("))");
 }
 
 /// The rest of a `translate` that takes accents and cases off letters.

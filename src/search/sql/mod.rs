@@ -70,8 +70,70 @@ pub fn estimate(plan: &Plan, access: &Access) -> Statement {
 /// reading the table in its order until it has met two: the matches are found first, and
 /// where entries find them, tenant and type are said so that no index is read for them.
 pub fn keys(plan: &Plan, limit: usize, access: &Access) -> Statement {
+    let mut statement = hits("r.key, r.id", plan, access);
+    statement
+        .push(") SELECT key, id FROM hit LIMIT ")
+        .bind(Bind::Big(at_most(limit)));
+    statement
+}
+
+/// By what canonicals name the matches, in no order: columns `key`, `url`, `version`.
+pub fn names(plan: &Plan, limit: usize, access: &Access) -> Statement {
+    let columns = "r.key, r.body::json ->> 'url' AS url, r.body::json ->> 'version' AS version";
+    let mut statement = hits(columns, plan, access);
+    statement
+        .push(") SELECT key, url, version FROM hit LIMIT ")
+        .bind(Bind::Big(at_most(limit)));
+    statement
+}
+
+/// Of the resources that have one of these entries, whether one passes: column `number`, those
+/// of the entries that one has which does.
+pub fn named_by(
+    source: ResourceType,
+    filter: &Predicate,
+    entries: (Vec<i64>, Vec<i32>),
+    access: &Access,
+) -> Statement {
     let mut statement = Statement::new(access);
-    statement.push("WITH hit AS MATERIALIZED (SELECT r.key, r.id FROM resource r WHERE ");
+    statement.push("SELECT DISTINCT w.number FROM unnest(");
+    statement
+        .bind(Bind::Bigs(entries.0))
+        .push("::bigint[], ")
+        .bind(Bind::Ints(entries.1));
+    statement.push(
+        "::int[]) AS w(entry, number) WHERE EXISTS (SELECT 1 FROM resource r \
+         WHERE r.entries @> ARRAY[w.entry] AND r.tenant IS NOT DISTINCT FROM $1 \
+         AND r.type IS NOT DISTINCT FROM ",
+    );
+    statement.bind(Bind::Small(source.number()));
+    statement.push(" AND r.body IS NOT NULL");
+    statement.pinned = true;
+    self::filter(&mut statement, filter, &[source], access);
+    statement.push(" OFFSET 0)");
+    statement
+}
+
+/// Whether some resource, or one that is contained, has one of these entries: column `found`.
+pub fn has_entry(entries: &[(Slot, i64)], access: &Access) -> Statement {
+    let mut statement = Statement::new(access);
+    statement.push("SELECT EXISTS (SELECT 1 FROM resource r WHERE r.entries && ");
+    statement.bind(condition::entries(entries, access));
+    statement.push(
+        "::bigint[] AND r.tenant IS NOT DISTINCT FROM $1 AND r.body IS NOT NULL OFFSET 0) \
+         OR EXISTS (SELECT 1 FROM contained r WHERE r.entries && ",
+    );
+    statement.bind(condition::entries(entries, access));
+    statement.push("::bigint[] AND r.tenant IS NOT DISTINCT FROM $1 OFFSET 0) AS found");
+    statement
+}
+
+fn hits(columns: &'static str, plan: &Plan, access: &Access) -> Statement {
+    let mut statement = Statement::new(access);
+    statement
+        .push("WITH hit AS MATERIALIZED (SELECT ")
+        .push(columns)
+        .push(" FROM resource r WHERE ");
     match (plan.types.as_slice(), has_entries(&plan.filter)) {
         ([one], true) => {
             statement
@@ -82,9 +144,6 @@ pub fn keys(plan: &Plan, limit: usize, access: &Access) -> Statement {
         }
         _ => conditions(&mut statement, plan, access),
     }
-    statement
-        .push(") SELECT key, id FROM hit LIMIT ")
-        .bind(Bind::Big(at_most(limit)));
     statement
 }
 

@@ -260,7 +260,12 @@ fn range<T>(
         RangeTest::HighAtMost(bound) => compare(statement, "d.high <= ", bound),
         RangeTest::HighBelow(bound) => compare(statement, "d.high < ", bound),
         RangeTest::Overlaps(low, high) => {
-            compare(statement, "d.low < ", high);
+            // A value at the very end of a closed range shares that point with it.
+            compare(
+                statement,
+                if closed { "d.low <= " } else { "d.low < " },
+                high,
+            );
             compare(
                 statement,
                 if closed {
@@ -307,6 +312,15 @@ fn string(statement: &mut Statement, test: &StringTest) {
             statement
                 .push(" AND d.exact = ")
                 .bind(Bind::Text(value.clone()));
+        }
+        StringTest::EndsWith(end) => {
+            // All of a text is in the row that does not begin at a later word.
+            let length = i32::try_from(end.chars().count()).unwrap_or(i32::MAX);
+            statement
+                .push("d.exact <> '' AND right(coalesce(d.whole, d.value), ")
+                .bind(Bind::Int(length))
+                .push(") = ")
+                .bind(Bind::Text(end.clone()));
         }
         StringTest::Is(normal) => {
             // A row that begins at a later word of its text has no exact value.

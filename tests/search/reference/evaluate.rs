@@ -176,6 +176,10 @@ fn has(
 /// The resources that a reference of a subject leads to: at most one, but several resources
 /// may have the same canonical.
 pub fn led_to<'w>(world: &'w World, from: Subject<'w>, element: &Element) -> Vec<Subject<'w>> {
+    // What stands in its place: R4 has it where a Bundle begins.
+    if element.text("resourceType").is_some() {
+        return vec![Subject::whole(&from.json["entry"][0]["resource"])];
+    }
     match pointing::target(element, world) {
         Points::Local(kind, id) => {
             let found = world.find(&format!("{kind}/{id}"));

@@ -344,6 +344,10 @@ impl<'w> Draw<'w> {
     fn has(&mut self, kind: &str, depth: usize) -> Option<Term> {
         let referrers = self.referrers.get(kind)?;
         let (source, code) = self.random.pick(referrers)?.clone();
+        if source == "Bundle" {
+            // What stands in a Bundle is no resource of its own: this is refused.
+            return None;
+        }
         let term = self.term(&source, depth + 1)?;
         Some(Term {
             name: format!("_has:{source}:{code}:{}", term.name),

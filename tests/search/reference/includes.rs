@@ -1,7 +1,6 @@
 //! What else belongs on a page. <https://hl7.org/fhir/R4/search.html#include>
 
 use super::evaluate::led_to;
-use super::ledger;
 use super::query::Include;
 use super::world::{Record, Subject, World};
 use andiron::definitions::SearchParameterType as Kind;
@@ -58,7 +57,6 @@ fn step(world: &World, of: &BTreeSet<String>, include: &Include) -> BTreeSet<Str
 /// The stored resources that a parameter, or all of them, leads to.
 fn targets<'w>(world: &'w World, source: &'w Record, include: &Include) -> Vec<&'w Record> {
     let code = include.code.as_str();
-    let any_version = include.reverse && !ledger::REVINCLUDE_MINDS_VERSIONS;
     let parameters = world.definitions.search_parameters_for(&source.kind);
     let fits = |p: &&_| -> bool {
         let parameter: &andiron::definitions::SearchParameter = p;
@@ -72,12 +70,7 @@ fn targets<'w>(world: &'w World, source: &'w Record, include: &Include) -> Vec<&
             if element.value.get("resourceType").is_some() {
                 continue;
             }
-            let mut element = element.clone();
-            if element.is_uri && any_version {
-                let text = element.value.as_str().unwrap_or_default();
-                element.value = text.split('|').next().unwrap_or_default().into();
-            }
-            for target in led_to(world, subject, &element) {
+            for target in led_to(world, subject, element) {
                 if std::ptr::eq(target.json, target.container) {
                     let (kind, id) = (target.kind(), target.json["id"].as_str());
                     let name = format!("{kind}/{}", id.unwrap_or_default());

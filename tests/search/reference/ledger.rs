@@ -2,7 +2,7 @@
 //! the test, and so does an entry that nothing is refused for any more.
 
 use super::query::{Name, Query, Scope};
-use super::world::{Element, Subject, World};
+use super::world::World;
 use andiron::definitions::{SearchParameter, SearchParameterType as Kind};
 use std::collections::BTreeSet;
 
@@ -16,15 +16,7 @@ pub const MAY_BE_REFUSED: [(&str, &str); 3] = [
         "chain into more than twelve types",
         "too many ways at once; the caller is told to name the type",
     ),
-    (
-        "chain by canonical",
-        "chains join by type and id, a canonical is a URL",
-    ),
 ];
-
-/// Whether `_revinclude` by a canonical leaves out what refers to another version than the
-/// one that is there; it does not yet.
-pub const REVINCLUDE_MINDS_VERSIONS: bool = false;
 
 /// The features that a query has of those that a server could lack.
 pub fn features(world: &World, query: &Query) -> BTreeSet<&'static str> {
@@ -62,7 +54,6 @@ fn of_name(
             let Some(parameter) = world.parameter(kind, code) else {
                 return;
             };
-            found.extend(by_canonical(world, kind, &parameter));
             if only.is_none() && ways(world, &parameter, rest) > 12 {
                 found.insert("chain into more than twelve types");
             }
@@ -72,9 +63,7 @@ fn of_name(
                 }
             }
         }
-        Some(Name::Has { source, code, rest }) => {
-            let parameter = world.parameter(source, code);
-            found.extend(parameter.and_then(|p| by_canonical(world, source, &p)));
+        Some(Name::Has { source, rest, .. }) => {
             of_name(world, source, rest, values, found);
         }
         None => {}
@@ -117,15 +106,4 @@ fn ways(world: &World, parameter: &SearchParameter, rest: &str) -> usize {
     };
     let knows = |kind: &&String| world.parameter(kind, next).is_some();
     targets(world, parameter).iter().filter(knows).count()
-}
-
-/// Whether a parameter refers by canonical, or to a resource in its place, as far as resources show it.
-fn by_canonical(world: &World, kind: &str, parameter: &SearchParameter) -> Option<&'static str> {
-    let mut all = world.of_kind(kind);
-    let canonical = all.any(|record| {
-        let values = world.values(Subject::whole(&record.json), parameter);
-        let is_inline = |e: &Element| e.value.get("resourceType").is_some();
-        values.iter().any(|e| e.is_uri || is_inline(e))
-    });
-    canonical.then_some("chain by canonical")
 }

@@ -114,7 +114,10 @@ fn token(random: &mut Random, world: &World, element: &Element) -> Option<String
             let system = world.implicit_system(element);
             pair(random, system.as_deref(), element.value.as_str())
         }
-        "ContactPoint" => Some(escaped(&maybe_miss(random, element.text("value")?))),
+        "ContactPoint" => {
+            let name = *random.pick(&["system", "use", "none"])?;
+            pair(random, element.text(name), element.text("value"))
+        }
         "boolean" | "System.Boolean" => {
             let other = random.percent(30);
             Some((element.value.as_bool()? != other).to_string())

@@ -47,7 +47,7 @@ impl TokenAsked {
             "CodeableConcept" | "Coding" | "Identifier" => codings(element)
                 .into_iter()
                 .any(|coded| self.fits_coded(coded)),
-            "ContactPoint" => self.fits_folded(element.text("value")),
+            "ContactPoint" => self.fits_contact(element),
             "string" | "markdown" => self.fits_folded(element.value.as_str()),
             "code" => {
                 let system = world.implicit_system(element);
@@ -58,6 +58,22 @@ impl TokenAsked {
                 let text = plain_text(&element.value);
                 self.fits_coded((None, text.as_deref()))
             }
+        }
+    }
+
+    /// What stands before the `|` is the kind of contact or its use.
+    fn fits_contact(&self, element: &Element) -> bool {
+        let value = element.text("value");
+        let is_kind = |kind: &str| {
+            value.is_some() && [element.text("system"), element.text("use")].contains(&Some(kind))
+        };
+        match self {
+            TokenAsked::Pair(kind, asked) => {
+                let asked = TokenAsked::Code(asked.clone());
+                is_kind(kind) && asked.fits_folded(value)
+            }
+            TokenAsked::System(kind) => is_kind(kind),
+            _ => self.fits_folded(value),
         }
     }
 

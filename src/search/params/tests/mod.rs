@@ -120,6 +120,10 @@ fn holds(predicate: &Predicate, resource: &Value, rows: &IndexRows) -> bool {
                     row.whole.as_ref().unwrap_or(&row.value).contains(text)
                 }
                 StringTest::Exactly(text) => row.exact == *text,
+                StringTest::EndsWith(text) => {
+                    let value = row.whole.as_deref().unwrap_or(&row.value);
+                    !row.exact.is_empty() && value.ends_with(text)
+                }
                 StringTest::Is(text) => {
                     let value = row.whole.as_deref().unwrap_or(&row.value);
                     !row.exact.is_empty() && value == text
