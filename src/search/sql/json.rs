@@ -4,6 +4,7 @@
 //! the rest of a resource is scanned and not built. The normal form of strings is made here
 //! as [`string::normalise`] makes it, with its own table.
 
+use super::condition::of_types;
 use super::statement::{Bind, Statement};
 use crate::search::index::STRING_LENGTH;
 use crate::search::params::string;
@@ -51,12 +52,17 @@ pub(super) fn text_exists(statement: &mut Statement, places: &[Place], test: &Js
 }
 
 /// `SELECT … AS text`, a row for each text of a place.
+///
+/// A `jsonb` holds no number of more than some ten thousand digits, which FHIR allows: one
+/// resource with it would fail all searches that read it. So it is 0 here, where only
+/// texts are asked for; and so is what looks like one within a text.
 fn text_at(statement: &mut Statement, place: &Place) {
     statement
-        .push("SELECT jsonb_path_query((")
+        .push("SELECT jsonb_path_query(regexp_replace((")
         .own("body::json -> ")
         .bind(Bind::Text(place.element.clone()))
-        .push("::text)::jsonb, ")
+        .push("::text)::text, '([:,[]\\s*-?)([0-9.]+[eE][-+]?[0-9]{5,}|[0-9.]{255,}([eE][-+]?[0-9]+)?)', ")
+        .push("'\\10', 'g')::jsonb, ")
         .bind(Bind::Text(place.path.clone()))
         .push("::text::jsonpath) #>> '{}' AS text");
 }
@@ -129,12 +135,12 @@ pub(super) fn first_text(statement: &mut Statement, readings: &[Reading], descen
             }
         }
         statement.push(") FROM (");
-        for (index, (kind, place)) in places.iter().enumerate() {
+        for (index, (types, place)) in places.iter().enumerate() {
             statement.push(if index > 0 { " UNION ALL " } else { "" });
             text_at(statement, place);
-            if let Some(kind) = kind {
-                let number = Bind::Small(kind.number());
-                statement.push(" WHERE ").own("type = ").bind(number);
+            if !types.is_empty() {
+                statement.push(" WHERE ");
+                of_types(statement, types);
             }
         }
         statement.push(") j)");
