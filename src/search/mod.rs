@@ -61,6 +61,11 @@
 //! - *Long texts that begin alike are ties*: of a text 200 characters are compared. Its row holds
 //!   no more, since a B-tree takes no long keys; with the rest as a second key, each page within a
 //!   common name would read all that have it.
+//! - *Quantities sort by the number as it is written* (2026-11-22): what is in a home unit of UCUM has
+//!   one row, and of Synthea's quantities a quarter is in one that is not the main one (`%`, `g/dL`,
+//!   `fL`). To walk along converted numbers each would need a second row, and a search without
+//!   a unit a second look. The values of one code are nearly always in one unit.
+//! - *`_sort=_score` runs upwards as every key does*: the best come first with `-_score`.
 //! - *`_lastUpdated` is indexed without the key*: what one transaction wrote has one instant, which a
 //!   B-tree then keeps once. The cost: a page within such a group sorts all of the group.
 

@@ -415,8 +415,8 @@ pub enum SortBy {
 /// Texts of the JSON that are compared alike, the first in the direction.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Reading {
-    /// With the type of the resources that have them, where not all have the same.
-    pub places: Vec<(Option<ResourceType>, Place)>,
+    /// With the types of the resources that have them; none, where all have.
+    pub places: Vec<(Vec<ResourceType>, Place)>,
     pub compared: Compared,
 }
 

@@ -185,27 +185,25 @@ fn by_text(parameters: &[&Parameter], base: &str) -> Option<SortBy> {
     ];
     let used = levels.into_iter().filter(|(places, _)| !places.is_empty());
     let readings = used.map(|(places, compared)| Reading {
-        places: of_types(places, parameters.len()),
+        places: by_place(places, parameters.len()),
         compared,
     });
     let readings: Vec<Reading> = readings.collect();
     (!readings.is_empty()).then_some(SortBy::Json(readings))
 }
 
-/// Says of which type a place is, unless all types have it.
-fn of_types(
-    places: Vec<(ResourceType, Place)>,
-    types: usize,
-) -> Vec<(Option<ResourceType>, Place)> {
-    let mut told: Vec<(Option<ResourceType>, Place)> = Vec::new();
-    for (kind, place) in &places {
-        let having = places.iter().filter(|(_, other)| other == place).count();
-        let kind = (having < types).then_some(*kind);
-        if !told
-            .iter()
-            .any(|(known, other)| *known == kind && other == place)
-        {
-            told.push((kind, place.clone()));
+/// Says of which types a place is, unless all of so many have it.
+fn by_place(places: Vec<(ResourceType, Place)>, types: usize) -> Vec<(Vec<ResourceType>, Place)> {
+    let mut told: Vec<(Vec<ResourceType>, Place)> = Vec::new();
+    for (kind, place) in places {
+        match told.iter_mut().find(|(_, known)| *known == place) {
+            Some((kinds, _)) => kinds.push(kind),
+            None => told.push((vec![kind], place)),
+        }
+    }
+    for (kinds, _) in &mut told {
+        if kinds.len() == types {
+            kinds.clear();
         }
     }
     told
@@ -307,9 +305,7 @@ mod tests {
             (one, place("type")),
             (other, place("code")),
         ];
-        assert_eq!(
-            of_types(given, 2),
-            [(None, place("code")), (Some(one), place("type"))]
-        );
+        let everyone = (Vec::new(), place("code"));
+        assert_eq!(by_place(given, 2), [everyone, (vec![one], place("type"))]);
     }
 }

@@ -750,12 +750,8 @@ fn cost(part: &Predicate) -> f64 {
         Predicate::Refers { filter, .. } => 15.0 + cost(filter),
         Predicate::Referred { filter, .. } => 60.0 + cost(filter),
         Predicate::Date { .. } | Predicate::String { .. } | Predicate::Quantity { .. } => 1.5,
-<<<<<<< HEAD
         Predicate::Entries(list) => (0.3 + 0.03 * list.len() as f64).min(2.5),
-        Predicate::Json { .. } => 40.0,
-=======
         Predicate::Json { .. } | Predicate::Element(_) => 40.0,
->>>>>>> searchfix
         Predicate::Words { .. } => 300.0,
         _ => 0.3,
     }

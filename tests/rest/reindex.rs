@@ -505,7 +505,6 @@ async fn until(mut is_so: impl AsyncFnMut() -> bool) {
         .expect("it comes about in time");
 }
 
-<<<<<<< HEAD
 /// Dates for which the signature beside them is not that of their resource's entries.
 async fn signed_wrongly(options: &PgConnectOptions) -> usize {
     let mut connection = options.connect().await.expect("the database answers");
@@ -542,7 +541,8 @@ async fn signatures_follow_the_entries() {
     all.expect(202);
     work_off(&server).await;
     assert_eq!(signed_wrongly(&options).await, 0, "indexed anew");
-=======
+}
+
 /// What is deleted in the middle of its building is unknown, and builds anew when it comes back.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_parameter_may_be_deleted_while_it_is_built() {
@@ -586,5 +586,4 @@ async fn malformed_parameters_do_not_mean_everything() {
         server.post("/$reindex", &body).await.expect(400);
     }
     assert!(work(&server).await.is_none());
->>>>>>> searchfix
 }

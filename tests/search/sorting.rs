@@ -406,3 +406,33 @@ async fn several_keys_decide_in_turn() {
         }
     }
 }
+
+#[tokio::test]
+async fn huge_numbers_do_not_fail_a_sort() {
+    let mut world = World::new().await;
+    let number = |text: &str| serde_json::from_str::<Value>(text).expect("a number");
+    let long = "9".repeat(140_000);
+    for (id, code, value) in [
+        ("a", "D", "1.50"),
+        ("b", "C", "1e200000"),
+        ("c", "B", "-2.5E-99999"),
+        ("d", "A", &long),
+    ] {
+        world
+            .put(
+                json!({"resourceType": "Observation", "id": id, "status": "final",
+                "code": {"text": "x"}, "component": [{"valueQuantity": {"value": number(value)},
+                "code": {"coding": [{"code": code, "display": format!("shown {id}")}]}}]}),
+            )
+            .await;
+    }
+    check_order(
+        &mut world,
+        "Observation",
+        &[
+            ("_sort=component-code", "d c b a"),
+            ("component-code:text=shown&_sort=_id", "a b c d"),
+        ],
+    )
+    .await;
+}

@@ -4,14 +4,11 @@
 //! the rest of a resource is scanned and not built. The normal form of strings is made here
 //! as [`string::normalise`] makes it, with its own table.
 
+use super::condition::of_types;
 use super::statement::{Bind, Statement};
 use crate::search::index::STRING_LENGTH;
 use crate::search::params::string;
-<<<<<<< HEAD
-use crate::search::plan::{Compared, JsonTest, Place, Reading, Words};
-=======
-use crate::search::plan::{ElementTest, JsonTest, Place, Predicate, Words};
->>>>>>> searchfix
+use crate::search::plan::{Compared, ElementTest, JsonTest, Place, Reading, Words};
 
 /// Characters of a narrative, and bytes of a resource, whose words are read: PostgreSQL takes
 /// a mebibyte of words and where they stand.
@@ -22,28 +19,11 @@ pub(super) fn text_exists(statement: &mut Statement, places: &[Place], test: &Js
     statement.push("EXISTS (SELECT 1 FROM (");
     for (index, place) in places.iter().enumerate() {
         statement.push(if index > 0 { " UNION ALL " } else { "" });
-<<<<<<< HEAD
         text_at(statement, place);
-=======
-        statement.push("SELECT ");
-        at_place(statement, place);
-        statement.push(" #>> '{}' AS text");
->>>>>>> searchfix
     }
     statement.push(") j WHERE ");
     text_test(statement, test);
     statement.push(")");
-}
-
-/// What stands in a place, a row each.
-fn at_place(statement: &mut Statement, place: &Place) {
-    statement
-        .push("jsonb_path_query((")
-        .own("body::json -> ")
-        .bind(Bind::Text(place.element.clone()))
-        .push("::text)::jsonb, ")
-        .bind(Bind::Text(place.path.clone()))
-        .push("::text::jsonpath)");
 }
 
 /// An element in one of these places passes.
@@ -178,13 +158,25 @@ fn text_test(statement: &mut Statement, test: &JsonTest) {
 
 /// `SELECT … AS text`, a row for each text of a place.
 fn text_at(statement: &mut Statement, place: &Place) {
+    statement.push("SELECT ");
+    at_place(statement, place);
+    statement.push(" #>> '{}' AS text");
+}
+
+/// What stands in a place, a row each.
+///
+/// A `jsonb` holds no number of more than some ten thousand digits, which FHIR allows: one
+/// resource with it would fail all searches that read it. So it is 0 here, where only
+/// texts are asked for; and so is what looks like one within a text.
+fn at_place(statement: &mut Statement, place: &Place) {
     statement
-        .push("SELECT jsonb_path_query((")
+        .push("jsonb_path_query(regexp_replace((")
         .own("body::json -> ")
         .bind(Bind::Text(place.element.clone()))
-        .push("::text)::jsonb, ")
+        .push("::text)::text, '([:,[]\\s*-?)([0-9.]+[eE][-+]?[0-9]{5,}|[0-9.]{255,}([eE][-+]?[0-9]+)?)', ")
+        .push("'\\10', 'g')::jsonb, ")
         .bind(Bind::Text(place.path.clone()))
-        .push("::text::jsonpath) #>> '{}' AS text");
+        .push("::text::jsonpath)");
 }
 
 /// The normal form of `j.text`. Texts of ASCII, which are most, need a short table only.
@@ -255,12 +247,12 @@ pub(super) fn first_text(statement: &mut Statement, readings: &[Reading], descen
             }
         }
         statement.push(") FROM (");
-        for (index, (kind, place)) in places.iter().enumerate() {
+        for (index, (types, place)) in places.iter().enumerate() {
             statement.push(if index > 0 { " UNION ALL " } else { "" });
             text_at(statement, place);
-            if let Some(kind) = kind {
-                let number = Bind::Small(kind.number());
-                statement.push(" WHERE ").own("type = ").bind(number);
+            if !types.is_empty() {
+                statement.push(" WHERE ");
+                of_types(statement, types);
             }
         }
         statement.push(") j)");

@@ -7,7 +7,7 @@ use andiron::definitions::{SearchParameter, SearchParameterType as Kind};
 use std::collections::BTreeSet;
 
 /// Feature and reason.
-pub const MAY_BE_REFUSED: [(&str, &str); 3] = [
+pub const MAY_BE_REFUSED: [(&str, &str); 2] = [
     (
         "bare id of several resources",
         "R4 asks servers to refuse it, since it means two things",
