@@ -98,12 +98,21 @@ pub fn differ(world: &World, parameter: &SearchParameter, rest: &str) -> bool {
     kinds.len() > 1
 }
 
-/// How many types a step may lead to that know what follows.
+/// How many steps it takes to each of the types that know what follows, and on from there.
 fn ways(world: &World, parameter: &SearchParameter, rest: &str) -> usize {
-    let next = match Name::parse(rest) {
-        Some(Name::Plain { code, .. } | Name::Chain { code, .. }) => code,
-        _ => return targets(world, parameter).len(),
-    };
-    let knows = |kind: &&String| world.parameter(kind, next).is_some();
-    targets(world, parameter).iter().filter(knows).count()
+    let all = targets(world, parameter).iter();
+    match Name::parse(rest) {
+        Some(Name::Plain { code, .. }) => {
+            let knows = |kind: &&String| world.parameter(kind, code).is_some();
+            all.filter(knows).count()
+        }
+        Some(Name::Chain { code, only, rest }) => all
+            .filter_map(|kind| world.parameter(kind, code))
+            .map(|next| match only {
+                Some(_) => 2,
+                None => 1 + ways(world, &next, rest),
+            })
+            .sum(),
+        _ => all.count(),
+    }
 }
