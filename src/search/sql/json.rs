@@ -30,9 +30,9 @@ pub(super) fn text_exists(statement: &mut Statement, places: &[Place], test: &Js
 pub(super) fn element_exists(statement: &mut Statement, tests: &[(Place, ElementTest)]) {
     for (index, (place, test)) in tests.iter().enumerate() {
         statement.push(if index > 0 { " OR " } else { "(" });
-        statement.push("EXISTS (SELECT 1 FROM (SELECT ");
-        at_place(statement, place);
-        statement.push(" AS item) e0 WHERE ");
+        statement.push("EXISTS (SELECT 1 FROM (");
+        at_place(statement, place, " AS item");
+        statement.push(") e0 WHERE ");
         element_test(statement, test, 0);
         statement.push(")");
     }
@@ -156,27 +156,31 @@ fn text_test(statement: &mut Statement, test: &JsonTest) {
     }
 }
 
-/// `SELECT … AS text`, a row for each text of a place.
+/// `SELECT … AS text …`, a row for each text of a place.
 fn text_at(statement: &mut Statement, place: &Place) {
-    statement.push("SELECT ");
-    at_place(statement, place);
-    statement.push(" #>> '{}' AS text");
+    at_place(statement, place, " #>> '{}' AS text");
 }
 
-/// What stands in a place, a row each.
+/// `SELECT … AS item …`: what stands in a place, a row each, as `named` says.
 ///
 /// A `jsonb` holds no number of more than some ten thousand digits, which FHIR allows: one
 /// resource with it would fail all searches that read it. So it is 0 here, where only
-/// texts are asked for; and so is what looks like one within a text.
-fn at_place(statement: &mut Statement, place: &Place) {
+/// texts are asked for; and so is what looks like one within a text. The first expression
+/// tells cheaply that there is none: replacing in every text takes half as long again.
+fn at_place(statement: &mut Statement, place: &Place, named: &'static str) {
+    statement.push(
+        "SELECT jsonb_path_query((CASE WHEN octet_length(e.t) > 16000 \
+         OR e.t ~ '[0-9][eE][-+]?[0-9][0-9][0-9][0-9][0-9]' THEN regexp_replace(e.t, \
+         '([:,[]\\s*-?)([0-9.]+[eE][-+]?[0-9]{5,}|[0-9.]{255,}([eE][-+]?[0-9]+)?)', \
+         '\\10', 'g') ELSE e.t END)::jsonb, ",
+    );
+    let path = Bind::Text(place.path.clone());
+    statement.bind(path).push("::text::jsonpath)").push(named);
     statement
-        .push("jsonb_path_query(regexp_replace((")
+        .push(" FROM (SELECT (")
         .own("body::json -> ")
         .bind(Bind::Text(place.element.clone()))
-        .push("::text)::text, '([:,[]\\s*-?)([0-9.]+[eE][-+]?[0-9]{5,}|[0-9.]{255,}([eE][-+]?[0-9]+)?)', ")
-        .push("'\\10', 'g')::jsonb, ")
-        .bind(Bind::Text(place.path.clone()))
-        .push("::text::jsonpath)");
+        .push("::text)::text AS t OFFSET 0) e");
 }
 
 /// The normal form of `j.text`. Texts of ASCII, which are most, need a short table only.
