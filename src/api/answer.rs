@@ -263,10 +263,7 @@ impl Call<'_> {
             handling: wishes.preferences.handling.unwrap_or(Handling::Strict),
         };
         let found = interaction::search::search(&self.api.hub, &self.access, request).await?;
-        if let interaction::search::Answer::Found(_, measured) = &found {
-            self.api.metrics.searched(measured);
-        }
-        let mut response = response::json(StatusCode::OK, found.to_json(), &wishes);
+        let mut response = response::json(StatusCode::OK, found, &wishes);
         response::handling_applied(&mut response, &wishes);
         Ok(response)
     }

@@ -6,7 +6,7 @@
 
 use crate::error::{Error, Result};
 use crate::interaction::Hub;
-use crate::interaction::search::Measured;
+use crate::interaction::meter::{Measured, SAMPLED};
 use prometheus_client::encoding::EncodeLabelSet;
 use prometheus_client::encoding::text::encode;
 use prometheus_client::metrics::counter::Counter;
@@ -57,6 +57,13 @@ struct Returned {
     mode: &'static str,
 }
 
+/// Rows of the searches that are sampled.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct Rows {
+    /// `scanned` or `returned`.
+    rows: &'static str,
+}
+
 #[derive(Clone)]
 struct Buckets;
 
@@ -73,6 +80,8 @@ pub struct Metrics {
     took: Family<Took, Histogram, Buckets>,
     stages: Family<Stage, Histogram, Buckets>,
     returned: Family<Returned, Counter>,
+    samples: Counter,
+    sampled: Family<Rows, Counter>,
     pub in_flight: Gauge,
     connections: Family<Connections, Gauge>,
     database_size: Gauge,
@@ -86,6 +95,8 @@ impl Metrics {
             took: Family::new_with_constructor(Buckets),
             stages: Family::new_with_constructor(Buckets),
             returned: Family::default(),
+            samples: Counter::default(),
+            sampled: Family::default(),
             in_flight: Gauge::default(),
             connections: Family::default(),
             database_size: Gauge::default(),
@@ -104,7 +115,8 @@ impl Metrics {
         );
         registry.register_with_unit(
             "search_stage_duration",
-            "Time of a search by stage: compile, lookup, settle, find, include, total",
+            "Time of a search by stage: compile, lookup, settle, find, include, total, assemble; of \
+             searches inside Bundles too",
             Unit::Seconds,
             metrics.stages.clone(),
         );
@@ -112,6 +124,17 @@ impl Metrics {
             "search_resources",
             "Resources on the pages of searches, by how they came there: match or include",
             metrics.returned.clone(),
+        );
+        registry.register(
+            "search_samples",
+            format!("Searches whose rows are counted: one in {SAMPLED}"),
+            metrics.samples.clone(),
+        );
+        registry.register(
+            "search_sampled_rows",
+            "Rows of the sampled searches: scanned, the entries of indexes and the rows of whole \
+             tables that PostgreSQL read for them, and returned, the resources on their pages",
+            metrics.sampled.clone(),
         );
         registry.register(
             "requests_in_flight",
@@ -153,7 +176,7 @@ impl Metrics {
         self.took.get_or_create(&labels).observe(took.as_secs_f64());
     }
 
-    /// Counts what one search cost and brought; those inside a Bundle are not counted.
+    /// Counts what one search cost and brought.
     pub fn searched(&self, measured: &Measured) {
         for (stage, spent) in &measured.spent {
             let histogram = self.stages.get_or_create(&Stage { stage });
@@ -162,6 +185,13 @@ impl Metrics {
         for (mode, count) in [("match", measured.matches), ("include", measured.includes)] {
             let returned = self.returned.get_or_create(&Returned { mode });
             returned.inc_by(count as u64);
+        }
+        if let Some(scanned) = measured.scanned {
+            self.samples.inc();
+            let returned = (measured.matches + measured.includes) as u64;
+            for (rows, count) in [("scanned", scanned), ("returned", returned)] {
+                self.sampled.get_or_create(&Rows { rows }).inc_by(count);
+            }
         }
     }
 
@@ -215,12 +245,16 @@ mod tests {
             spent: vec![("find", Duration::from_millis(2))],
             matches: 3,
             includes: 0,
+            scanned: Some(7),
         });
         let text = metrics.encode().expect("text");
         for line in [
             r#"andiron_search_stage_duration_seconds_count{stage="find"} 1"#,
             r#"andiron_search_resources_total{mode="match"} 3"#,
             r#"andiron_search_resources_total{mode="include"} 0"#,
+            "andiron_search_samples_total 1",
+            r#"andiron_search_sampled_rows_total{rows="scanned"} 7"#,
+            r#"andiron_search_sampled_rows_total{rows="returned"} 3"#,
         ] {
             assert!(text.contains(line), "{line} in {text}");
         }

@@ -50,7 +50,7 @@ use tokio::sync::oneshot;
 /// What every route has at hand.
 struct Api {
     hub: Arc<Hub>,
-    metrics: metrics::Metrics,
+    metrics: Arc<metrics::Metrics>,
     /// When this server began to say what it says of itself.
     started: Instant,
     /// The CapabilityStatement, with the generation of the search parameters that it names.
@@ -115,9 +115,13 @@ impl Api {
 
 /// The whole HTTP API of a server.
 pub fn router(hub: Arc<Hub>) -> Router {
+    let metrics = Arc::new(metrics::Metrics::new());
+    let counting = metrics.clone();
+    hub.meter
+        .count_by(move |measured| counting.searched(measured));
     router::build(Arc::new(Api {
         hub,
-        metrics: metrics::Metrics::new(),
+        metrics,
         started: Instant::now(),
         capabilities: Mutex::default(),
         terminology: OnceLock::new(),

@@ -12,6 +12,7 @@ use crate::api;
 use crate::config::{Limits, Settings};
 use crate::definitions::Definitions;
 use crate::interaction::Hub;
+use crate::interaction::meter::Meter;
 use crate::jobs::{self, Background, Work};
 use crate::search::live::Live;
 use crate::search::registry::Registry;
@@ -128,6 +129,7 @@ pub async fn open_hub(
             integrity: writing.integrity,
             limits: limits.clone(),
         },
+        meter: Meter::default(),
     }))
 }
 

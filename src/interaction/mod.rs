@@ -13,6 +13,7 @@ pub mod create;
 pub mod criteria;
 pub mod delete;
 pub mod history;
+pub mod meter;
 pub mod patch;
 pub mod prepare;
 pub mod read;
@@ -40,6 +41,8 @@ pub struct Hub {
     pub live: Live,
     pub validator: Arc<Validator>,
     pub settings: Settings,
+    /// Hears what searches cost.
+    pub meter: meter::Meter,
 }
 
 impl Hub {

@@ -1,6 +1,7 @@
 //! search: the matches of a page and what it includes, as a Bundle.
 //! <https://hl7.org/fhir/R4/http.html#search>
 
+use super::meter::Measured;
 use super::{Hub, building, subset};
 use crate::access::Access;
 use crate::error::{Category, Error, Issue, Result};
@@ -9,71 +10,58 @@ use crate::fhir::outcome::operation_outcome;
 use crate::fhir::{ResourceType, Version};
 use crate::search::live::Edition;
 use crate::search::registry::Registry;
-use crate::search::{self as engine, Handling, Page, Query, Request, Scope, Spent, Stages};
+use crate::search::{self as engine, Handling, Page, Query, Request, Scope, Stages};
+use crate::storage::statistics::scanned;
 use crate::storage::{SNAPSHOT, is_timeout};
 use bytes::Bytes;
 use sqlx::{Connection, PgConnection};
 
 /// What a search is answered with.
-pub enum Answer {
-    Found(Outgoing, Measured),
+enum Answer {
+    Found(Page, Option<u64>),
     /// `_explain`
     Explained(Vec<Issue>),
 }
 
-/// What a search cost and brought, for the metrics.
-#[derive(Clone, Debug, Default)]
-pub struct Measured {
-    pub spent: Spent,
-    pub matches: usize,
-    pub includes: usize,
-}
-
-impl Answer {
-    /// The Bundle, or the OperationOutcome.
-    pub fn to_json(&self) -> Bytes {
-        match self {
-            Answer::Found(bundle, _) => bundle.to_json(),
-            Answer::Explained(issues) => Bytes::from(operation_outcome(issues).to_string()),
-        }
-    }
-}
-
-/// Answers a search from one snapshot.
-pub async fn search(hub: &Hub, access: &Access, request: Request) -> Result<Answer> {
+/// Answers a search from one snapshot, with a Bundle or an OperationOutcome as JSON.
+pub async fn search(hub: &Hub, access: &Access, request: Request) -> Result<Bytes> {
     let edition = hub.live.current();
     let mut stages = Stages::start();
     let (query, registry) = compile(hub, access, &edition, &request)?;
     stages.end("compile");
+    let sampled = hub.meter.samples();
     let mut left = hub.store.pool_status().open;
     loop {
-        match answer(hub, access, registry, &query).await {
+        match answer(hub, access, registry, &query, sampled).await {
             // A connection that died while it was kept shows it here.
             Err(error) if left > 0 && error.category == Category::Unavailable => left -= 1,
-            Ok(mut answer) => {
-                if let Answer::Found(_, measured) = &mut answer {
-                    measured.spent.extend(stages.spent());
-                }
-                return Ok(answer);
-            }
+            Ok(answer) => return Ok(assembled(hub, &query, answer, stages)),
             Err(error) => return Err(advised(error, &query)),
         }
     }
 }
 
-async fn answer(hub: &Hub, access: &Access, registry: &Registry, query: &Query) -> Result<Answer> {
+async fn answer(
+    hub: &Hub,
+    access: &Access,
+    registry: &Registry,
+    query: &Query,
+    sampled: bool,
+) -> Result<Answer> {
     let statistics = hub.store.statistics();
     let base = &hub.settings.base;
     let mut held = hub.store.searches().take().await?;
-    let at_once = match query.explain {
-        Some(_) => None,
-        None => engine::run_at_once(&mut held.connection, access, &statistics, query, base).await?,
+    let at_once = match query.explain.is_some() || sampled {
+        true => None,
+        false => {
+            engine::run_at_once(&mut held.connection, access, &statistics, query, base).await?
+        }
     };
     let answer = match at_once {
-        Some(page) => found(hub, query, page),
+        Some(page) => Answer::Found(page, None),
         None => {
             let mut snapshot = held.connection.begin_with(SNAPSHOT).await?;
-            let answer = answer_in(hub, &mut snapshot, access, registry, query).await?;
+            let answer = answer_in(hub, &mut snapshot, access, registry, query, sampled).await?;
             snapshot.commit().await?;
             answer
         }
@@ -89,6 +77,7 @@ async fn answer_in(
     access: &Access,
     registry: &Registry,
     query: &Query,
+    sampled: bool,
 ) -> Result<Answer> {
     let statistics = &hub.store.statistics();
     if let Some(explain) = &query.explain {
@@ -97,8 +86,16 @@ async fn answer_in(
         return Ok(Answer::Explained(issues));
     }
     let base = &hub.settings.base;
+    let before = match sampled {
+        true => Some(scanned(connection).await?),
+        false => None,
+    };
     let page = engine::run(connection, access, registry, statistics, query, base).await?;
-    Ok(found(hub, query, page))
+    let read = match before {
+        Some(before) => Some(scanned(connection).await?.saturating_sub(before)),
+        None => None,
+    };
+    Ok(Answer::Found(page, read))
 }
 
 /// Answers a search as the connection's transaction sees it.
@@ -107,11 +104,38 @@ pub async fn search_in(
     connection: &mut PgConnection,
     access: &Access,
     request: Request,
-) -> Result<Answer> {
+) -> Result<Bytes> {
     let edition = hub.live.current();
+    let mut stages = Stages::start();
     let (query, registry) = compile(hub, access, &edition, &request)?;
-    let answer = answer_in(hub, connection, access, registry, &query).await;
-    answer.map_err(|error| advised(error, &query))
+    stages.end("compile");
+    let sampled = hub.meter.samples();
+    match answer_in(hub, connection, access, registry, &query, sampled).await {
+        Ok(answer) => Ok(assembled(hub, &query, answer, stages)),
+        Err(error) => Err(advised(error, &query)),
+    }
+}
+
+/// The JSON of an answer; what it cost is told to the meter.
+fn assembled(hub: &Hub, query: &Query, answer: Answer, before: Stages) -> Bytes {
+    let mut stages = Stages::start();
+    match answer {
+        Answer::Found(mut page, scanned) => {
+            let mut measured = Measured {
+                spent: before.spent(),
+                matches: page.matches.len(),
+                includes: page.includes.len(),
+                scanned,
+            };
+            measured.spent.append(&mut page.spent);
+            let json = bundle(hub, query, page).to_json();
+            stages.end("assemble");
+            measured.spent.extend(stages.spent());
+            hub.meter.tell(&measured);
+            json
+        }
+        Answer::Explained(issues) => Bytes::from(operation_outcome(&issues).to_string()),
+    }
 }
 
 /// A search that took too long, with what would make it shorter.
@@ -140,15 +164,6 @@ fn compile<'e>(
         secret: hub.store.secret().of(access.tenant),
     };
     building::compile(edition, request, &hub.settings.base, &limits)
-}
-
-fn found(hub: &Hub, query: &Query, mut page: Page) -> Answer {
-    let measured = Measured {
-        spent: std::mem::take(&mut page.spent),
-        matches: page.matches.len(),
-        includes: page.includes.len(),
-    };
-    Answer::Found(bundle(hub, query, page), measured)
 }
 
 fn bundle(hub: &Hub, query: &Query, page: Page) -> Outgoing {

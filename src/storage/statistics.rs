@@ -29,8 +29,28 @@ const LOAD: &str = "SELECT greatest(c.reltuples, 0)::float8, \
       AND t.tablename = 'resource' AND t.attname = 'type' \
     WHERE c.oid = 'resource'::regclass";
 
+/// What this transaction has read of the tables of searches and their indexes: rows of whole
+/// tables, and entries of indexes, whether or not a row was fetched for them. It may hold what
+/// came before the transaction, so that only a difference of two says something.
+const SCANNED: &str = "SELECT coalesce(sum(pg_stat_get_xact_tuples_returned(read.oid)), 0)::bigint \
+    FROM unnest(ARRAY['resource', 'contained', 'history', 'date_entry', 'string_entry', \
+      'quantity_entry']::regclass[]) AS t(name) CROSS JOIN LATERAL \
+      (SELECT t.name::oid UNION ALL SELECT i.indexrelid FROM pg_index i WHERE i.indrelid = t.name) \
+      AS read(oid)";
+
 /// Every fixed statement of this file, for the test that prepares them.
-pub const STATEMENTS: [&str; 1] = [LOAD];
+pub const STATEMENTS: [&str; 2] = [LOAD, SCANNED];
+
+/// How many entries of indexes and rows of tables the connection's transaction has read, from a
+/// beginning that only the same transaction shares.
+///
+/// # Errors
+/// Those of the database.
+pub async fn scanned(connection: &mut PgConnection) -> Result<u64> {
+    let row = sqlx::query(SCANNED).fetch_one(connection).await;
+    let scanned: i64 = row.and_then(|row| row.try_get(0)).map_err(failed)?;
+    Ok(u64::try_from(scanned).unwrap_or_default())
+}
 
 /// The statistics of the last load.
 pub(super) struct Kept {

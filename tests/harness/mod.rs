@@ -11,6 +11,7 @@ use andiron::api;
 use andiron::config::{Integrity, Limits, Settings, Validation};
 use andiron::definitions::Definitions;
 use andiron::interaction::Hub;
+use andiron::interaction::meter::Meter;
 use andiron::search::live::Live;
 use andiron::search::registry::Registry;
 use andiron::storage::{Store, StoreOptions};
@@ -79,6 +80,7 @@ impl Server {
             live: Live::new(registry),
             validator,
             settings,
+            meter: Meter::default(),
         });
         Server {
             router: api::router(hub.clone()),

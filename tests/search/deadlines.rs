@@ -66,6 +66,13 @@ async fn a_search_that_takes_too_long_comes_with_advice() {
     }
 }
 
+/// The value of a line of the metrics.
+async fn metric(server: &Server, name: &str) -> Option<u64> {
+    let text = server.send("GET", "/metrics", &[], "").await.text();
+    let line = text.lines().find_map(|line| line.strip_prefix(name))?;
+    line.trim().parse().ok()
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn the_metrics_tell_the_stages_of_searches() {
     let server = Server::start().await;
@@ -73,12 +80,56 @@ async fn the_metrics_tell_the_stages_of_searches() {
         .create(&json!({"resourceType": "Basic", "code": {"text": "x"}}))
         .await;
     server.get("/Basic?_total=accurate").await.expect(200);
-    let text = server.send("GET", "/metrics", &[], "").await.text();
-    for line in [
-        r#"andiron_search_stage_duration_seconds_count{stage="compile"} 1"#,
-        r#"andiron_search_stage_duration_seconds_count{stage="total"} 1"#,
-        r#"andiron_search_resources_total{mode="match"} 1"#,
+    // Inside a Bundle they are searches too.
+    let get = |url: &str| json!({"request": {"method": "GET", "url": url}});
+    let entries = json!([
+        get("Basic?_total=accurate"),
+        get("Basic/x"),
+        get("Basic?nope=1")
+    ]);
+    let batch = json!({"resourceType": "Bundle", "type": "batch", "entry": entries});
+    server.post("", &batch).await.expect(200);
+    for (name, expected) in [
+        (
+            r#"andiron_search_stage_duration_seconds_count{stage="compile"}"#,
+            2,
+        ),
+        (
+            r#"andiron_search_stage_duration_seconds_count{stage="total"}"#,
+            2,
+        ),
+        (
+            r#"andiron_search_stage_duration_seconds_count{stage="assemble"}"#,
+            2,
+        ),
+        (r#"andiron_search_resources_total{mode="match"}"#, 2),
+        ("andiron_search_samples_total", 1),
+        (r#"andiron_search_sampled_rows_total{rows="returned"}"#, 1),
     ] {
-        assert!(text.contains(line), "{line} in {text}");
+        assert_eq!(metric(&server, name).await, Some(expected), "{name}");
     }
+    let name = r#"andiron_search_sampled_rows_total{rows="scanned"}"#;
+    assert!(metric(&server, name).await > Some(0));
+}
+
+/// What a search reads beyond what it returns shows in the rows that it scanned.
+#[tokio::test(flavor = "multi_thread")]
+async fn the_metrics_tell_rows_scanned_beside_rows_returned() {
+    let server = Server::start().await;
+    let entries: Vec<_> = (0..300)
+        .map(|n| {
+            json!({"request": {"method": "POST", "url": "Patient"},
+                "resource": {"resourceType": "Patient", "gender": "male", "active": n == 0}})
+        })
+        .collect();
+    let bundle = json!({"resourceType": "Bundle", "type": "transaction", "entry": entries});
+    server.post("", &bundle).await.expect(200);
+    server
+        .get("/Patient?active:missing=false&_content=nothing")
+        .await
+        .expect(200);
+    let scanned = r#"andiron_search_sampled_rows_total{rows="scanned"}"#;
+    let returned = r#"andiron_search_sampled_rows_total{rows="returned"}"#;
+    assert_eq!(metric(&server, returned).await, Some(0));
+    assert!(metric(&server, scanned).await >= Some(300));
 }

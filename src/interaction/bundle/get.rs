@@ -55,14 +55,14 @@ async fn find(
         [] => {
             let asked = search::system(pairs);
             let found = search::search_in(hub, connection, access, asked).await?;
-            return Ok(ok(found.to_json()));
+            return Ok(ok(found));
         }
         ["metadata"] => return Err(no_metadata()),
         ["_history"] => history::Scope::System,
         [name] => {
             let asked = search::of_type(known(name)?, pairs);
             let found = search::search_in(hub, connection, access, asked).await?;
-            return Ok(ok(found.to_json()));
+            return Ok(ok(found));
         }
         [name, "_history"] => history::Scope::Type(known(name)?),
         [name, id, "_history"] => {
@@ -72,7 +72,7 @@ async fn find(
             let focal = (known(name)?, prepare::checked_id(id)?);
             let asked = search::in_compartment(focal, ResourceType::parse(member), pairs);
             let found = search::search_in(hub, connection, access, asked).await?;
-            return Ok(ok(found.to_json()));
+            return Ok(ok(found));
         }
         [name, id] => {
             let (kind, id) = (known(name)?, prepare::checked_id(id)?);

@@ -32,6 +32,10 @@ use crate::search::params::{Sink, either, escape, negate, number};
 use crate::search::plan::Predicate;
 use crate::search::registry::{Branch, Kind, Parameter, extract};
 
+/// Elements whose values are compared with each other, each with each, so that rows can be
+/// spared: nearly all resources have fewer.
+const COMPARED: usize = 100;
+
 /// How many tuples of one resource are indexed: more than any real one has.
 const TUPLES: usize = 20_000;
 
@@ -123,7 +127,9 @@ impl Element {
         if instances.is_empty() {
             return;
         }
-        let is_plain = self.is_compact && self.is_plain(&instances, tenant, rows);
+        let is_plain = self.is_compact
+            && instances.len() <= COMPARED
+            && self.is_plain(&instances, tenant, rows);
         if self.is_compact && !is_plain {
             rows.entries.push(self.mixed.entry(tenant, 0));
         }
