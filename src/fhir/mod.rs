@@ -12,6 +12,7 @@ pub mod query;
 pub mod reference;
 pub mod resource_type;
 pub mod version;
+pub mod xml;
 
 pub use draft::Draft;
 pub use id::Id;
