@@ -1,7 +1,8 @@
 //! The test material that lies outside the repository: official suites and examples.
 //!
 //! `ANDIRON_SHARED` names its directory, by default `../shared` beside the repository. Where it
-//! is not, tests say so and return. `ANDIRON_WHOLE=1` asks for all of a large set.
+//! is not, tests say so and return. `ANDIRON_WHOLE=1` asks for all of a large set. Beside it the
+//! die by which tests make what nobody wrote.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -59,4 +60,18 @@ pub fn files(directory: &Path, extension: &str) -> BTreeMap<String, PathBuf> {
 /// Whether all of a large set is asked for.
 pub fn is_whole() -> bool {
     std::env::var_os("ANDIRON_WHOLE").is_some()
+}
+
+/// SplitMix64: the seed decides everything.
+pub struct Dice(pub u64);
+
+impl Dice {
+    /// A number below `bound`; 0 where that is 0.
+    pub fn below(&mut self, bound: usize) -> usize {
+        self.0 = self.0.wrapping_add(0x9E37_79B9_7F4A_7C15);
+        let mut mixed = self.0;
+        mixed = (mixed ^ (mixed >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
+        mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
+        ((mixed ^ (mixed >> 31)) % bound.max(1) as u64) as usize
+    }
 }

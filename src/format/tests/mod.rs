@@ -2,6 +2,7 @@
 //! resources that nobody wrote in `random`.
 
 mod cases;
+mod random;
 mod suites;
 
 use super::{to_json, to_xml};
