@@ -221,8 +221,11 @@ impl Call<'_> {
         let conditions = request::write_conditions(&self.parts.headers)?;
         let resource_type = self.place.resource_type()?;
         let limit = self.api.hub.settings.limits.body_size;
-        let (_, patch) = body::read(&self.parts.headers, body, Expected::Patch, limit).await?;
-        let patch = Patch::Json(patch);
+        let headers = &self.parts.headers;
+        let patch = match body::read(headers, body, Expected::Patch, limit).await? {
+            (BodyFormat::XmlPatch, patch) => Patch::Xml(patch),
+            (_, patch) => Patch::Json(patch),
+        };
         let hub = &self.api.hub;
         let written = patch::patch(
             hub,

@@ -51,6 +51,7 @@ pub enum BodyFormat {
     Json,
     Xml,
     JsonPatch,
+    XmlPatch,
     Form,
 }
 
@@ -69,6 +70,7 @@ const OFFERED: &[(&str, Format)] = &[
 /// Media types of what is no resource.
 const OTHERS: &[(&str, BodyFormat)] = &[
     ("application/json-patch+json", BodyFormat::JsonPatch),
+    ("application/xml-patch+xml", BodyFormat::XmlPatch),
     ("application/x-www-form-urlencoded", BodyFormat::Form),
 ];
 
@@ -182,7 +184,7 @@ impl Expected {
     fn allows(self, found: BodyFormat) -> bool {
         match self {
             Expected::Resource => matches!(found, BodyFormat::Json | BodyFormat::Xml),
-            Expected::Patch => found == BodyFormat::JsonPatch,
+            Expected::Patch => matches!(found, BodyFormat::JsonPatch | BodyFormat::XmlPatch),
             Expected::Form => found == BodyFormat::Form,
         }
     }
@@ -199,7 +201,7 @@ impl Expected {
 }
 
 /// The media types of patches, as `Accept-Patch` lists them (RFC 5789 section 3.1).
-pub const PATCHES: &str = "application/json-patch+json";
+pub const PATCHES: &str = "application/json-patch+json, application/xml-patch+xml";
 
 fn unsupported(expected: Expected, found: &str) -> Error {
     Error::new(
@@ -408,6 +410,11 @@ mod tests {
                 "application/json-patch+json",
                 Patch,
                 Some(BodyFormat::JsonPatch),
+            ),
+            (
+                "application/xml-patch+xml",
+                Patch,
+                Some(BodyFormat::XmlPatch),
             ),
             ("application/json", Patch, None),
             (

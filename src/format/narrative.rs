@@ -10,7 +10,7 @@ use std::borrow::Cow;
 /// # Errors
 /// What is not well-formed.
 pub fn to_string<'a>(reader: &mut Reader<'a>, start: &Start<'a>) -> Result<Cow<'a, str>> {
-    if start.is_plain && start.declares_default {
+    if start.is_plain && start.declares_default() {
         return match past(reader)? {
             true => Ok(Cow::Borrowed(reader.raw(start.at))),
             false => Err(reader.refusal(
@@ -72,7 +72,7 @@ fn declared(div: &str) -> Result<bool, ()> {
     match start.namespace {
         _ if !is_div || !is_whole => Err(()),
         Namespace::Xhtml => Ok(true),
-        Namespace::None if !start.declares_default => Ok(false),
+        Namespace::None if !start.declares_default() => Ok(false),
         _ => Err(()),
     }
 }

@@ -176,7 +176,8 @@ pub fn capability_statement(hub: &Hub, offers: &[Offer], started: Instant) -> Va
             "text/xml"
         ]),
     );
-    statement.insert("patchFormat".into(), json!(["application/json-patch+json"]));
+    let patches = ["application/json-patch+json", "application/xml-patch+xml"];
+    statement.insert("patchFormat".into(), json!(patches));
     let registry = &hub.live.current().searchable;
     statement.insert("rest".into(), json!([rest(hub, registry, offers)]));
     Value::Object(statement)

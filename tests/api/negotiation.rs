@@ -94,7 +94,7 @@ async fn the_format_of_a_body_is_checked() {
     patch.expect(415);
     assert_eq!(
         patch.header("accept-patch"),
-        Some("application/json-patch+json")
+        Some("application/json-patch+json, application/xml-patch+xml")
     );
 }
 

@@ -106,3 +106,90 @@ async fn patched_numbers_and_the_order_of_properties_are_kept_to_the_letter() {
     let end = r#""status":"final","code":{"text":"x"},"valueQuantity":{"value":1E5,"unit":"u"},"note":[{"text":"n"}],"component":[{"code":{"text":"y"},"valueQuantity":{"value":123456789012345678901234567890}}]}"#;
     assert!(text.ends_with(end), "{text}");
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_xml_patch_edits_the_xml_of_what_is_stored() {
+    let server = Server::start().await;
+    let observation = r#"{"resourceType":"Observation","status":"final","code":{"text":"x"},"valueQuantity":{"value":1.00},"note":[{"text":"a"},{"text":"b"}]}"#;
+    let json = ["Content-Type: application/fhir+json"];
+    let made = server
+        .send("POST", "/fhir/Observation", &json, observation)
+        .await;
+    let id = made.expect(201).json()["id"]
+        .as_str()
+        .expect("an id")
+        .to_owned();
+    let (url, path) = (
+        format!("/Observation/{id}"),
+        format!("/fhir/Observation/{id}"),
+    );
+    let headers = ["Content-Type: application/xml-patch+xml"];
+    for (operations, status, says) in [
+        ("<remove sel='Observation/nothing'/>", 422, "found nothing"),
+        ("<remove sel='Observation/note'/>", 422, "found 2 places"),
+        (
+            "<remove sel='Observation/note[1]'/><remove sel='Observation/x'/>",
+            422,
+            "operation 1",
+        ),
+        (
+            "<add sel='Observation'><nmae/></add>",
+            400,
+            "no element <nmae>",
+        ),
+        (
+            "<add sel='Observation'><language value='en'/></add>",
+            400,
+            "expected <language> before",
+        ),
+        (
+            "<remove sel='Observation/status'/>",
+            400,
+            "Observation.status",
+        ),
+        (
+            "<replace sel='Observation/id/@value'>x</replace>",
+            400,
+            "the server keeps it",
+        ),
+        (
+            "<remove sel='Observation/meta'/>",
+            400,
+            "the server keeps it",
+        ),
+        (
+            "<replace sel='Observation'><Group><actual value='true'/></Group></replace>",
+            400,
+            "the server keeps it",
+        ),
+        ("<fly sel='Observation'/>", 400, "expected <add>"),
+        ("", 400, "found none"),
+        ("<", 400, "not acceptable XML"),
+    ] {
+        let patch = format!("<diff xmlns='http://hl7.org/fhir'>{operations}</diff>");
+        let reply = server.send("PATCH", &path, &headers, patch).await;
+        reply.expect(status);
+        assert!(
+            reply.issues().contains(says),
+            "{operations}: {}",
+            reply.issues()
+        );
+        assert_eq!(server.get(&url).await.header("etag"), Some("W/\"1\""));
+    }
+    let patch = "<diff xmlns='http://hl7.org/fhir'><replace sel='Observation/status/@value'>amended</replace>\
+        <add sel='Observation/code' pos='after'><issued value='2026-01-01T00:00:00Z'/></add>\
+        <remove sel=\"Observation/note[text/@value='a']\"/></diff>";
+    let stale = [headers[0], "If-Match: W/\"7\""];
+    server.send("PATCH", &path, &stale, patch).await.expect(412);
+    let reply = server.send("PATCH", &path, &headers, patch).await;
+    reply.expect(200);
+    assert_eq!(reply.header("etag"), Some("W/\"2\""));
+    let after = reply.json();
+    assert_eq!(after["status"], "amended");
+    assert_eq!(after["note"], json!([{"text": "b"}]));
+    assert!(reply.text().contains("\"value\":1.00"), "{}", reply.text());
+    let path = format!("/fhir/Observation?_id={id}");
+    let patch = "<diff><replace sel='Observation/status/@value'>final</replace></diff>";
+    let reply = server.send("PATCH", &path, &headers, patch).await;
+    assert_eq!(reply.expect(200).json()["status"], "final");
+}

@@ -14,7 +14,7 @@ use quick_xml::name::{QName, ResolveResult};
 use std::borrow::Cow;
 
 /// How deep elements may nest, a narrative's included.
-const DEEPEST: usize = 1_000;
+const DEEPEST: usize = 600;
 
 /// Attributes of one element at most.
 const MOST_ATTRIBUTES: usize = 100;
@@ -66,13 +66,18 @@ pub struct Start<'a> {
     pub attributes: Vec<Attribute<'a>>,
     /// True where no name in the tag has a prefix but `xml`.
     pub is_plain: bool,
-    /// True where the tag says `xmlns="…"`.
-    pub declares_default: bool,
+    /// The namespaces that the tag declares, by prefix; the default one's is empty.
+    pub declared: Vec<(&'a str, Cow<'a, str>)>,
     /// Offset of its `<`, for [`Reader::raw`] and [`Reader::refusal`].
     pub at: usize,
 }
 
 impl Start<'_> {
+    /// True where the tag says `xmlns="…"`.
+    pub fn declares_default(&self) -> bool {
+        self.declared.iter().any(|(prefix, _)| prefix.is_empty())
+    }
+
     /// The value of an attribute without a namespace.
     pub fn attribute(&self, name: &str) -> Option<&str> {
         let mut attributes = self.attributes.iter();
@@ -277,7 +282,7 @@ impl<'a> Reader<'a> {
             name: local(name),
             attributes: Vec::new(),
             is_plain: !name.contains(':'),
-            declares_default: false,
+            declared: Vec::new(),
             at: self.at,
         };
         for (count, attribute) in Attributes::new(tag, 0).enumerate() {
@@ -310,11 +315,12 @@ impl<'a> Reader<'a> {
         }
         let value = escape::attribute(value)?;
         if key.0 == "xmlns" {
-            start.declares_default = true;
+            start.declared.push(("", value));
             return Ok(());
         }
-        if key.0.starts_with("xmlns:") {
+        if let Some(prefix) = key.0.strip_prefix("xmlns:") {
             start.is_plain = false;
+            start.declared.push((prefix, value));
             return Ok(());
         }
         let (resolved, _) = self.inner.resolver().resolve_attribute(key);
@@ -420,7 +426,7 @@ mod tests {
         };
         assert_eq!((a.name, &a.namespace), ("a", &Namespace::Fhir));
         assert_eq!(a.attribute("id"), Some("1 &\n2"));
-        assert!(!a.is_plain && !a.declares_default);
+        assert!(!a.is_plain && !a.declares_default());
         let texts: String = tokens
             .iter()
             .filter_map(|token| match token {
@@ -433,7 +439,7 @@ mod tests {
             panic!("{tokens:?}");
         };
         assert_eq!((b.name, &b.namespace), ("b", &Namespace::Xhtml));
-        assert!(b.is_plain && b.declares_default);
+        assert!(b.is_plain && b.declares_default());
     }
 
     /// Table TG9: XML with DOCTYPE, entity or processing instruction.
