@@ -8,7 +8,7 @@
 //! 2 engines     search  validation
 //! 1 ground      storage | definitions <- fhirpath, format
 //!                                                    storage alone opens database connections
-//! 0 values      fhir  access  error  config          plain data, no I/O, no globals
+//! 0 values      fhir (decimals, UCUM, XML)  access  error  config    plain data, no I/O, no globals
 //! ```
 //!
 //! Invariants (break one only by editing it here):
