@@ -131,15 +131,21 @@ impl Call<'_> {
 
     /// The JSON of a resource that came in either format.
     async fn resource(&self, body: Body) -> Result<Bytes> {
-        let limits = &self.api.hub.settings.limits;
-        let headers = &self.parts.headers;
-        let (format, bytes) =
-            body::read(headers, body, Expected::Resource, limits.body_size).await?;
-        if format != BodyFormat::Xml {
-            return Ok(bytes);
+        match self.read_body(body, Expected::Resource).await? {
+            (BodyFormat::Xml, bytes) => self.to_json(bytes).await,
+            (_, bytes) => Ok(bytes),
         }
+    }
+
+    async fn read_body(&self, body: Body, expected: Expected) -> Result<(BodyFormat, Bytes)> {
+        let limit = self.api.hub.settings.limits.body_size;
+        body::read(&self.parts.headers, body, expected, limit).await
+    }
+
+    /// The JSON of a resource in XML.
+    async fn to_json(&self, bytes: Bytes) -> Result<Bytes> {
         let definitions = Arc::clone(&self.api.hub.definitions);
-        let (size, depth) = (bytes.len(), limits.json_depth);
+        let (size, depth) = (bytes.len(), self.api.hub.settings.limits.json_depth);
         let convert = move || format::to_json(&definitions, &bytes, depth);
         let json = response::off_the_loop(size, convert).await?;
         Ok(Bytes::from(json))
@@ -220,10 +226,10 @@ impl Call<'_> {
     async fn patch(&self, subject: Subject, body: Body) -> Result<Response> {
         let conditions = request::write_conditions(&self.parts.headers)?;
         let resource_type = self.place.resource_type()?;
-        let limit = self.api.hub.settings.limits.body_size;
-        let headers = &self.parts.headers;
-        let patch = match body::read(headers, body, Expected::Patch, limit).await? {
+        let patch = match self.read_body(body, Expected::Patch).await? {
             (BodyFormat::XmlPatch, patch) => Patch::Xml(patch),
+            (BodyFormat::Json, parameters) => Patch::FhirPath(parameters),
+            (BodyFormat::Xml, parameters) => Patch::FhirPath(self.to_json(parameters).await?),
             (_, patch) => Patch::Json(patch),
         };
         let hub = &self.api.hub;

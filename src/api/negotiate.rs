@@ -184,7 +184,8 @@ impl Expected {
     fn allows(self, found: BodyFormat) -> bool {
         match self {
             Expected::Resource => matches!(found, BodyFormat::Json | BodyFormat::Xml),
-            Expected::Patch => matches!(found, BodyFormat::JsonPatch | BodyFormat::XmlPatch),
+            // A resource is the Parameters of a FHIRPath Patch.
+            Expected::Patch => found != BodyFormat::Form,
             Expected::Form => found == BodyFormat::Form,
         }
     }
@@ -201,7 +202,8 @@ impl Expected {
 }
 
 /// The media types of patches, as `Accept-Patch` lists them (RFC 5789 section 3.1).
-pub const PATCHES: &str = "application/json-patch+json, application/xml-patch+xml";
+pub const PATCHES: &str = "application/json-patch+json, application/xml-patch+xml, \
+    application/fhir+json, application/fhir+xml";
 
 fn unsupported(expected: Expected, found: &str) -> Error {
     Error::new(
@@ -416,7 +418,9 @@ mod tests {
                 Patch,
                 Some(BodyFormat::XmlPatch),
             ),
-            ("application/json", Patch, None),
+            ("application/json", Patch, JSON),
+            ("application/fhir+xml", Patch, XML),
+            ("application/x-www-form-urlencoded", Patch, None),
             (
                 "application/x-www-form-urlencoded;charset=UTF-8",
                 Form,

@@ -176,7 +176,12 @@ pub fn capability_statement(hub: &Hub, offers: &[Offer], started: Instant) -> Va
             "text/xml"
         ]),
     );
-    let patches = ["application/json-patch+json", "application/xml-patch+xml"];
+    let patches = [
+        "application/json-patch+json",
+        "application/xml-patch+xml",
+        "application/fhir+json",
+        "application/fhir+xml",
+    ];
     statement.insert("patchFormat".into(), json!(patches));
     let registry = &hub.live.current().searchable;
     statement.insert("rest".into(), json!([rest(hub, registry, offers)]));

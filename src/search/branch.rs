@@ -8,7 +8,6 @@ use super::places::{Located, locate};
 use super::plan::{Predicate, RowTable};
 use super::registry::{Kind, Parameter};
 use crate::fhir::ResourceType;
-use crate::fhirpath::ast::Operator;
 use crate::fhirpath::functions::Gives;
 use crate::fhirpath::infer::{self, infer};
 use crate::fhirpath::{Ast, Choice, Expression, Model, ParseError, System, Type};

@@ -1,9 +1,10 @@
-//! patch: JSON Patch (RFC 6902) and XML Patch (RFC 5261), plain and conditional.
+//! patch: FHIRPath Patch, JSON Patch (RFC 6902) and XML Patch (RFC 5261), plain and conditional.
 //! <https://hl7.org/fhir/R4/http.html#patch>
 //!
 //! The result is validated and stored like an update; a patch that fails changes nothing. Each
 //! language has a folder with a reader and an `apply`, neither of which does I/O.
 
+mod fhirpath;
 mod json;
 mod kept;
 mod xml;
@@ -32,6 +33,7 @@ const MOST_OPERATIONS: usize = 1_000;
 pub enum Parsed {
     Json(json_patch::Patch),
     Xml(xml::Patch),
+    FhirPath(fhirpath::Patch),
 }
 
 /// Applies a patch to one resource.
@@ -113,6 +115,10 @@ pub fn parse(hub: &Hub, patch: &Patch) -> Result<Parsed> {
             json::read(patch).map(Parsed::Json)
         }
         Patch::Xml(text) => xml::read(text).map(Parsed::Xml),
+        Patch::FhirPath(text) => {
+            let parameters = Value::Object(prepare::parse_any(hub, text)?);
+            fhirpath::read(&parameters).map(Parsed::FhirPath)
+        }
     }
 }
 
@@ -171,6 +177,57 @@ pub fn apply(hub: &Hub, body: &[u8], patch: &Parsed) -> Result<Map<String, Value
     match patch {
         Parsed::Json(patch) => json::apply(before, body.len(), patch, &hub.settings.limits),
         Parsed::Xml(patch) => apply_xml(hub, body, before, patch),
+        Parsed::FhirPath(patch) => apply_fhirpath(hub, body, before, patch),
+    }
+}
+
+fn apply_fhirpath(
+    hub: &Hub,
+    body: &[u8],
+    before: Map<String, Value>,
+    patch: &fhirpath::Patch,
+) -> Result<Map<String, Value>> {
+    let mut resource = Value::Object(before);
+    let kept = Kept::of(&resource);
+    let registry = hub.registry();
+    let ground = fhirpath::Ground {
+        model: registry.model(),
+        base: &hub.settings.base,
+    };
+    fhirpath::apply(&ground, &mut resource, patch)?;
+    let limits = &hub.settings.limits;
+    let extent = json::measure(&resource);
+    if extent.bytes > limits.body_size.max(body.len()) {
+        return Err(too_large(limits.body_size));
+    }
+    if extent.depth > limits.json_depth {
+        return Err(Error::coded(
+            Category::Invalid,
+            "too-long",
+            format!(
+                "the patch nests the resource deeper than the limit `json-depth` of {} allows",
+                limits.json_depth
+            ),
+        ));
+    }
+    kept.check(&resource)?;
+    into_members(resource)
+}
+
+fn too_large(limit: usize) -> Error {
+    Error::coded(
+        Category::Invalid,
+        "too-long",
+        format!(
+            "the patch makes the resource larger than the limit `body-size` of {limit} bytes allows"
+        ),
+    )
+}
+
+fn into_members(resource: Value) -> Result<Map<String, Value>> {
+    match resource {
+        Value::Object(members) => Ok(members),
+        _ => Err(Error::fault("a resource ceased to be an object")),
     }
 }
 
@@ -188,21 +245,11 @@ fn apply_xml(
     let after = format::to_json(&hub.definitions, text.as_bytes(), limits.json_depth)
         .map_err(of_the_result)?;
     if after.len() > limits.body_size.max(body.len()) {
-        return Err(Error::coded(
-            Category::Invalid,
-            "too-long",
-            format!(
-                "the patch makes the resource larger than the limit `body-size` of {} bytes allows",
-                limits.body_size
-            ),
-        ));
+        return Err(too_large(limits.body_size));
     }
     let after = Value::Object(prepare::parse_any(hub, &after)?);
     Kept::of(&Value::Object(before)).check(&after)?;
-    match after {
-        Value::Object(after) => Ok(after),
-        _ => Err(Error::fault("a resource ceased to be an object")),
-    }
+    into_members(after)
 }
 
 /// Lines and columns of a document that the client has never seen need an explanation.

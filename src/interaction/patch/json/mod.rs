@@ -8,3 +8,4 @@ mod size;
 
 pub use apply::apply;
 pub use operations::read;
+pub use size::measure;
