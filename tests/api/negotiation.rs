@@ -90,12 +90,12 @@ async fn the_format_of_a_body_is_checked() {
         .send("POST", "/fhir/Patient", &[], PATIENT)
         .await
         .expect(415);
-    let patch = server.send("PATCH", "/fhir/Patient/n", &[JSON], "[]").await;
+    let plain = ["Content-Type: text/plain"];
+    let patch = server.send("PATCH", "/fhir/Patient/n", &plain, "[]").await;
     patch.expect(415);
-    assert_eq!(
-        patch.header("accept-patch"),
-        Some("application/json-patch+json, application/xml-patch+xml")
-    );
+    let accepted = "application/json-patch+json, application/xml-patch+xml, \
+        application/fhir+json, application/fhir+xml";
+    assert_eq!(patch.header("accept-patch"), Some(accepted));
 }
 
 #[tokio::test]

@@ -83,12 +83,8 @@ async fn conditionally(
     let mut transaction = criteria::begin(hub, access, resource_type, criteria).await?;
     let ids =
         criteria::held_matches(hub, &mut transaction, access, resource_type, criteria, 2).await?;
-    let id = criteria::at_most_one(resource_type, ids)?.ok_or_else(|| {
-        Error::new(
-            Category::NotFound,
-            format!("expected the criteria to match one {resource_type} but they match none"),
-        )
-    })?;
+    let id = criteria::at_most_one(resource_type, ids)?;
+    let id = id.ok_or_else(|| nothing_matches(resource_type))?;
     let job = patching(
         hub,
         access,
@@ -102,6 +98,14 @@ async fn conditionally(
         .remove(0)?;
     storage::commit(transaction).await?;
     written(outcome)
+}
+
+/// The error for criteria that nothing matches: there is nothing to patch.
+pub fn nothing_matches(resource_type: ResourceType) -> Error {
+    Error::new(
+        Category::NotFound,
+        format!("expected the criteria to match one {resource_type} but they match none"),
+    )
 }
 
 /// Reads a patch, before anything is locked for it.
