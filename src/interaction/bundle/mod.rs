@@ -2,11 +2,13 @@
 //! <https://hl7.org/fhir/R4/http.html#transaction>
 //!
 //! [`request`] reads the entries, [`links`] rewrites what points from one to another,
-//! [`get`] answers reads inside either; [`batch`] and [`transaction`] are the two ways of
-//! doing the rest. An answer carries resources only where `Prefer: return=representation`
-//! asks for them (and for reads): a client that sent ten thousand knows what it sent.
+//! [`content`] makes what is written, [`get`] answers reads inside either; [`batch`] and
+//! [`transaction`] are the two ways of doing the rest. An answer carries resources only where
+//! `Prefer: return=representation` asks for them (and for reads): a client that sent ten
+//! thousand knows what it sent.
 
 mod batch;
+mod content;
 mod get;
 mod links;
 mod request;

@@ -14,25 +14,22 @@
 
 use super::links::{Links, conditional_references};
 use super::request::{self, Action, Request};
-use super::{answer, deletion_answer, get};
+use super::{answer, content, deletion_answer, get};
 use crate::access::Access;
 use crate::config::Integrity;
 use crate::error::{Category, Error, Result};
 use crate::fhir::bundle::{Entry, Frame, Outgoing};
 use crate::fhir::reference::Target;
 use crate::fhir::{Id, Method, ResourceType, Version};
-use crate::interaction::update::{Aim, aim, same_id, says_the_same, taken};
+use crate::interaction::update::{Aim, aim, says_the_same, taken};
 use crate::interaction::{
-    self, Hub, Patch, Read, Return, Subject, WriteConditions, Written, conditions, criteria, patch,
-    prepare,
+    Hub, Return, Subject, WriteConditions, Written, conditions, criteria, patch, prepare, read,
 };
 use crate::jobs::parameters::refresh_after;
 use crate::search::index::resource_key;
+use crate::storage;
 use crate::storage::write::{self, Change, Current, Moment};
 use crate::storage::writer::{Patience, Pointer, missing, refuse_referred};
-use crate::storage::{self, read};
-use bytes::Bytes;
-use serde_json::{Map, Value};
 use sqlx::PgConnection;
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
@@ -311,7 +308,8 @@ impl<'a> Transaction<'a> {
                     self.touch(*resource_type, &id, request.index)?;
                     self.link(request, *resource_type, &id);
                     let found =
-                        read::find_current(connection, self.access, *resource_type, &id).await?;
+                        storage::read::find_current(connection, self.access, *resource_type, &id)
+                            .await?;
                     let version = found
                         .filter(|version| !version.is_deleted())
                         .ok_or_else(|| vanished(*resource_type, &id))?;
@@ -583,8 +581,11 @@ impl<'a> Transaction<'a> {
             }
         }
         let resource = match &request.action {
-            Action::Patch { patch, .. } => self.patched(request, aimed, patch, version)?,
-            _ => self.sent(request, *resource_type)?,
+            Action::Patch { patch, .. } => {
+                let found = read::judge(version.cloned(), *resource_type, id, &Default::default())?;
+                content::patched(self.hub, &self.links, request, patch, found)?
+            }
+            _ => content::sent(self.hub, &self.links, request, *resource_type)?,
         };
         let mut next = prepare::prepare(
             self.hub,
@@ -610,51 +611,6 @@ impl<'a> Transaction<'a> {
             previous: current.map(Into::into),
         };
         Ok((Prepared::Change(change), pointers))
-    }
-
-    /// The resource of a POST or PUT, with its links rewritten.
-    fn sent(&self, request: &Request<'_>, kind: ResourceType) -> Result<Map<String, Value>> {
-        let text = request.resource.unwrap_or_default();
-        let mut resource = prepare::parse(self.hub, kind, text.as_bytes())?;
-        if let Action::Update {
-            subject: Subject::Id(id),
-            ..
-        } = &request.action
-        {
-            same_id(&resource, id)?;
-        }
-        let definitions = &self.hub.definitions;
-        self.links
-            .rewrite(definitions, &mut resource, request.full_url)?;
-        Ok(resource)
-    }
-
-    /// What a PATCH makes of the current version. Links are rewritten in the values of a
-    /// FHIRPath Patch; the texts of the other languages are taken as they are.
-    fn patched(
-        &self,
-        request: &Request<'_>,
-        aimed: &Aimed,
-        patch: &Patch,
-        version: Option<&Version>,
-    ) -> Result<Map<String, Value>> {
-        let (kind, id) = (aimed.resource_type, &aimed.id);
-        let found = interaction::read::judge(version.cloned(), kind, id, &Default::default())?;
-        let (Read::Found(version) | Read::NotModified(version)) = found;
-        let mut patch = patch.clone();
-        if let Patch::FhirPath(text) = &mut patch {
-            let mut parameters = prepare::parse_any(self.hub, text)?;
-            let definitions = &self.hub.definitions;
-            self.links
-                .rewrite(definitions, &mut parameters, request.full_url)?;
-            *text = Bytes::from(Value::Object(parameters).to_string());
-        }
-        let patch = patch::parse(self.hub, &patch)?;
-        patch::apply(
-            self.hub,
-            version.body.as_deref().unwrap_or_default(),
-            &patch,
-        )
     }
 
     /// At the end, when all is written: what is pointed at must be there, and what is

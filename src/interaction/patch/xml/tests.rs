@@ -2,7 +2,7 @@
 
 use super::{apply, read};
 use crate::fhir::xml::{Element, Node};
-use crate::suites::shared;
+use crate::suites::{Dice, shared};
 
 fn patched(before: &str, patch: &str) -> Result<String, String> {
     let says = |error: crate::error::Error| error.to_string();
@@ -70,16 +70,11 @@ fn operations_do_what_rfc_5261_says() {
             "<d a=\"1\">t<b x=\"1\">one</b> <b x=\"2\"/><!-- c --><e><f/></e></d>",
         ),
     ] {
-        let patch = format!("<diff xmlns=''>{operation}</diff>");
-        let patch = patch.replace("<diff xmlns=''>", "<diff xmlns='urn:d'>");
+        let patch = format!("<diff xmlns='urn:d'>{operation}</diff>");
         let before = BEFORE.replace("<d ", "<d xmlns=\"urn:d\" ");
-        let after = after
-            .replacen("<d ", "<d xmlns=\"urn:d\" ", 1)
-            .replace("<n/>", "<n/>");
-        let after = if after == "<n/>" {
-            "<n xmlns=\"urn:d\"/>".to_owned()
-        } else {
-            after
+        let after = match after {
+            "<n/>" => "<n xmlns=\"urn:d\"/>".to_owned(),
+            after => after.replace("<d ", "<d xmlns=\"urn:d\" "),
         };
         assert_eq!(
             patched(&before, &patch).as_deref(),
@@ -193,6 +188,48 @@ fn work_is_limited() {
     );
     let error = patched(&before, &patch).expect_err("too costly");
     assert!(error.contains("visits more than"), "{error}");
+}
+
+/// Whatever a patch is, it is refused or carried out.
+#[test]
+fn broken_patches_do_not_panic() {
+    const BEFORE: &str =
+        "<Patient xmlns=\"http://hl7.org/fhir\"><name id='é'>t<a/>u</name><name/></Patient>";
+    const PATCH: &str = "<diff><add sel=\"Patient/name[@id='é'][1]/a\" pos='before'>é<b/></add>\
+        <remove sel='Patient/*[a=\"\"]/text()[2]'/><replace sel='Patient/name[2]'><c/></replace></diff>";
+    const PIECES: [&str; 14] = [
+        "[",
+        "]",
+        "'",
+        "/",
+        "@",
+        "=",
+        ":",
+        "é",
+        "*",
+        "text()",
+        "[0]",
+        "\"",
+        ".",
+        "99999999999999999999",
+    ];
+    for seed in 0..5_000 {
+        let mut dice = Dice(seed);
+        let mut patch = PATCH.to_owned();
+        for _ in 0..1 + dice.below(3) {
+            let places: Vec<usize> = patch.char_indices().map(|(at, _)| at).collect();
+            let at = places[dice.below(places.len())];
+            match dice.below(3) {
+                0 => {
+                    patch.remove(at);
+                }
+                _ => patch.insert_str(at, PIECES[dice.below(PIECES.len())]),
+            }
+        }
+        if let Ok(after) = patched(BEFORE, &patch) {
+            Element::parse(after.as_bytes()).expect(&after);
+        }
+    }
 }
 
 /// Without spaces between elements.
