@@ -6,12 +6,13 @@
 //! 4 edge        api  cli                             HTTP, headers, command line; the only users of axum
 //! 3 use cases   interaction  operation  jobs
 //! 2 engines     search  validation
-//! 1 ground      storage | definitions <- fhirpath    storage alone opens database connections
-//! 0 values      fhir  access  error  config          plain data, no I/O, no globals
+//! 1 ground      storage | definitions <- fhirpath, format
+//!                                                    storage alone opens database connections
+//! 0 values      fhir (decimals, UCUM, XML)  access  error  config    plain data, no I/O, no globals
 //! ```
 //!
 //! Invariants (break one only by editing it here):
-//! 1. Engines are pure where they can be: `fhirpath`, `definitions`, `validation` and
+//! 1. Engines are pure where they can be: `fhirpath`, `definitions`, `format`, `validation` and
 //!    `search::{parse,resolve,plan,rewrite,sql}` do no I/O.
 //! 2. Wire types stop at `api`: below it nobody sees `axum`, status codes or header maps.
 //! 3. Parsing and validating yield values *and* issues, not the first error only.
@@ -32,9 +33,12 @@ pub mod definitions;
 pub mod error;
 pub mod fhir;
 pub mod fhirpath;
+pub mod format;
 pub mod interaction;
 pub mod jobs;
 pub mod operation;
 pub mod search;
 pub mod storage;
+#[cfg(test)]
+mod suites;
 pub mod validation;

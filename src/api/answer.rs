@@ -3,7 +3,7 @@
 //! interactions below do not know better.
 
 use super::middleware::{caller, request_id};
-use super::negotiate::BodyFormat;
+use super::negotiate::{BodyFormat, Expected};
 use super::place::Place;
 use super::query::Query;
 use super::request::{self, Wishes};
@@ -13,12 +13,13 @@ use crate::access::Access;
 use crate::error::{Category, Error, Result};
 use crate::fhir::bundle::Outgoing;
 use crate::fhir::{ResourceType, Version, query};
+use crate::format;
 use crate::interaction::capabilities::Interaction;
 use crate::interaction::subset::{Subset, subset};
 use crate::interaction::{
     self, Patch, Read, Return, Subject, create, delete, history, patch, read, update, vread,
 };
-use crate::operation::{meta, reindex};
+use crate::operation::{convert, meta, reindex};
 use crate::search::{self, Handling};
 use axum::body::Body;
 use axum::extract::Request;
@@ -26,6 +27,7 @@ use axum::http::request::Parts;
 use axum::http::{Method, StatusCode, header};
 use axum::response::Response;
 use bytes::Bytes;
+use std::sync::Arc;
 
 /// Which route answered, for the log and the metrics.
 #[derive(Clone, Copy)]
@@ -99,6 +101,7 @@ async fn perform(
         Interaction::MetaAdd => call.meta_add(body).await,
         Interaction::MetaDelete => call.meta_delete(body).await,
         Interaction::Reindex => call.reindex(body).await,
+        Interaction::Convert => call.convert(body).await,
         Interaction::Job => call.job().await,
     }
 }
@@ -126,9 +129,26 @@ impl Call<'_> {
         }
     }
 
-    async fn body(&self, body: Body, expected: BodyFormat) -> Result<Bytes> {
+    /// The JSON of a resource that came in either format.
+    async fn resource(&self, body: Body) -> Result<Bytes> {
+        match self.read_body(body, Expected::Resource).await? {
+            (BodyFormat::Xml, bytes) => self.to_json(bytes).await,
+            (_, bytes) => Ok(bytes),
+        }
+    }
+
+    async fn read_body(&self, body: Body, expected: Expected) -> Result<(BodyFormat, Bytes)> {
         let limit = self.api.hub.settings.limits.body_size;
         body::read(&self.parts.headers, body, expected, limit).await
+    }
+
+    /// The JSON of a resource in XML.
+    async fn to_json(&self, bytes: Bytes) -> Result<Bytes> {
+        let definitions = Arc::clone(&self.api.hub.definitions);
+        let (size, depth) = (bytes.len(), self.api.hub.settings.limits.json_depth);
+        let convert = move || format::to_json(&definitions, &bytes, depth);
+        let json = response::off_the_loop(size, convert).await?;
+        Ok(Bytes::from(json))
     }
 
     /// The body of a version, or the part of it that is asked for.
@@ -180,7 +200,7 @@ impl Call<'_> {
     async fn create(&self, body: Body) -> Result<Response> {
         let if_none_exist = request::if_none_exist(&self.parts.headers)?;
         let resource_type = self.place.resource_type()?;
-        let body = self.body(body, BodyFormat::FhirJson).await?;
+        let body = self.resource(body).await?;
         let hub = &self.api.hub;
         let written = create::create(
             hub,
@@ -196,7 +216,7 @@ impl Call<'_> {
     async fn update(&self, subject: Subject, body: Body) -> Result<Response> {
         let conditions = request::write_conditions(&self.parts.headers)?;
         let resource_type = self.place.resource_type()?;
-        let body = self.body(body, BodyFormat::FhirJson).await?;
+        let body = self.resource(body).await?;
         let hub = &self.api.hub;
         let written =
             update::update(hub, &self.access, resource_type, subject, body, &conditions).await?;
@@ -206,7 +226,12 @@ impl Call<'_> {
     async fn patch(&self, subject: Subject, body: Body) -> Result<Response> {
         let conditions = request::write_conditions(&self.parts.headers)?;
         let resource_type = self.place.resource_type()?;
-        let patch = Patch::Json(self.body(body, BodyFormat::JsonPatch).await?);
+        let patch = match self.read_body(body, Expected::Patch).await? {
+            (BodyFormat::XmlPatch, patch) => Patch::Xml(patch),
+            (BodyFormat::Json, parameters) => Patch::FhirPath(parameters),
+            (BodyFormat::Xml, parameters) => Patch::FhirPath(self.to_json(parameters).await?),
+            (_, patch) => Patch::Json(patch),
+        };
         let hub = &self.api.hub;
         let written = patch::patch(
             hub,
@@ -257,14 +282,24 @@ impl Call<'_> {
             pairs.extend(self.form(body).await?);
             wishes = Wishes::parse(&pairs, &self.parts.headers)?;
         }
+        let answered = self.searched(pairs, &wishes).await;
+        Ok(answered.unwrap_or_else(|error| {
+            let mut response = error::respond(&error, request_id(&self.parts.extensions));
+            // A form may ask for another format than the URL does.
+            response::mark(&mut response, &wishes);
+            response
+        }))
+    }
+
+    async fn searched(&self, pairs: Vec<(String, String)>, wishes: &Wishes) -> Result<Response> {
         let request = search::Request {
             scope: self.search_scope(),
             pairs,
             handling: wishes.preferences.handling.unwrap_or(Handling::Strict),
         };
         let found = interaction::search::search(&self.api.hub, &self.access, request).await?;
-        let mut response = response::json(StatusCode::OK, found, &wishes);
-        response::handling_applied(&mut response, &wishes);
+        let mut response = response::json(StatusCode::OK, found, wishes);
+        response::handling_applied(&mut response, wishes);
         Ok(response)
     }
 
@@ -298,28 +333,26 @@ impl Call<'_> {
         }
         let limits = &self.api.hub.settings.limits;
         let most = limits.url_length.saturating_mul(LONGER);
-        let form = match most < limits.body_size {
-            false => self.body(body, BodyFormat::Form).await?,
-            true => body::read(headers, body, BodyFormat::Form, most)
-                .await
-                .map_err(|error| match error.category {
-                    Category::TooLarge => Error::new(
-                        Category::TooLarge,
-                        format!(
-                            "the form is larger than {most} bytes, {LONGER} times the limit \
-                             `url-length`"
-                        ),
+        let limit = most.min(limits.body_size);
+        let (_, form) = body::read(headers, body, Expected::Form, limit)
+            .await
+            .map_err(|error| match error.category {
+                Category::TooLarge if most < limits.body_size => Error::new(
+                    Category::TooLarge,
+                    format!(
+                        "the form is larger than {most} bytes, {LONGER} times the limit \
+                         `url-length`"
                     ),
-                    _ => error,
-                })?,
-        };
+                ),
+                _ => error,
+            })?;
         let text = std::str::from_utf8(&form)
             .map_err(|_| Error::invalid("expected a form in UTF-8 but found other bytes"))?;
         query::pairs(text.trim_end_matches(['\r', '\n']))
     }
 
     async fn bundle(&self, body: Body) -> Result<Response> {
-        let body = self.body(body, BodyFormat::FhirJson).await?;
+        let body = self.resource(body).await?;
         // By default the entries carry no resources: who sent ten thousand knows them.
         let preference = self.wishes.preferences.response.unwrap_or(Return::Minimal);
         let hub = &self.api.hub;
@@ -366,14 +399,14 @@ impl Call<'_> {
     }
 
     async fn meta_add(&self, body: Body) -> Result<Response> {
-        let body = self.body(body, BodyFormat::FhirJson).await?;
+        let body = self.resource(body).await?;
         let hub = &self.api.hub;
         let parameters = meta::meta_add(hub, &self.access, &self.meta_scope(), body).await?;
         Ok(self.parameters(&parameters))
     }
 
     async fn meta_delete(&self, body: Body) -> Result<Response> {
-        let body = self.body(body, BodyFormat::FhirJson).await?;
+        let body = self.resource(body).await?;
         let hub = &self.api.hub;
         let parameters = meta::meta_delete(hub, &self.access, &self.meta_scope(), body).await?;
         Ok(self.parameters(&parameters))
@@ -383,7 +416,7 @@ impl Call<'_> {
     async fn reindex(&self, body: Body) -> Result<Response> {
         let body = match axum::body::HttpBody::is_end_stream(&body) {
             true => Bytes::new(),
-            false => self.body(body, BodyFormat::FhirJson).await?,
+            false => self.resource(body).await?,
         };
         let (hub, place) = (&self.api.hub, self.place.resource_type);
         let request = reindex::Request::parse(hub, place, &self.query.pairs, &body)?;
@@ -393,6 +426,11 @@ impl Call<'_> {
         let url = format!("{}/_job/{}", self.base(), job.id);
         response::insert(response.headers_mut(), header::CONTENT_LOCATION, url);
         Ok(response)
+    }
+
+    async fn convert(&self, body: Body) -> Result<Response> {
+        let body = convert::convert(&self.api.hub, self.resource(body).await?)?;
+        Ok(response::json(StatusCode::OK, body, &self.wishes))
     }
 
     /// How far a job is, or which there are; DELETE cancels it.

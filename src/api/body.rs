@@ -2,7 +2,7 @@
 //!
 //! Not done here: whether it is a resource; it may not even be JSON.
 
-use super::negotiate::{self, BodyFormat};
+use super::negotiate::{self, BodyFormat, Expected};
 use super::request::joined;
 use crate::error::{Category, Error, Result};
 use axum::body::{Body, BodyDataStream};
@@ -12,18 +12,18 @@ use flate2::bufread::MultiGzDecoder;
 use futures::StreamExt;
 use std::io::Read;
 
-/// The body, in the format that the interaction reads, with its compression undone.
+/// The body with its compression undone, and the format that it says to be in.
 ///
 /// # Errors
 /// `UnsupportedMediaType`; `TooLarge` naming `body-size`; `Invalid` where it breaks off.
 pub async fn read(
     headers: &HeaderMap,
     body: Body,
-    expected: BodyFormat,
+    expected: Expected,
     limit: usize,
-) -> Result<Bytes> {
+) -> Result<(BodyFormat, Bytes)> {
     let content_type = joined(headers, &header::CONTENT_TYPE)?;
-    negotiate::body_format(content_type.as_deref(), expected)?;
+    let format = negotiate::body_format(content_type.as_deref(), expected)?;
     let encoding = joined(headers, &header::CONTENT_ENCODING)?;
     let is_gzip = match encoding.as_deref().map(str::trim) {
         None | Some("" | "identity") => false,
@@ -36,10 +36,11 @@ pub async fn read(
         }
     };
     let bytes = collect(body, limit).await?;
-    match is_gzip {
-        true => inflate(bytes, limit).await,
-        false => Ok(bytes),
-    }
+    let bytes = match is_gzip {
+        true => inflate(bytes, limit).await?,
+        false => bytes,
+    };
+    Ok((format, bytes))
 }
 
 fn too_large(limit: usize) -> Error {
@@ -148,9 +149,9 @@ mod tests {
                     header::HeaderValue::from_static(encoding),
                 );
             }
-            let found = read(&headers, Body::from(bytes), BodyFormat::FhirJson, 100).await;
+            let found = read(&headers, Body::from(bytes), Expected::Resource, 100).await;
             let found = found
-                .map(|bytes| bytes.len())
+                .map(|(_, bytes)| bytes.len())
                 .map_err(|error| error.category);
             assert_eq!(found, expected, "{encoding:?}");
         }

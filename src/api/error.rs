@@ -1,7 +1,8 @@
 //! An error as a response: the HTTP status of each category and its OperationOutcome.
 //! <https://hl7.org/fhir/R4/http.html#Status-Codes>
 
-use super::negotiate::Format;
+use super::negotiate::{Format, PATCHES};
+use super::response;
 use crate::error::{Category, Error, status_line};
 use crate::fhir::outcome::operation_outcome;
 use axum::body::Body;
@@ -20,7 +21,8 @@ pub fn status(category: Category) -> StatusCode {
         .unwrap_or(StatusCode::INTERNAL_SERVER_ERROR)
 }
 
-/// The response to a failed request. What must not be shown is logged here, once.
+/// The response to a failed request, in JSON until `response::shaped` has told it as it was
+/// asked for. What must not be shown is logged here, once.
 pub fn respond(error: &Error, request_id: &str) -> Response {
     log(error, request_id);
     let mut outcome = operation_outcome(&error.issues);
@@ -42,11 +44,11 @@ pub fn respond(error: &Error, request_id: &str) -> Response {
         }
         Category::UnsupportedMediaType => {
             // RFC 5789 section 3.1
-            let patches = HeaderValue::from_static("application/json-patch+json");
-            headers.insert("accept-patch", patches);
+            headers.insert("accept-patch", HeaderValue::from_static(PATCHES));
         }
         _ => {}
     }
+    response::mark_error(&mut response);
     response
 }
 

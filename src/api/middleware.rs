@@ -4,7 +4,8 @@
 //! never a query, a body or an id of a resource.
 
 use super::answer::Served;
-use super::{Api, cors, error};
+use super::request::wishes_for_errors;
+use super::{Api, cors, error, response};
 use crate::access::Access;
 use crate::error::{Category, Error};
 use axum::body::HttpBody;
@@ -95,10 +96,12 @@ pub async fn observe(State(api): State<Arc<Api>>, mut request: Request, next: Ne
     let method = request.method().clone();
     let is_app = request.headers().contains_key(header::ORIGIN);
     request.extensions_mut().insert(id.clone());
+    let for_errors = wishes_for_errors(request.uri(), request.headers());
     let span = tracing::info_span!("request", request.id = id.as_str());
-    let mut response = admit(&api, request, next, &id)
+    let response = admit(&api, request, next, &id)
         .instrument(span.clone())
         .await;
+    let mut response = response::shaped(response, &for_errors, &api.hub.definitions).await;
     record(&api, &method, &response, started.elapsed(), &span);
     let headers = response.headers_mut();
     if is_app {

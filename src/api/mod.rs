@@ -9,11 +9,11 @@
 //! ```
 //!
 //! Not done here: rules of FHIR beyond the syntax of a request, and TLS, which a proxy does.
-//! Formats other than JSON come with a later issue and are refused by name until then.
+//! XML ends here: below, a body is JSON (`format` turns one into the other).
 //!
 //! ## Decisions
-//! 2026-11-21: a request that fails is told in JSON whatever it accepts: a client that cannot
-//! be answered in its format learns why all the same.
+//! 2026-11-22: a request that fails is told in the format that it asks for, and in JSON where
+//! it asks for none that there is: a client that cannot be answered learns why all the same.
 //!
 //! 2026-11-21: identity of requests is logged, their content is not. The line per answered
 //! request is of the level `debug` (`warn` from status 500 on), since the metrics count them

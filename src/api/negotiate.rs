@@ -5,18 +5,20 @@
 //! Accept = [ range *( "," range ) ]     range = type "/" subtype *( ";" name "=" value )
 //! ```
 //!
-//! JSON only for now: XML and Turtle are understood as wishes and refused by name. An error
-//! is told in JSON whatever was asked for, so that it can be told at all.
+//! JSON and XML; Turtle is refused. Who names JSON and XML alike gets JSON, and so does a
+//! browser: it asks for HTML, and names `application/xml` only because it can show that.
 
 use crate::error::{Category, Error, Result};
 
-/// How a response is labelled; the content is FHIR's JSON either way.
+/// What a response is, and how it is labelled: who asks for a generic type gets it.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Format {
     #[default]
     FhirJson,
-    /// Who asks for the generic type gets it.
     Json,
+    FhirXml,
+    Xml,
+    TextXml,
 }
 
 impl Format {
@@ -24,33 +26,56 @@ impl Format {
         match self {
             Format::FhirJson => "application/fhir+json; charset=utf-8",
             Format::Json => "application/json; charset=utf-8",
+            Format::FhirXml => "application/fhir+xml; charset=utf-8",
+            Format::Xml => "application/xml; charset=utf-8",
+            Format::TextXml => "text/xml; charset=utf-8",
         }
     }
+
+    pub fn is_xml(self) -> bool {
+        matches!(self, Format::FhirXml | Format::Xml | Format::TextXml)
+    }
+}
+
+/// What an interaction reads.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Expected {
+    Resource,
+    Patch,
+    Form,
 }
 
 /// What a request brings.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum BodyFormat {
-    FhirJson,
+    Json,
+    Xml,
     JsonPatch,
+    XmlPatch,
     Form,
 }
 
-/// Media types that JSON may be asked for by, the server's choice first.
+/// Media types of resources, the server's choice first.
 const OFFERED: &[(&str, Format)] = &[
     ("application/fhir+json", Format::FhirJson),
     ("application/json", Format::Json),
-    // The name before R4, which old clients still send.
+    // The names before R4, which old clients still send.
     ("application/json+fhir", Format::FhirJson),
+    ("application/fhir+xml", Format::FhirXml),
+    ("application/xml", Format::Xml),
+    ("text/xml", Format::TextXml),
+    ("application/xml+fhir", Format::FhirXml),
 ];
 
-/// `_format` codes: <https://hl7.org/fhir/R4/http.html#mime-type>.
-const CODES: &[(&str, Format)] = &[
-    ("json", Format::FhirJson),
-    ("application/json", Format::Json),
-    ("application/fhir+json", Format::FhirJson),
-    ("application/json+fhir", Format::FhirJson),
+/// Media types of what is no resource.
+const OTHERS: &[(&str, BodyFormat)] = &[
+    ("application/json-patch+json", BodyFormat::JsonPatch),
+    ("application/xml-patch+xml", BodyFormat::XmlPatch),
+    ("application/x-www-form-urlencoded", BodyFormat::Form),
 ];
+
+/// `_format` codes that are no media types: <https://hl7.org/fhir/R4/http.html#mime-type>.
+const CODES: &[(&str, Format)] = &[("json", Format::FhirJson), ("xml", Format::FhirXml)];
 
 /// The versions of FHIR that are R4.
 const VERSIONS: &[&str] = &["4.0", "4.0.1"];
@@ -71,7 +96,8 @@ pub fn response_format(accept: Option<&str>, format: Option<&str>) -> Result<For
 
 fn code_format(code: &str) -> Result<Format> {
     let media = MediaType::parse(&unplus(code));
-    let found = CODES.iter().find(|(name, _)| *name == media.essence);
+    let mut known = CODES.iter().chain(OFFERED);
+    let found = known.find(|(name, _)| *name == media.essence);
     match found {
         Some((_, format)) if media.is_r4() => Ok(*format),
         _ => Err(not_acceptable("_format", code)),
@@ -89,8 +115,8 @@ fn not_acceptable(place: &str, found: &str) -> Error {
     Error::new(
         Category::NotAcceptable,
         format!(
-            "expected {place} to allow application/fhir+json (FHIR 4.0) but found {found:?}; \
-             XML and Turtle are not served yet"
+            "expected {place} to allow application/fhir+json or application/fhir+xml \
+             (FHIR 4.0) but found {found:?}"
         ),
     )
 }
@@ -101,8 +127,12 @@ fn accepted(accept: &str) -> Option<Format> {
     let ranges: Vec<MediaType> = split_outside_quotes(accept, ',')
         .map(MediaType::parse)
         .collect();
+    let is_browser = ranges.iter().any(|range| range.essence == "text/html");
     let mut best: Option<((u16, u8), Format)> = None;
     for (name, format) in OFFERED {
+        if is_browser && matches!(format, Format::Xml | Format::TextXml) {
+            continue;
+        }
         let matching = ranges
             .iter()
             .filter(|range| range.is_r4())
@@ -122,51 +152,64 @@ fn accepted(accept: &str) -> Option<Format> {
 ///
 /// # Errors
 /// `UnsupportedMediaType`: another type, none, another character set or version of FHIR.
-pub fn body_format(content_type: Option<&str>, expected: BodyFormat) -> Result<()> {
+pub fn body_format(content_type: Option<&str>, expected: Expected) -> Result<BodyFormat> {
     let Some(text) = content_type else {
         return Err(unsupported(expected, "no Content-Type"));
     };
-    if text == expected.name() {
-        return Ok(());
+    if text == "application/fhir+json" && expected == Expected::Resource {
+        return Ok(BodyFormat::Json);
     }
     let media = MediaType::parse(text);
-    let is_expected = match expected {
-        BodyFormat::FhirJson => OFFERED.iter().any(|(name, _)| *name == media.essence),
-        other => other.name() == media.essence,
-    };
     let is_utf8 = media
         .charset
         .as_deref()
         .is_none_or(|charset| matches!(charset, "utf-8" | "utf8" | "us-ascii"));
-    match is_expected && is_utf8 && media.is_r4() {
-        true => Ok(()),
-        false => Err(unsupported(expected, &format!("{text:?}"))),
+    match body_format_of(&media.essence).filter(|found| expected.allows(*found)) {
+        Some(found) if is_utf8 && media.is_r4() => Ok(found),
+        _ => Err(unsupported(expected, &format!("{text:?}"))),
     }
 }
 
-fn unsupported(expected: BodyFormat, found: &str) -> Error {
-    let note = match expected {
-        BodyFormat::FhirJson => " in UTF-8 (fhirVersion 4.0); XML and Turtle are not read yet",
-        BodyFormat::JsonPatch => "; FHIRPath Patch and XML Patch are not read yet",
-        BodyFormat::Form => "",
-    };
-    Error::new(
-        Category::UnsupportedMediaType,
-        format!(
-            "expected a body of {}{note} but found {found}",
-            expected.name()
-        ),
-    )
+fn body_format_of(essence: &str) -> Option<BodyFormat> {
+    let resource = OFFERED.iter().find(|(name, _)| *name == essence);
+    let resource = resource.map(|(_, format)| match format.is_xml() {
+        true => BodyFormat::Xml,
+        false => BodyFormat::Json,
+    });
+    let mut others = OTHERS.iter();
+    resource.or_else(|| Some(others.find(|(name, _)| *name == essence)?.1))
 }
 
-impl BodyFormat {
-    fn name(self) -> &'static str {
+impl Expected {
+    fn allows(self, found: BodyFormat) -> bool {
         match self {
-            BodyFormat::FhirJson => "application/fhir+json",
-            BodyFormat::JsonPatch => "application/json-patch+json",
-            BodyFormat::Form => "application/x-www-form-urlencoded",
+            Expected::Resource => matches!(found, BodyFormat::Json | BodyFormat::Xml),
+            // A resource is the Parameters of a FHIRPath Patch.
+            Expected::Patch => found != BodyFormat::Form,
+            Expected::Form => found == BodyFormat::Form,
         }
     }
+
+    fn says(self) -> &'static str {
+        match self {
+            Expected::Resource => {
+                "application/fhir+json or application/fhir+xml in UTF-8 (fhirVersion 4.0)"
+            }
+            Expected::Patch => PATCHES,
+            Expected::Form => "application/x-www-form-urlencoded",
+        }
+    }
+}
+
+/// The media types of patches, as `Accept-Patch` lists them (RFC 5789 section 3.1).
+pub const PATCHES: &str = "application/json-patch+json, application/xml-patch+xml, \
+    application/fhir+json, application/fhir+xml";
+
+fn unsupported(expected: Expected, found: &str) -> Error {
+    Error::new(
+        Category::UnsupportedMediaType,
+        format!("expected a body of {} but found {found}", expected.says()),
+    )
 }
 
 /// A media type or range, reduced to what is decided on.
@@ -214,10 +257,12 @@ impl MediaType {
     fn exactness(&self, name: &str) -> Option<u8> {
         match self.essence.as_str() {
             essence if essence == name => Some(3),
-            "application/*" => Some(2),
             // Some old clients send a lone star.
             "*/*" | "*" => Some(1),
-            _ => None,
+            essence => {
+                let of = essence.strip_suffix('*')?;
+                (of.ends_with('/') && name.starts_with(of)).then_some(2)
+            }
         }
     }
 }
@@ -252,6 +297,7 @@ mod tests {
     fn responses_are_negotiated() {
         const FHIR: Option<Format> = Some(Format::FhirJson);
         const JSON: Option<Format> = Some(Format::Json);
+        const XML: Option<Format> = Some(Format::FhirXml);
         for (accept, format, expected) in [
             (None, None, FHIR),
             (Some(""), None, FHIR),
@@ -277,7 +323,7 @@ mod tests {
             (
                 Some("application/fhir+xml, application/fhir+json;q=0.1"),
                 None,
-                FHIR,
+                XML,
             ),
             (
                 Some("application/fhir+json;q=0, application/json;q=0.001"),
@@ -292,13 +338,33 @@ mod tests {
                 FHIR,
             ),
             (Some("application/fhir+json; fhirVersion=3.0"), None, None),
-            (Some("application/fhir+xml"), None, None),
+            (Some("application/fhir+xml"), None, XML),
+            // Table TG17.
+            (Some("application/fhir+xml;charset=UTF-8"), None, XML),
+            (Some("application/fhir+xml; fhirVersion=4.0"), None, XML),
+            (Some("application/fhir+xml; fhirVersion=3.0"), None, None),
+            (Some("application/xml"), None, Some(Format::Xml)),
+            (Some("text/xml"), None, Some(Format::TextXml)),
+            (Some("text/*"), None, Some(Format::TextXml)),
+            (Some("application/xml+fhir"), None, XML),
+            (
+                Some("application/fhir+xml, application/fhir+json"),
+                None,
+                FHIR,
+            ),
+            (Some("application/fhir+xml, */*;q=0.1"), None, XML),
+            (Some("text/html, application/fhir+xml"), None, XML),
             (Some("application/foo"), None, None),
             (Some("text/turtle"), None, None),
             (Some(";;,,"), None, None),
             // Sheet 01, 1.5: `_format` overrides Accept.
             (Some("application/fhir+xml"), Some("json"), FHIR),
-            (Some("application/fhir+json"), Some("xml"), None),
+            // Table TG19.
+            (Some("application/fhir+json"), Some("xml"), XML),
+            (None, Some("application/fhir xml"), XML),
+            (None, Some("application/xml"), Some(Format::Xml)),
+            (None, Some("text/xml"), Some(Format::TextXml)),
+            (None, Some("xml; fhirVersion=5.0"), None),
             (None, Some("application/fhir+json"), FHIR),
             (None, Some("application/fhir json"), FHIR),
             (None, Some("application/json"), JSON),
@@ -318,44 +384,54 @@ mod tests {
 
     #[test]
     fn bodies_say_what_they_are() {
-        use BodyFormat::{FhirJson, Form, JsonPatch};
-        for (content_type, expected, is_read) in [
-            (Some("application/fhir+json"), FhirJson, true),
-            (Some("application/json"), FhirJson, true),
-            (Some("application/json+fhir;charset=utf-8"), FhirJson, true),
-            (Some("application/fhir+json; charset=UTF-8"), FhirJson, true),
+        use Expected::{Form, Patch, Resource};
+        const JSON: Option<BodyFormat> = Some(BodyFormat::Json);
+        const XML: Option<BodyFormat> = Some(BodyFormat::Xml);
+        for (content_type, expected, read) in [
+            ("application/fhir+json", Resource, JSON),
+            ("application/json", Resource, JSON),
+            ("application/json+fhir;charset=utf-8", Resource, JSON),
+            ("application/fhir+json; charset=UTF-8", Resource, JSON),
             (
-                Some("application/fhir+json; charset=\"utf-8\"; fhirVersion=4.0"),
-                FhirJson,
-                true,
+                "application/fhir+json; charset=\"utf-8\"; fhirVersion=4.0",
+                Resource,
+                JSON,
+            ),
+            ("application/fhir+json; fhirVersion=3.0", Resource, None),
+            ("application/fhir+json; charset=iso-8859-1", Resource, None),
+            ("application/fhir+xml", Resource, XML),
+            ("Application/FHIR+XML;charset=utf-8", Resource, XML),
+            ("application/xml", Resource, XML),
+            ("text/xml; charset=us-ascii", Resource, XML),
+            ("text/xml; charset=utf-16", Resource, None),
+            ("application/fhir+xml; fhirVersion=5.0", Resource, None),
+            ("text/turtle", Resource, None),
+            ("application/x-www-form-urlencoded", Resource, None),
+            ("foo", Resource, None),
+            (
+                "application/json-patch+json",
+                Patch,
+                Some(BodyFormat::JsonPatch),
             ),
             (
-                Some("application/fhir+json; fhirVersion=3.0"),
-                FhirJson,
-                false,
+                "application/xml-patch+xml",
+                Patch,
+                Some(BodyFormat::XmlPatch),
             ),
+            ("application/json", Patch, JSON),
+            ("application/fhir+xml", Patch, XML),
+            ("application/x-www-form-urlencoded", Patch, None),
             (
-                Some("application/fhir+json; charset=iso-8859-1"),
-                FhirJson,
-                false,
-            ),
-            (Some("application/fhir+xml"), FhirJson, false),
-            (Some("application/x-www-form-urlencoded"), FhirJson, false),
-            (Some("foo"), FhirJson, false),
-            (None, FhirJson, false),
-            (Some("application/json-patch+json"), JsonPatch, true),
-            (Some("application/json"), JsonPatch, false),
-            (Some("application/fhir+json"), JsonPatch, false),
-            (
-                Some("application/x-www-form-urlencoded;charset=UTF-8"),
+                "application/x-www-form-urlencoded;charset=UTF-8",
                 Form,
-                true,
+                Some(BodyFormat::Form),
             ),
-            (Some("application/json"), Form, false),
+            ("application/json", Form, None),
         ] {
-            let found = body_format(content_type, expected);
-            assert_eq!(found.is_ok(), is_read, "{content_type:?} {expected:?}");
+            let found = body_format(Some(content_type), expected).ok();
+            assert_eq!(found, read, "{content_type:?} {expected:?}");
         }
+        assert!(body_format(None, Resource).is_err());
     }
 
     #[test]

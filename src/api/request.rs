@@ -6,11 +6,11 @@
 
 use super::negotiate::{self, Format};
 use super::prefer::Preferences;
-use super::query::first;
+use super::query::{Query, first};
 use crate::error::{Category, Error, Result};
 use crate::fhir::Instant;
 use crate::interaction::{ReadConditions, WriteConditions, prepare};
-use axum::http::{HeaderMap, header};
+use axum::http::{HeaderMap, Uri, header};
 use std::borrow::Cow;
 
 /// How to answer: what every interaction may be told in its query and headers.
@@ -32,6 +32,20 @@ impl Wishes {
             preferences: preferences(headers),
         })
     }
+}
+
+/// How to tell an error: as the request asks, in JSON where it cannot be answered as it asks.
+pub fn wishes_for_errors(uri: &Uri, headers: &HeaderMap) -> Wishes {
+    let is_xml = |text: &str| text.contains("xml");
+    let mut accepted = headers.get_all(header::ACCEPT).iter();
+    let names_xml =
+        accepted.any(|value| value.to_str().is_ok_and(is_xml)) || uri.query().is_some_and(is_xml);
+    if !names_xml {
+        return Wishes::default();
+    }
+    Query::parse(uri.query())
+        .and_then(|query| Wishes::parse(&query.pairs, headers))
+        .unwrap_or_default()
 }
 
 fn parse_pretty(value: Option<&str>) -> Result<bool> {

@@ -1,18 +1,22 @@
 //! What an interaction found or did, as an HTTP response: status, headers, body.
 //! <https://hl7.org/fhir/R4/http.html>
 //!
-//! Stored bodies go out as they are, never parsed, unless `_pretty` or a subset asks for it.
+//! Stored bodies go out as they are, never parsed, unless `_pretty`, a subset or XML asks for
+//! it. Responses are made in JSON; [`shaped`] is the one place where they become XML.
 
 use super::negotiate::Format;
 use super::request::Wishes;
-use crate::error::Issue;
+use crate::definitions::Definitions;
+use crate::error::{Error, Issue, Result};
 use crate::fhir::outcome::operation_outcome;
 use crate::fhir::{Version, json};
+use crate::format;
 use crate::interaction::{Deleted, Return, Written};
 use axum::body::Body;
 use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
 use axum::response::Response;
 use bytes::Bytes;
+use std::sync::Arc;
 
 const PREFERENCE_APPLIED: HeaderName = HeaderName::from_static("preference-applied");
 
@@ -20,9 +24,23 @@ const PREFERENCE_APPLIED: HeaderName = HeaderName::from_static("preference-appli
 /// would guess from Last-Modified, and show an app what it has just changed as it was.
 const CACHE_CONTROL: HeaderValue = HeaderValue::from_static("private, no-cache");
 
-/// A response with a body of FHIR's JSON.
+/// The same URL answers in several formats.
+const VARY: HeaderValue = HeaderValue::from_static("accept");
+
+/// What a response in JSON is yet to become.
+#[derive(Clone, Copy, Debug)]
+enum Shape {
+    Xml {
+        format: Format,
+        is_pretty: bool,
+    },
+    /// An error, told as the request asks.
+    Error,
+}
+
+/// A response with a body of FHIR's JSON, which [`shaped`] makes XML where that is asked for.
 pub fn json(status: StatusCode, body: Bytes, wishes: &Wishes) -> Response {
-    let body = match wishes.pretty {
+    let body = match wishes.pretty && !wishes.format.is_xml() {
         true => indent(body),
         false => body,
     };
@@ -32,7 +50,97 @@ pub fn json(status: StatusCode, body: Bytes, wishes: &Wishes) -> Response {
     let headers = response.headers_mut();
     headers.insert(header::CONTENT_TYPE, content_type);
     headers.insert(header::CACHE_CONTROL, CACHE_CONTROL);
+    headers.insert(header::VARY, VARY);
+    if wishes.format.is_xml() {
+        response.extensions_mut().insert(Shape::of(wishes));
+    }
     response
+}
+
+/// Notes that a response is an error, which is told as its request asks.
+pub fn mark_error(response: &mut Response) {
+    response.extensions_mut().insert(Shape::Error);
+}
+
+/// Notes how an error is to be told, where that is known better than from the request's URL.
+pub fn mark(response: &mut Response, wishes: &Wishes) {
+    if wishes.format.is_xml() {
+        response.extensions_mut().insert(Shape::of(wishes));
+    } else {
+        response.extensions_mut().remove::<Shape>();
+    }
+}
+
+impl Shape {
+    fn of(wishes: &Wishes) -> Shape {
+        Shape::Xml {
+            format: wishes.format,
+            is_pretty: wishes.pretty,
+        }
+    }
+}
+
+/// The response in the format that was asked for; `for_errors` is how errors are told. What
+/// cannot be said in XML goes out in JSON, so that it goes out at all.
+pub async fn shaped(
+    response: Response,
+    for_errors: &Wishes,
+    definitions: &Arc<Definitions>,
+) -> Response {
+    let mut response = response;
+    let shape = match response.extensions_mut().remove::<Shape>() {
+        Some(Shape::Error) if for_errors.format.is_xml() => Shape::of(for_errors),
+        Some(Shape::Error) | None => return response,
+        Some(shape) => shape,
+    };
+    let Shape::Xml { format, is_pretty } = shape else {
+        return response;
+    };
+    let (mut parts, body) = response.into_parts();
+    let (body, format) = match to_xml(body, definitions, is_pretty).await {
+        Ok(xml) => (xml, format),
+        Err((error, json)) => {
+            tracing::error!(%error, "a response cannot be said in XML");
+            (json, Format::FhirJson)
+        }
+    };
+    let content_type = HeaderValue::from_static(format.content_type());
+    parts.headers.insert(header::CONTENT_TYPE, content_type);
+    Response::from_parts(parts, Body::from(body))
+}
+
+/// The body as XML, or with the error what it was.
+async fn to_xml(
+    body: Body,
+    definitions: &Arc<Definitions>,
+    is_pretty: bool,
+) -> Result<Bytes, (Error, Bytes)> {
+    // A body that we made stands in memory already.
+    let json = axum::body::to_bytes(body, usize::MAX).await;
+    let json = json.map_err(|error| (Error::fault(error), Bytes::new()))?;
+    let (definitions, source) = (Arc::clone(definitions), json.clone());
+    let convert = move || format::to_xml(&definitions, &source, is_pretty);
+    let xml = off_the_loop(json.len(), convert).await;
+    xml.map(Bytes::from).map_err(|error| (error, json))
+}
+
+/// Runs work for the processor: a little of it on the spot, more on a thread of its own, so
+/// that other requests go on.
+///
+/// # Errors
+/// The work's own; `Fault` where it was cut off.
+pub async fn off_the_loop<T: Send + 'static>(
+    bytes: usize,
+    work: impl FnOnce() -> Result<T> + Send + 'static,
+) -> Result<T> {
+    /// What is done on the spot, in bytes of input: less than a millisecond.
+    const SMALL: usize = 64 << 10;
+    match bytes <= SMALL {
+        true => work(),
+        false => tokio::task::spawn_blocking(work)
+            .await
+            .map_err(Error::fault)?,
+    }
 }
 
 /// The same JSON, indented; numbers keep their spelling and members their order. What cannot
@@ -63,6 +171,7 @@ pub fn found(version: &Version, body: Bytes, base: &str, wishes: &Wishes) -> Res
 /// 304: the client has this version already.
 pub fn not_modified(version: &Version) -> Response {
     let mut response = empty(StatusCode::NOT_MODIFIED);
+    response.headers_mut().insert(header::VARY, VARY);
     label(response.headers_mut(), version);
     response
 }

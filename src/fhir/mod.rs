@@ -11,7 +11,9 @@ pub mod outcome;
 pub mod query;
 pub mod reference;
 pub mod resource_type;
+pub mod ucum;
 pub mod version;
+pub mod xml;
 
 pub use draft::Draft;
 pub use id::Id;

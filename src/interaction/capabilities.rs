@@ -40,6 +40,7 @@ pub enum Interaction {
     MetaAdd,
     MetaDelete,
     Reindex,
+    Convert,
     /// A job of the background: how far it is, or to cancel it.
     Job,
 }
@@ -101,6 +102,7 @@ impl Interaction {
             Interaction::MetaAdd => "$meta-add",
             Interaction::MetaDelete => "$meta-delete",
             Interaction::Reindex => "$reindex",
+            Interaction::Convert => "$convert",
             Interaction::Job => "job",
         }
     }
@@ -125,6 +127,7 @@ impl Interaction {
             | Interaction::Capabilities
             | Interaction::Meta
             | Interaction::Reindex
+            | Interaction::Convert
             | Interaction::Job => false,
         }
     }
@@ -144,6 +147,10 @@ impl Interaction {
                 "meta-delete",
                 "http://hl7.org/fhir/OperationDefinition/Resource-meta-delete",
             )),
+            Interaction::Convert => Some((
+                "convert",
+                "http://hl7.org/fhir/OperationDefinition/Resource-convert",
+            )),
             Interaction::Reindex => Some((
                 "reindex",
                 "https://andiron.example/fhir/OperationDefinition/reindex",
@@ -159,9 +166,23 @@ pub fn capability_statement(hub: &Hub, offers: &[Offer], started: Instant) -> Va
     statement.insert("fhirVersion".into(), json!("4.0.1"));
     statement.insert(
         "format".into(),
-        json!(["json", "application/fhir+json", "application/json"]),
+        json!([
+            "json",
+            "xml",
+            "application/fhir+json",
+            "application/json",
+            "application/fhir+xml",
+            "application/xml",
+            "text/xml"
+        ]),
     );
-    statement.insert("patchFormat".into(), json!(["application/json-patch+json"]));
+    let patches = [
+        "application/json-patch+json",
+        "application/xml-patch+xml",
+        "application/fhir+json",
+        "application/fhir+xml",
+    ];
+    statement.insert("patchFormat".into(), json!(patches));
     let registry = &hub.live.current().searchable;
     statement.insert("rest".into(), json!([rest(hub, registry, offers)]));
     Value::Object(statement)

@@ -115,6 +115,10 @@ pub enum Subject {
 pub enum Patch {
     /// `application/json-patch+json`, RFC 6902.
     Json(Bytes),
+    /// `application/xml-patch+xml`, RFC 5261.
+    Xml(Bytes),
+    /// A Parameters in JSON, <https://hl7.org/fhir/R4/fhirpatch.html>.
+    FhirPath(Bytes),
 }
 
 /// `Prefer: return=…`: what the answer to a successful write carries.

@@ -1,4 +1,5 @@
 //! The operations (`$name`), one file each. <https://hl7.org/fhir/R4/operations.html>
 
+pub mod convert;
 pub mod meta;
 pub mod reindex;

@@ -8,6 +8,7 @@ mod routing;
 mod search;
 mod serve;
 mod subset;
+mod xml;
 
 use crate::harness::{Reply, Server};
 use axum::body::Body;

@@ -36,7 +36,7 @@ async fn the_format_of_an_answer_is_negotiated() {
             406,
             "application/fhir+json",
         ),
-        ("application/fhir+xml", "", 406, "application/fhir+json"),
+        ("text/turtle", "", 406, "application/fhir+json"),
         ("application/foo", "", 406, "application/fhir+json"),
         (
             "application/fhir+xml",
@@ -77,7 +77,7 @@ async fn the_format_of_a_body_is_checked() {
         ("application/fhir+json; fhirVersion=4.0", 201),
         ("application/fhir+json; fhirVersion=5.0", 415),
         ("application/json; charset=iso-8859-1", 415),
-        ("application/fhir+xml", 415),
+        ("text/turtle", 415),
         ("foo", 415),
     ] {
         let header = format!("Content-Type: {content_type}");
@@ -90,12 +90,12 @@ async fn the_format_of_a_body_is_checked() {
         .send("POST", "/fhir/Patient", &[], PATIENT)
         .await
         .expect(415);
-    let patch = server.send("PATCH", "/fhir/Patient/n", &[JSON], "[]").await;
+    let plain = ["Content-Type: text/plain"];
+    let patch = server.send("PATCH", "/fhir/Patient/n", &plain, "[]").await;
     patch.expect(415);
-    assert_eq!(
-        patch.header("accept-patch"),
-        Some("application/json-patch+json")
-    );
+    let accepted = "application/json-patch+json, application/xml-patch+xml, \
+        application/fhir+json, application/fhir+xml";
+    assert_eq!(patch.header("accept-patch"), Some(accepted));
 }
 
 #[tokio::test]
@@ -146,11 +146,7 @@ async fn answers_are_compressed_for_whom_asks() {
             .send("GET", "/fhir/metadata", &[&header], Body::empty())
             .await;
         assert_eq!(reply.header("content-encoding"), Some(encoding));
-        let varies = reply
-            .header("vary")
-            .unwrap_or_default()
-            .to_ascii_lowercase();
-        assert!(varies.contains("accept-encoding"), "{varies}");
+        assert_eq!(reply.headers("vary"), ["accept", "accept-encoding"]);
         let small = get(&server, "/health/live", &[&header]).await;
         assert_eq!(small.header("content-encoding"), None);
     }

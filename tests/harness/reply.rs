@@ -32,6 +32,12 @@ impl Reply {
         self.headers.get(name)?.to_str().ok()
     }
 
+    /// A header that may be repeated.
+    pub fn headers(&self, name: &str) -> Vec<&str> {
+        let values = self.headers.get_all(name).iter();
+        values.filter_map(|value| value.to_str().ok()).collect()
+    }
+
     pub fn text(&self) -> String {
         String::from_utf8_lossy(&self.body).into_owned()
     }

@@ -11,7 +11,7 @@ use crate::access::Access;
 use crate::error::{Category, Error, Result};
 use crate::fhir::bundle::{Entry, Frame, Outgoing, Response};
 use crate::fhir::outcome::operation_outcome;
-use crate::interaction::{Hub, Return, create, delete, update};
+use crate::interaction::{Hub, Return, create, delete, patch, update};
 use bytes::Bytes;
 use futures::StreamExt;
 use std::collections::HashSet;
@@ -124,6 +124,17 @@ async fn perform(
             let subject = subject.clone();
             let written =
                 update::update(hub, access, *resource_type, subject, body(), conditions).await?;
+            Ok(answer(hub, &written, preference))
+        }
+        Action::Patch {
+            resource_type,
+            subject,
+            conditions,
+            patch,
+        } => {
+            let (subject, patch) = (subject.clone(), patch.clone());
+            let written =
+                patch::patch(hub, access, *resource_type, subject, patch, conditions).await?;
             Ok(answer(hub, &written, preference))
         }
         Action::Delete {

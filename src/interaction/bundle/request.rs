@@ -4,7 +4,12 @@ use super::links;
 use crate::error::{Category, Error, Result};
 use crate::fhir::bundle::{Frame, FrameEntry};
 use crate::fhir::{Instant, ResourceType};
-use crate::interaction::{Hub, ReadConditions, Subject, WriteConditions, prepare};
+use crate::format;
+use crate::interaction::{Hub, Patch, ReadConditions, Subject, WriteConditions, prepare};
+use base64::Engine;
+use base64::prelude::BASE64_STANDARD as BASE64;
+use bytes::Bytes;
+use serde_json::Value;
 
 /// One entry, read.
 pub struct Request<'a> {
@@ -26,6 +31,12 @@ pub enum Action {
         resource_type: ResourceType,
         subject: Subject,
         conditions: WriteConditions,
+    },
+    Patch {
+        resource_type: ResourceType,
+        subject: Subject,
+        conditions: WriteConditions,
+        patch: Patch,
     },
     Delete {
         resource_type: ResourceType,
@@ -54,6 +65,11 @@ impl Action {
                 subject: Subject::Criteria(criteria),
                 ..
             }
+            | Action::Patch {
+                resource_type,
+                subject: Subject::Criteria(criteria),
+                ..
+            }
             | Action::Delete {
                 resource_type,
                 subject: Subject::Criteria(criteria),
@@ -67,7 +83,7 @@ impl Action {
 /// Reads one entry.
 ///
 /// # Errors
-/// `Invalid` without method, URL or resource where they must be; `NotSupported` for PATCH.
+/// `Invalid` without method, URL or resource where they must be, or with a patch that is none.
 pub fn parse<'a>(hub: &Hub, frame: &'a Frame<'_>, index: usize) -> Result<Request<'a>> {
     parse_entry(hub, &frame.entry[index], index)
         .map_err(|error| error.at(format!("Bundle.entry[{index}]")))
@@ -147,12 +163,15 @@ fn parse_entry<'a>(hub: &Hub, entry: &'a FrameEntry<'_>, index: usize) -> Result
             head: method == "HEAD",
         },
         "PATCH" => {
-            return Err(Error::new(
-                Category::NotSupported,
-                "PATCH inside a Bundle takes a FHIRPath Patch, which this server does not do yet; \
-                 send the JSON Patch on its own",
-            )
-            .at(place("request.method")));
+            with_resource()?;
+            let (resource_type, subject) = subject()?;
+            let patch = patch(hub, resource.unwrap_or_default());
+            Action::Patch {
+                resource_type,
+                subject,
+                conditions: conditions(),
+                patch: patch.map_err(|error| error.at(place("resource")))?,
+            }
         }
         other => {
             return Err(Error::coded(
@@ -169,6 +188,45 @@ fn parse_entry<'a>(hub: &Hub, entry: &'a FrameEntry<'_>, index: usize) -> Result
         resource,
         action,
     })
+}
+
+/// The patch of an entry: a Parameters is a FHIRPath Patch, a Binary holds one of any kind.
+/// <https://hl7.org/fhir/R4/http.html#patch>
+fn patch(hub: &Hub, text: &str) -> Result<Patch> {
+    let resource = prepare::parse_any(hub, text.as_bytes())?;
+    let member = |name: &str| resource.get(name).and_then(Value::as_str);
+    match member("resourceType") {
+        Some("Parameters") => return Ok(Patch::FhirPath(Bytes::copy_from_slice(text.as_bytes()))),
+        Some("Binary") => {}
+        found => {
+            let found = found.unwrap_or("none");
+            let says = format!("expected a patch as a Binary or a Parameters but found a {found}");
+            return Err(Error::coded(Category::Invalid, "structure", says));
+        }
+    }
+    let data = BASE64
+        .decode(member("data").unwrap_or_default())
+        .map_err(|_| Error::invalid("expected Binary.data in base64 but found other text"))?;
+    let content_type = member("contentType").unwrap_or_default();
+    let essence = content_type.split(';').next().unwrap_or_default().trim();
+    match essence.to_ascii_lowercase().as_str() {
+        "application/json-patch+json" => Ok(Patch::Json(Bytes::from(data))),
+        "application/xml-patch+xml" => Ok(Patch::Xml(Bytes::from(data))),
+        "application/fhir+json" => Ok(Patch::FhirPath(Bytes::from(data))),
+        "application/fhir+xml" => {
+            let depth = hub.settings.limits.json_depth;
+            let json = format::to_json(&hub.definitions, &data, depth)?;
+            Ok(Patch::FhirPath(Bytes::from(json)))
+        }
+        other => Err(Error::coded(
+            Category::Invalid,
+            "not-supported",
+            format!(
+                "expected Binary.contentType to be application/json-patch+json, \
+                 application/xml-patch+xml or that of a Parameters but found {other:?}"
+            ),
+        )),
+    }
 }
 
 /// The fullUrl must not disagree with the id in the resource:

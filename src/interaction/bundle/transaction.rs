@@ -3,7 +3,7 @@
 //!
 //! ```text
 //! read entries -> lock criteria -> delete -> match criteria, give ids -> lock rows
-//!              -> resolve conditional references -> write POST and PUT in chunks
+//!              -> resolve conditional references -> write POST, PUT and PATCH in chunks
 //!              -> check references -> answer GET -> commit
 //! ```
 //!
@@ -21,15 +21,18 @@ use crate::error::{Category, Error, Result};
 use crate::fhir::bundle::{Entry, Frame, Outgoing};
 use crate::fhir::reference::Target;
 use crate::fhir::{Id, Method, ResourceType, Version};
-use crate::interaction::update::{Aim, aim, says_the_same, taken};
+use crate::interaction::update::{Aim, aim, same_id, says_the_same, taken};
 use crate::interaction::{
-    Hub, Return, Subject, WriteConditions, Written, conditions, criteria, prepare,
+    self, Hub, Patch, Read, Return, Subject, WriteConditions, Written, conditions, criteria, patch,
+    prepare,
 };
 use crate::jobs::parameters::refresh_after;
 use crate::search::index::resource_key;
 use crate::storage::write::{self, Change, Current, Moment};
 use crate::storage::writer::{Patience, Pointer, missing, refuse_referred};
 use crate::storage::{self, read};
+use bytes::Bytes;
+use serde_json::{Map, Value};
 use sqlx::PgConnection;
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
@@ -76,7 +79,7 @@ fn refuse_repeated_urls(requests: &[Request]) -> Result<()> {
     Ok(())
 }
 
-/// What a POST or PUT entry writes.
+/// What a POST, PUT or PATCH entry writes.
 struct Aimed {
     resource_type: ResourceType,
     id: String,
@@ -269,7 +272,7 @@ impl<'a> Transaction<'a> {
         Ok(ids)
     }
 
-    /// Gives every POST and PUT its identity, and every fullUrl its target.
+    /// Gives every POST, PUT and PATCH its identity, and every fullUrl its target.
     async fn aim(&mut self, connection: &mut PgConnection) -> Result<()> {
         for request in self.requests {
             let matched = match request.action.criteria() {
@@ -352,6 +355,20 @@ impl<'a> Transaction<'a> {
                     must_be_new,
                 )
             }
+            Action::Patch {
+                resource_type,
+                subject,
+                conditions,
+                ..
+            } => {
+                let id = match subject {
+                    Subject::Id(id) => Some(id.clone()),
+                    Subject::Criteria(_) => matched,
+                };
+                let id = id.ok_or_else(|| patch::nothing_matches(*resource_type))?;
+                let conditions = conditions.clone();
+                (*resource_type, id, Method::Patch, conditions, false)
+            }
             _ => return Ok(()),
         };
         let key = self.touch(kind, &id, request.index)?;
@@ -398,14 +415,14 @@ impl<'a> Transaction<'a> {
             .aimed
             .iter()
             .flatten()
-            .filter(|aimed| aimed.method == Method::Put)
+            .filter(|aimed| matches!(aimed.method, Method::Put | Method::Patch))
             .map(|aimed| (aimed.resource_type, aimed.key))
             .collect();
         self.rows = write::lock(connection, self.access, &asked).await?;
         Ok(())
     }
 
-    /// Writes all POSTs and PUTs: first those whose conditional references can be resolved
+    /// Writes all POSTs, PUTs and PATCHes: first those whose conditional references can be resolved
     /// now, then, in rounds, those that may refer to what was written before.
     async fn write(&mut self, connection: &mut PgConnection, moment: Moment) -> Result<()> {
         let settings = &self.hub.settings;
@@ -554,8 +571,6 @@ impl<'a> Transaction<'a> {
             key,
             ..
         } = aimed;
-        let text = request.resource.unwrap_or_default();
-        let mut resource = prepare::parse(self.hub, *resource_type, text.as_bytes())?;
         let current = self.rows.get(key);
         let version = current.map(|current| &current.version);
         conditions::check(&aimed.conditions, version)?;
@@ -567,15 +582,10 @@ impl<'a> Transaction<'a> {
                 return Err(taken(*resource_type, id));
             }
         }
-        if let Action::Update {
-            subject: Subject::Id(id),
-            ..
-        } = &request.action
-        {
-            crate::interaction::update::same_id(&resource, id)?;
-        }
-        self.links
-            .rewrite(&self.hub.definitions, &mut resource, request.full_url)?;
+        let resource = match &request.action {
+            Action::Patch { patch, .. } => self.patched(request, aimed, patch, version)?,
+            _ => self.sent(request, *resource_type)?,
+        };
         let mut next = prepare::prepare(
             self.hub,
             self.access,
@@ -600,6 +610,51 @@ impl<'a> Transaction<'a> {
             previous: current.map(Into::into),
         };
         Ok((Prepared::Change(change), pointers))
+    }
+
+    /// The resource of a POST or PUT, with its links rewritten.
+    fn sent(&self, request: &Request<'_>, kind: ResourceType) -> Result<Map<String, Value>> {
+        let text = request.resource.unwrap_or_default();
+        let mut resource = prepare::parse(self.hub, kind, text.as_bytes())?;
+        if let Action::Update {
+            subject: Subject::Id(id),
+            ..
+        } = &request.action
+        {
+            same_id(&resource, id)?;
+        }
+        let definitions = &self.hub.definitions;
+        self.links
+            .rewrite(definitions, &mut resource, request.full_url)?;
+        Ok(resource)
+    }
+
+    /// What a PATCH makes of the current version. Links are rewritten in the values of a
+    /// FHIRPath Patch; the texts of the other languages are taken as they are.
+    fn patched(
+        &self,
+        request: &Request<'_>,
+        aimed: &Aimed,
+        patch: &Patch,
+        version: Option<&Version>,
+    ) -> Result<Map<String, Value>> {
+        let (kind, id) = (aimed.resource_type, &aimed.id);
+        let found = interaction::read::judge(version.cloned(), kind, id, &Default::default())?;
+        let (Read::Found(version) | Read::NotModified(version)) = found;
+        let mut patch = patch.clone();
+        if let Patch::FhirPath(text) = &mut patch {
+            let mut parameters = prepare::parse_any(self.hub, text)?;
+            let definitions = &self.hub.definitions;
+            self.links
+                .rewrite(definitions, &mut parameters, request.full_url)?;
+            *text = Bytes::from(Value::Object(parameters).to_string());
+        }
+        let patch = patch::parse(self.hub, &patch)?;
+        patch::apply(
+            self.hub,
+            version.body.as_deref().unwrap_or_default(),
+            &patch,
+        )
     }
 
     /// At the end, when all is written: what is pointed at must be there, and what is

@@ -7,6 +7,7 @@ use serde_json::{Map, Value, json};
 
 use super::{VALIDATOR, issues};
 use crate::definitions::{Field, TypeInfo, TypeKind};
+use crate::suites::Dice;
 use crate::validation::schema::codes;
 
 /// An object within a resource.
@@ -20,19 +21,6 @@ struct Place {
 struct Expected {
     code: &'static str,
     at: String,
-}
-
-/// SplitMix64: the seed decides everything.
-struct Dice(u64);
-
-impl Dice {
-    fn below(&mut self, bound: usize) -> usize {
-        self.0 = self.0.wrapping_add(0x9E37_79B9_7F4A_7C15);
-        let mut mixed = self.0;
-        mixed = (mixed ^ (mixed >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
-        mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
-        ((mixed ^ (mixed >> 31)) % bound.max(1) as u64) as usize
-    }
 }
 
 /// Every object of a resource that is of a known type, extensions of primitives excepted.

@@ -3,70 +3,16 @@
 //! for all of Synthea rather than its first files. `ANDIRON_WRITE_LEDGER` names a file to write the
 //! lines that the ledger ought to have.
 
-use std::collections::BTreeMap;
-use std::path::{Path, PathBuf};
-use std::process::Command;
+use std::path::Path;
 
 use serde_json::Value;
-use tempfile::TempDir;
 
 use super::{VALIDATOR, issues, mutants};
 use crate::fhir::{ResourceType, json};
+use crate::suites::{files, unpacked};
 
 /// Examples beyond this size, in bytes, are not mutated: cloning them is all that it would test.
 const LARGEST_MUTATED: usize = 40_000;
-
-/// An archive of the shared data, unpacked for the length of a test.
-fn unpacked(archive: &str, members: &[&str]) -> Option<TempDir> {
-    let default = Path::new(env!("CARGO_MANIFEST_DIR")).join("../shared");
-    let shared = std::env::var_os("ANDIRON_SHARED").map_or(default, PathBuf::from);
-    let archive = shared.join(archive);
-    if !archive.exists() {
-        eprintln!(
-            "SKIPPED: there is no {}; set ANDIRON_SHARED",
-            archive.display()
-        );
-        return None;
-    }
-    let directory = TempDir::new().expect("a temporary directory");
-    let mut tar = Command::new("tar");
-    tar.arg("xJf")
-        .arg(&archive)
-        .arg("-C")
-        .arg(directory.path())
-        .args(members);
-    assert!(
-        tar.status().expect("tar runs").success(),
-        "{}",
-        archive.display()
-    );
-    Some(directory)
-}
-
-/// The JSON files below a directory, by name.
-fn files(directory: &Path) -> BTreeMap<String, PathBuf> {
-    let mut found = BTreeMap::new();
-    let mut open = vec![directory.to_owned()];
-    while let Some(directory) = open.pop() {
-        for entry in std::fs::read_dir(&directory).expect("readable") {
-            let path = entry.expect("readable").path();
-            if path.is_dir() {
-                open.push(path);
-            } else if path
-                .extension()
-                .is_some_and(|extension| extension == "json")
-            {
-                let name = path
-                    .file_name()
-                    .expect("a file")
-                    .to_string_lossy()
-                    .into_owned();
-                found.insert(name, path);
-            }
-        }
-    }
-    found
-}
 
 fn read(path: &Path) -> Value {
     let text = std::fs::read(path).expect("readable");
@@ -106,7 +52,7 @@ fn reasons(resource: &Value) -> Vec<String> {
 #[test]
 fn official_examples_are_valid_but_for_the_ledger() {
     let archive = "suites/r4-examples/r4-4.0.1-examples-json.tar.xz";
-    let Some(directory) = unpacked(archive, &[]) else {
+    let Some(directory) = unpacked(archive) else {
         return;
     };
     let ledger = Path::new(env!("CARGO_MANIFEST_DIR")).join("conformance/r4-examples-invalid.tsv");
@@ -115,7 +61,7 @@ fn official_examples_are_valid_but_for_the_ledger() {
         .lines()
         .filter(|line| !line.starts_with('#'))
         .collect();
-    let files = files(directory.path());
+    let files = files(directory.path(), "json");
     assert_eq!(files.len(), 2906);
     let (mut found, mut mutants_made) = (Vec::new(), 0);
     for (seed, (name, path)) in (0..).zip(&files) {
@@ -156,10 +102,10 @@ fn official_examples_are_valid_but_for_the_ledger() {
 fn synthea_is_valid() {
     let whole = std::env::var_os("ANDIRON_WHOLE").is_some();
     let archive = "data/synthea-2021-120pt.tar.xz";
-    let Some(directory) = unpacked(archive, &[]) else {
+    let Some(directory) = unpacked(archive) else {
         return;
     };
-    let files = files(directory.path());
+    let files = files(directory.path(), "json");
     let count = if whole { files.len() } else { 6 };
     let mut resources = 0;
     for (name, path) in files.iter().take(count) {

@@ -8,7 +8,8 @@
 //! and without its undoing, which panics on some patches. The document is the caller's to
 //! throw away on failure, so nothing needs to be undone.
 
-use super::operations::shown;
+use super::super::kept::Kept;
+use super::super::shown;
 use super::size::{Extent, measure, string_bytes};
 use crate::config::Limits;
 use crate::error::{Category, Error, Result};
@@ -16,14 +17,6 @@ use crate::fhir::decimal::Decimal;
 use json_patch::jsonptr::Pointer;
 use json_patch::{AddOperation, MoveOperation, PatchErrorKind, PatchOperation};
 use serde_json::{Map, Number, Value};
-
-/// What the server keeps, whatever a patch says.
-const KEPT: [&str; 4] = [
-    "/resourceType",
-    "/id",
-    "/meta/versionId",
-    "/meta/lastUpdated",
-];
 
 /// Bytes copied or moved, and items shifted, by one patch at most. A patch of a resource
 /// below 64 KiB cannot reach it; without it a thousand moves of a huge one could take minutes.
@@ -41,7 +34,7 @@ pub fn apply(
     limits: &Limits,
 ) -> Result<Map<String, Value>> {
     let before = Value::Object(before);
-    let kept = KEPT.map(|place| before.pointer(place).cloned());
+    let kept = Kept::of(&before);
     let mut document = Document {
         value: before,
         size,
@@ -52,15 +45,7 @@ pub fn apply(
         let done = document.perform(operation);
         done.map_err(|refusal| refusal.error(index, operation, limits))?;
     }
-    for (place, before) in KEPT.iter().zip(&kept) {
-        if document.value.pointer(place) != before.as_ref() {
-            return Err(Error::coded(
-                Category::Invalid,
-                "business-rule",
-                format!("expected a patch that leaves {place} as it is: the server keeps it"),
-            ));
-        }
-    }
+    kept.check(&document.value)?;
     match document.value {
         Value::Object(after) => Ok(after),
         _ => Err(Error::coded(

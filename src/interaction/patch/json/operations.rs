@@ -4,6 +4,7 @@
 //! Read by hand and not by `serde`, which respells exponents and refuses long integers.
 //! Members that an operation does not define are ignored, as the RFC demands.
 
+use super::super::{MOST_OPERATIONS, shown};
 use crate::error::{Category, Error, Issue, Result};
 use json_patch::jsonptr::PointerBuf;
 use json_patch::{
@@ -11,10 +12,6 @@ use json_patch::{
     ReplaceOperation, TestOperation,
 };
 use serde_json::{Map, Value};
-
-/// Operations in one patch at most: far more than any edit by a person or a program needs,
-/// and few enough that each may walk the resource.
-pub const MOST_OPERATIONS: usize = 1_000;
 
 /// Reads a patch.
 ///
@@ -130,15 +127,6 @@ fn kind(value: &Value) -> &'static str {
         Value::String(_) => "a string",
         Value::Array(_) => "an array",
         Value::Object(_) => "an object",
-    }
-}
-
-/// Text of the client's in a message: quoted, and cut where it is long.
-pub fn shown(text: &str) -> String {
-    const MOST: usize = 80;
-    match text.char_indices().nth(MOST) {
-        Some((end, _)) => format!("{:?}…", &text[..end]),
-        None => format!("{text:?}"),
     }
 }
 
