@@ -7,7 +7,7 @@
 //! 3 use cases   interaction  operation  jobs
 //! 2 engines     search  validation
 //! 1 ground      storage | definitions <- fhirpath    storage alone opens database connections
-//! 0 values      fhir  access  error  config          plain data, no I/O, no globals
+//! 0 values      fhir (decimals, UCUM)  access  error  config    plain data, no I/O, no globals
 //! ```
 //!
 //! Invariants (break one only by editing it here):

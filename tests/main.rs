@@ -2,6 +2,7 @@
 
 mod api;
 mod cli;
+mod conformance;
 mod harness;
 mod rest;
 mod search;

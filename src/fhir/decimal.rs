@@ -21,6 +21,19 @@ pub struct Decimal {
     exponent: i64,
 }
 
+/// What becomes of digits that are dropped.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Rounding {
+    /// Toward zero.
+    Truncate,
+    /// Toward what is less.
+    Floor,
+    /// Toward what is greater.
+    Ceiling,
+    /// To the nearest; from halfway away from zero.
+    HalfUp,
+}
+
 impl Decimal {
     /// Reads `-?[0-9]+(\.[0-9]+)?([eE][+-]?[0-9]+)?`, a leading plus sign too. `None` for
     /// anything else and for more than a thousand digits before the point; digits beyond
@@ -88,6 +101,92 @@ impl Decimal {
             digits: self.digits.clone(),
             exponent: self.exponent - 1,
         }
+    }
+
+    pub fn is_negative(&self) -> bool {
+        self.negative
+    }
+
+    /// Digits after the point, as written: 2 of `1.50`, 0 of `150` and of `15e1`.
+    pub fn scale(&self) -> usize {
+        usize::try_from(-self.exponent).unwrap_or_default()
+    }
+
+    /// The same without the zeros at the end: 1 of `1.50`.
+    pub fn shortest_scale(&self) -> usize {
+        self.shortest().scale()
+    }
+
+    /// With the sign changed; zero has none.
+    pub fn negated(&self) -> Decimal {
+        Decimal {
+            negative: !self.negative && !self.digits.is_empty(),
+            ..self.clone()
+        }
+    }
+
+    /// With so many digits after the point, neither more nor fewer.
+    pub fn to_scale(&self, scale: usize, rounding: Rounding) -> Decimal {
+        let exponent = -i64::try_from(scale).unwrap_or(i64::MAX).min(MOST_DIGITS);
+        let mut kept = self.clone();
+        if self.exponent >= exponent {
+            if !kept.digits.is_empty() {
+                let zeros = usize::try_from(self.exponent - exponent).unwrap_or_default();
+                kept.digits.resize(kept.digits.len() + zeros, 0);
+            }
+            kept.exponent = exponent;
+            return kept;
+        }
+        let surplus = usize::try_from(exponent - self.exponent).unwrap_or(usize::MAX);
+        let keep = kept.digits.len().saturating_sub(surplus);
+        let dropped = kept.digits.split_off(keep);
+        kept.exponent = exponent;
+        let is_exact = dropped.iter().all(|digit| *digit == 0);
+        // Where there are fewer digits than places, the first dropped place holds a zero.
+        let is_half = dropped.len() == surplus && dropped.first().is_some_and(|digit| *digit >= 5);
+        let away = match rounding {
+            Rounding::Truncate => false,
+            Rounding::Floor => self.negative && !is_exact,
+            Rounding::Ceiling => !self.negative && !is_exact,
+            Rounding::HalfUp => is_half,
+        };
+        if away {
+            let one = Decimal {
+                negative: self.negative,
+                digits: vec![1],
+                exponent,
+            };
+            return kept.plus(&one);
+        }
+        kept.negative &= !kept.digits.is_empty();
+        kept
+    }
+
+    /// The value, if it is whole and fits.
+    pub fn to_integer(&self) -> Option<i64> {
+        let whole = self.to_scale(0, Rounding::Truncate);
+        whole.to_string().parse().ok().filter(|_| whole == *self)
+    }
+
+    /// The nearest binary number, for functions that have no exact answer.
+    pub fn to_f64(&self) -> f64 {
+        self.to_string().parse().unwrap_or(f64::NAN)
+    }
+
+    /// As written, zeros at the end included: `1.50`.
+    pub fn written(&self) -> String {
+        let mut text = self.to_string();
+        let shown = text
+            .split_once('.')
+            .map_or(0, |(_, fraction)| fraction.len());
+        let missing = self.scale().saturating_sub(shown);
+        if missing > 0 {
+            if shown == 0 {
+                text.push('.');
+            }
+            text.push_str(&"0".repeat(missing));
+        }
+        text
     }
 
     pub fn plus(&self, other: &Decimal) -> Decimal {
@@ -232,12 +331,13 @@ fn take_multiples(rest: &mut Vec<u8>, divisor: &[u8]) -> u8 {
     }
 }
 
-impl From<u8> for Decimal {
-    fn from(number: u8) -> Decimal {
-        let digits = [number / 100, number / 10 % 10, number % 10];
+impl From<i64> for Decimal {
+    fn from(number: i64) -> Decimal {
+        let digits = number.unsigned_abs().to_string().into_bytes().into_iter();
+        let digits = digits.map(|byte| byte - b'0');
         Decimal {
-            negative: false,
-            digits: digits.into_iter().skip_while(|digit| *digit == 0).collect(),
+            negative: number < 0,
+            digits: digits.skip_while(|digit| *digit == 0).collect(),
             exponent: 0,
         }
     }
@@ -461,11 +561,38 @@ mod tests {
             let found = left.quotient(&right, 6);
             assert_eq!(found, decimal(quotient), "{left} / {right}");
         }
-        for number in [0, 1, 10, 205, 255] {
-            assert_eq!(Decimal::from(number).to_string(), number.to_string());
+        for number in [0_i64, 7, -30, i64::MIN, i64::MAX] {
+            let decimal = Decimal::from(number);
+            assert_eq!(decimal.to_string(), number.to_string());
+            assert_eq!(decimal.to_integer(), Some(number));
         }
+        assert_eq!(decimal("1.5").to_integer(), None);
+        assert_eq!(decimal("9223372036854775808").to_integer(), None);
         assert_eq!(decimal("1.0"), decimal("1.00"));
         assert!(decimal("-2") < decimal("-1.5"));
         assert!(decimal("1e2") > decimal("99.999"));
+    }
+    #[test]
+    fn digits_after_the_point_are_kept_and_dropped() {
+        use Rounding::*;
+        for (text, scale, truncated, floor, ceiling, nearest) in [
+            ("1.587", 2, "1.58", "1.58", "1.59", "1.59"),
+            ("-1.587", 2, "-1.58", "-1.59", "-1.58", "-1.59"),
+            ("1.5", 0, "1", "1", "2", "2"),
+            ("-0.5", 0, "0", "-1", "0", "-1"),
+            ("0.0034", 1, "0.0", "0.0", "0.1", "0.0"),
+            ("0.06", 1, "0.0", "0.0", "0.1", "0.1"),
+            ("0.96", 1, "0.9", "0.9", "1.0", "1.0"),
+            ("2", 3, "2.000", "2.000", "2.000", "2.000"),
+            ("1e2", 1, "100.0", "100.0", "100.0", "100.0"),
+            ("0", 2, "0.00", "0.00", "0.00", "0.00"),
+            ("1.20", 1, "1.2", "1.2", "1.2", "1.2"),
+        ] {
+            let found = [Truncate, Floor, Ceiling, HalfUp]
+                .map(|r| decimal(text).to_scale(scale, r).written());
+            assert_eq!(found, [truncated, floor, ceiling, nearest], "{text}");
+        }
+        assert_eq!(decimal("-1.50").negated().written(), "1.50");
+        assert_eq!(decimal("0.00").negated().written(), "0.00");
     }
 }

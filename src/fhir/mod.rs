@@ -11,6 +11,7 @@ pub mod outcome;
 pub mod query;
 pub mod reference;
 pub mod resource_type;
+pub mod ucum;
 pub mod version;
 
 pub use draft::Draft;

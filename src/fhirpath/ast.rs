@@ -7,7 +7,32 @@
 //! of an expression here is a change of the database format.
 
 use super::functions::Function;
+use super::quantity::Quantity;
+use super::temporal::Temporal;
+use crate::fhir::decimal::Decimal;
 use std::fmt;
+
+/// Where in its text a part of an expression begins, in bytes. Two trees are equal wherever
+/// their parts stand.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Position(pub usize);
+
+impl PartialEq for Position {
+    fn eq(&self, _: &Position) -> bool {
+        true
+    }
+}
+
+/// What a narrowing to a type does with several items, and with a type that is unknown.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Narrowing {
+    /// `as`: an error of either.
+    One,
+    /// `ofType`: filters; an error of an unknown type.
+    Filter,
+    /// Either one in a search parameter: filters. R4 applies `as` to repeating elements.
+    Lenient,
+}
 
 /// An expression as a tree.
 #[derive(Clone, Debug, PartialEq)]
@@ -19,16 +44,20 @@ pub enum Ast {
     This,
     /// `$index`
     Index,
+    /// `$total`
+    Total,
     /// `name` (of the focus) or `of.name`.
     Member {
         of: Option<Box<Ast>>,
         name: String,
+        at: Position,
     },
     /// `function(…)` or `of.function(…)`.
     Call {
         of: Option<Box<Ast>>,
         function: &'static Function,
         arguments: Vec<Ast>,
+        at: Position,
     },
     /// `of[index]`
     Indexer {
@@ -39,12 +68,14 @@ pub enum Ast {
     Is {
         of: Box<Ast>,
         type_name: String,
+        at: Position,
     },
-    /// `of as T`, `of.as(T)` and `of.ofType(T)`: R4 applies `as` to repeating elements, so
-    /// all three filter a collection.
+    /// `of as T`, `of.as(T)` and `of.ofType(T)`.
     OfType {
         of: Box<Ast>,
         type_name: String,
+        rule: Narrowing,
+        at: Position,
     },
     /// `-of`
     Negate(Box<Ast>),
@@ -52,6 +83,7 @@ pub enum Ast {
         operator: Operator,
         left: Box<Ast>,
         right: Box<Ast>,
+        at: Position,
     },
 }
 
@@ -62,12 +94,12 @@ pub enum Literal {
     Empty,
     Boolean(bool),
     String(String),
-    /// As written, digits and at most one point.
-    Number(String),
-    /// `@2015-02-04T14:34:28Z` or `@T14:34`, without the sign.
-    Date(String),
-    /// Number and unit: `4 'mg'`, `4 days`.
-    Quantity(String, String),
+    Integer(i64),
+    Decimal(Decimal),
+    /// `@2015-02-04T14:34:28Z` or `@T14:34`
+    Temporal(Temporal),
+    /// `4 'mg'`, `4 days`
+    Quantity(Quantity),
 }
 
 /// The operators between two operands.
@@ -126,6 +158,15 @@ impl Operator {
         }
     }
 
+    /// Whether the result is true, false or nothing.
+    pub fn gives_truth(self) -> bool {
+        use Operator::{Add, Concatenate, Div, Divide, Mod, Multiply, Subtract, Union};
+        !matches!(
+            self,
+            Union | Add | Subtract | Concatenate | Multiply | Divide | Div | Mod
+        )
+    }
+
     /// How tightly it binds; all operators associate to the left.
     pub fn precedence(self) -> u8 {
         match self {
@@ -156,6 +197,43 @@ const TERM: u8 = 12;
 const UNARY: u8 = 11;
 
 impl Ast {
+    /// `left | right`
+    pub fn union(left: Ast, right: Ast) -> Ast {
+        Ast::Binary {
+            operator: Operator::Union,
+            left: Box::new(left),
+            right: Box::new(right),
+            at: Position::default(),
+        }
+    }
+
+    /// Where this begins in its text, as far as it is kept.
+    pub fn position(&self) -> Option<usize> {
+        match self {
+            Ast::Member { at, .. }
+            | Ast::Call { at, .. }
+            | Ast::Is { at, .. }
+            | Ast::OfType { at, .. }
+            | Ast::Binary { at, .. } => Some(at.0),
+            _ => None,
+        }
+    }
+
+    /// The first part, this one included, that passes the test.
+    pub fn find(&self, test: &dyn Fn(&Ast) -> bool) -> Option<&Ast> {
+        if test(self) {
+            return Some(self);
+        }
+        let within = self.of().and_then(|of| of.find(test));
+        within.or_else(|| match self {
+            Ast::Call { arguments, .. } => arguments.iter().find_map(|one| one.find(test)),
+            Ast::Indexer { index: other, .. } | Ast::Binary { right: other, .. } => {
+                other.find(test)
+            }
+            _ => None,
+        })
+    }
+
     /// The operands of the unions at the top: `a | b | c` is `[a, b, c]`.
     pub fn union_branches(&self) -> Vec<&Ast> {
         match self {
@@ -163,6 +241,7 @@ impl Ast {
                 operator: Operator::Union,
                 left,
                 right,
+                ..
             } => {
                 let mut branches = left.union_branches();
                 branches.extend(right.union_branches());
@@ -219,17 +298,22 @@ impl fmt::Display for Ast {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Ast::Literal(literal) => write!(f, "{literal}"),
-            Ast::Variable(name) => write!(f, "%{name}"),
+            Ast::Variable(name) => {
+                f.write_str("%")?;
+                write_name(f, name, false)
+            }
             Ast::This => f.write_str("$this"),
             Ast::Index => f.write_str("$index"),
-            Ast::Member { of, name } => {
+            Ast::Total => f.write_str("$total"),
+            Ast::Member { of, name, .. } => {
                 write_of(f, of.as_deref())?;
-                f.write_str(name)
+                write_name(f, name, of.is_none())
             }
             Ast::Call {
                 of,
                 function,
                 arguments,
+                ..
             } => {
                 write_of(f, of.as_deref())?;
                 write!(f, "{}(", function.name)?;
@@ -240,17 +324,21 @@ impl fmt::Display for Ast {
                 f.write_str(")")
             }
             Ast::Indexer { of, index } => write!(f, "{}[{index}]", Operand(of, TERM)),
-            Ast::Is { of, type_name } => {
-                write!(f, "{} is {type_name}", Operand(of, TYPE_PRECEDENCE + 1))
+            Ast::Is { of, type_name, .. } => {
+                write!(f, "{} is ", Operand(of, TYPE_PRECEDENCE + 1))?;
+                write_type(f, type_name)
             }
-            Ast::OfType { of, type_name } => {
-                write!(f, "{}.ofType({type_name})", Operand(of, TERM))
+            Ast::OfType { of, type_name, .. } => {
+                write!(f, "{}.ofType(", Operand(of, TERM))?;
+                write_type(f, type_name)?;
+                f.write_str(")")
             }
             Ast::Negate(of) => write!(f, "-{}", Operand(of, UNARY)),
             Ast::Binary {
                 operator,
                 left,
                 right,
+                ..
             } => {
                 let precedence = operator.precedence();
                 let (left, right) = (Operand(left, precedence), Operand(right, precedence + 1));
@@ -273,21 +361,44 @@ impl fmt::Display for Literal {
             Literal::Empty => f.write_str("{}"),
             Literal::Boolean(value) => write!(f, "{value}"),
             Literal::String(text) => write_string(f, text),
-            Literal::Number(text) => f.write_str(text),
-            Literal::Date(text) => write!(f, "@{text}"),
-            Literal::Quantity(number, unit) => {
-                write!(f, "{number} ")?;
-                write_string(f, unit)
-            }
+            Literal::Integer(value) => write!(f, "{value}"),
+            Literal::Decimal(value) => f.write_str(&value.written()),
+            Literal::Temporal(value) => write!(f, "@{}", value.literal_text()),
+            Literal::Quantity(value) => write!(f, "{value}"),
         }
     }
 }
 
+/// A name, in back quotes where it would be read as anything else.
+fn write_name(f: &mut fmt::Formatter<'_>, name: &str, is_first: bool) -> fmt::Result {
+    let is_inner = |c: char| c.is_ascii_alphanumeric() || c == '_';
+    let is_name = name.starts_with(|c: char| is_inner(c) && !c.is_ascii_digit());
+    let is_literal = is_first && matches!(name, "true" | "false");
+    match is_name && name.chars().all(is_inner) && !is_literal {
+        true => f.write_str(name),
+        false => write_quoted(f, name, '`'),
+    }
+}
+
+/// A namespace may stand in front.
+fn write_type(f: &mut fmt::Formatter<'_>, name: &str) -> fmt::Result {
+    if let Some((namespace, name)) = name.split_once('.') {
+        write_name(f, namespace, false)?;
+        f.write_str(".")?;
+        return write_name(f, name, false);
+    }
+    write_name(f, name, false)
+}
+
 fn write_string(f: &mut fmt::Formatter<'_>, text: &str) -> fmt::Result {
-    f.write_str("'")?;
+    write_quoted(f, text, '\'')
+}
+
+fn write_quoted(f: &mut fmt::Formatter<'_>, text: &str, quote: char) -> fmt::Result {
+    write!(f, "{quote}")?;
     for c in text.chars() {
         match c {
-            '\'' => f.write_str("\\'")?,
+            c if c == quote => write!(f, "\\{quote}")?,
             '\\' => f.write_str("\\\\")?,
             '\n' => f.write_str("\\n")?,
             '\r' => f.write_str("\\r")?,
@@ -295,5 +406,5 @@ fn write_string(f: &mut fmt::Formatter<'_>, text: &str) -> fmt::Result {
             other => write!(f, "{other}")?,
         }
     }
-    f.write_str("'")
+    write!(f, "{quote}")
 }

@@ -1,11 +1,13 @@
 //! What an expression can give, known from the definitions alone.
 //!
 //! The search index asks this of each parameter: whether its values are `code`s, and of
-//! which code system; whether they are compared without case. Only paths are followed; of
-//! anything computed nothing is said beyond its being a boolean or a string.
+//! which code system; whether they are compared without case. [`check`](super::check) finds
+//! mistakes by it. Where nothing is known nothing is given.
 
 use super::ast::{Ast, Literal, Operator};
-use super::model::{Choice, Model, Type};
+use super::functions::{Arguments, Function, Gives};
+use super::model::{Choice, Model, System, Type};
+use super::temporal;
 
 /// One kind of item that an expression can give.
 #[derive(Clone, Copy, Debug)]
@@ -14,69 +16,166 @@ pub enum Kind<'a> {
     Element(&'a Choice, &'a Type),
     /// A resource itself.
     Resource(&'a Type),
-    Boolean,
-    String,
+    /// A value of one of FHIRPath's own types.
+    Value(System),
+}
+
+impl<'a> Kind<'a> {
+    /// The type of FHIR.
+    pub fn fhir_type(&self) -> Option<&'a Type> {
+        match self {
+            Kind::Element(_, node_type) | Kind::Resource(node_type) => Some(node_type),
+            Kind::Value(_) => None,
+        }
+    }
+
+    /// What its value is in FHIRPath.
+    pub fn system(&self) -> Option<System> {
+        match self {
+            Kind::Element(_, node_type) | Kind::Resource(node_type) => node_type.system,
+            Kind::Value(system) => Some(*system),
+        }
+    }
+
+    /// The name of its type.
+    pub fn name(&self) -> &'a str {
+        match self {
+            Kind::Element(_, node_type) | Kind::Resource(node_type) => &node_type.key,
+            Kind::Value(system) => system.name(),
+        }
+    }
 }
 
 /// Every kind of item that `ast` can give of `focus`; an unknown name gives none.
 pub fn infer<'a>(model: &'a Model, ast: &Ast, focus: &Kind<'a>) -> Vec<Kind<'a>> {
     match ast {
         Ast::This => vec![*focus],
-        Ast::Member { of: None, name } => match type_of(focus) {
+        Ast::Member { of: None, name, .. } => match focus.fhir_type() {
             Some(node_type) if node_type.is(name) => vec![*focus],
             _ => children(model, focus, name),
         },
-        Ast::Member { of: Some(of), name } => infer(model, of, focus)
+        Ast::Member {
+            of: Some(of), name, ..
+        } => infer(model, of, focus)
             .iter()
             .flat_map(|kind| children(model, kind, name))
             .collect(),
-        Ast::Indexer { of, .. } => infer(model, of, focus),
-        Ast::OfType { of, type_name } => {
+        Ast::Indexer { of, .. } | Ast::Negate(of) => infer(model, of, focus),
+        Ast::OfType { of, type_name, .. } => {
             let mut kinds = infer(model, of, focus);
-            kinds.retain(|kind| type_of(kind).is_some_and(|t| t.is(type_name)));
+            kinds.retain(|kind| is_of(kind, type_name));
             kinds
         }
-        Ast::Call { of, function, .. } => match function.name {
-            "where" | "first" | "last" | "single" => match of {
+        Ast::Call {
+            of,
+            function,
+            arguments,
+            ..
+        } => {
+            let input = match of {
                 Some(of) => infer(model, of, focus),
                 None => vec![*focus],
-            },
-            "extension" => match of {
-                Some(of) => infer(model, of, focus)
-                    .iter()
-                    .flat_map(|kind| children(model, kind, "extension"))
-                    .collect(),
-                None => children(model, focus, "extension"),
-            },
-            "resolve" => Vec::new(),
-            _ => vec![Kind::Boolean],
-        },
+            };
+            call(model, function, arguments, input, focus)
+        }
         Ast::Binary {
-            operator: Operator::Union,
+            operator,
             left,
             right,
-        } => {
+            ..
+        } => binary(model, *operator, left, right, focus),
+        Ast::Is { .. } => vec![Kind::Value(System::Boolean)],
+        Ast::Index => vec![Kind::Value(System::Integer)],
+        Ast::Literal(literal) => value(literal).into_iter().collect(),
+        Ast::Variable(_) | Ast::Total => Vec::new(),
+    }
+}
+
+/// Whether items of the kind are of the named type.
+pub fn is_of(kind: &Kind<'_>, name: &str) -> bool {
+    match kind {
+        Kind::Element(_, node_type) | Kind::Resource(node_type) => node_type.is(name),
+        Kind::Value(system) => system.name() == name.strip_prefix("System.").unwrap_or(name),
+    }
+}
+
+fn value<'a>(literal: &Literal) -> Option<Kind<'a>> {
+    Some(Kind::Value(match literal {
+        Literal::Empty => return None,
+        Literal::Boolean(_) => System::Boolean,
+        Literal::String(_) => System::String,
+        Literal::Integer(_) => System::Integer,
+        Literal::Decimal(_) => System::Decimal,
+        Literal::Temporal(value) => match value.kind {
+            temporal::Kind::Date => System::Date,
+            temporal::Kind::DateTime => System::DateTime,
+            temporal::Kind::Time => System::Time,
+        },
+        Literal::Quantity(_) => System::Quantity,
+    }))
+}
+
+fn call<'a>(
+    model: &'a Model,
+    function: &Function,
+    arguments: &[Ast],
+    input: Vec<Kind<'a>>,
+    focus: &Kind<'a>,
+) -> Vec<Kind<'a>> {
+    let of = |argument: &Ast| -> Vec<Kind<'a>> {
+        match function.arguments {
+            Arguments::Once => infer(model, argument, focus),
+            Arguments::PerItem => {
+                let kinds = input.iter();
+                kinds
+                    .flat_map(|kind| infer(model, argument, kind))
+                    .collect()
+            }
+        }
+    };
+    match function.gives {
+        Gives::Input => input,
+        Gives::Argument => arguments.first().map(of).unwrap_or_default(),
+        Gives::InputAndArgument => {
+            let other = arguments.first().map(of).unwrap_or_default();
+            input.into_iter().chain(other).collect()
+        }
+        Gives::Either => arguments.iter().skip(1).flat_map(of).collect(),
+        Gives::Child(name) => {
+            let children = |kind| children(model, kind, name);
+            input.iter().flat_map(children).collect()
+        }
+        Gives::Value(system) => vec![Kind::Value(system)],
+        Gives::Unknown => Vec::new(),
+    }
+}
+
+fn binary<'a>(
+    model: &'a Model,
+    operator: Operator,
+    left: &Ast,
+    right: &Ast,
+    focus: &Kind<'a>,
+) -> Vec<Kind<'a>> {
+    match operator {
+        Operator::Union => {
             let mut kinds = infer(model, left, focus);
             kinds.extend(infer(model, right, focus));
             kinds
         }
-        Ast::Binary { .. } | Ast::Is { .. } | Ast::Literal(Literal::Boolean(_)) => {
-            vec![Kind::Boolean]
+        Operator::Concatenate => vec![Kind::Value(System::String)],
+        Operator::Add | Operator::Subtract => {
+            let kinds = infer(model, left, focus).into_iter();
+            let values = kinds.filter_map(|kind| kind.system().map(Kind::Value));
+            values.collect()
         }
-        Ast::Literal(Literal::String(_)) => vec![Kind::String],
-        Ast::Literal(_) | Ast::Variable(_) | Ast::Index | Ast::Negate(_) => Vec::new(),
-    }
-}
-
-fn type_of<'a>(kind: &Kind<'a>) -> Option<&'a Type> {
-    match kind {
-        Kind::Element(_, node_type) | Kind::Resource(node_type) => Some(node_type),
-        Kind::Boolean | Kind::String => None,
+        Operator::Multiply | Operator::Divide | Operator::Div | Operator::Mod => Vec::new(),
+        _ => vec![Kind::Value(System::Boolean)],
     }
 }
 
 fn children<'a>(model: &'a Model, kind: &Kind<'a>, name: &str) -> Vec<Kind<'a>> {
-    let Some(member) = type_of(kind).and_then(|node_type| node_type.member(name)) else {
+    let Some(member) = kind.fhir_type().and_then(|of| of.member(name)) else {
         return Vec::new();
     };
     member

@@ -6,11 +6,12 @@
 //! STRING      = "'" (ESCAPE | [^\\'])* "'"
 //! ESCAPE      = '\' ([`'\\/fnrt"] | 'u' HEX HEX HEX HEX)
 //! NUMBER      = [0-9]+ ('.' [0-9]+)?
-//! DATE        = '@' [0-9T] [0-9T:.+Z-]*        its parts are read when it is compared
+//! DATE        = '@' …                           see `temporal`
 //! comments    = '//' to the end of the line, '/*' … '*/'
 //! ```
 
 use super::parser::ParseError;
+use super::temporal::Temporal;
 
 /// A token and the byte offset where it begins.
 #[derive(Clone, Debug, PartialEq)]
@@ -27,7 +28,7 @@ pub enum TokenKind {
     Quoted(String),
     String(String),
     Number(String),
-    Date(String),
+    Temporal(Temporal),
     /// An operator or a bracket.
     Symbol(&'static str),
 }
@@ -102,12 +103,13 @@ impl Lexer<'_> {
             '\'' => TokenKind::String(self.quoted('\'')?),
             '`' => TokenKind::Quoted(self.quoted('`')?),
             '0'..='9' => TokenKind::Number(self.number()),
-            '@' => {
-                self.at += 1;
-                TokenKind::Date(self.take_while(|c| {
-                    c.is_ascii_digit() || matches!(c, 'T' | 'Z' | ':' | '.' | '+' | '-')
-                }))
-            }
+            '@' => match Temporal::literal(self.rest().get(1..).unwrap_or_default()) {
+                Some((value, length)) => {
+                    self.at += 1 + length;
+                    TokenKind::Temporal(value)
+                }
+                None => return self.error("expected a date or a time that exists behind `@`"),
+            },
             other => match SYMBOLS
                 .iter()
                 .find(|symbol| self.rest().starts_with(**symbol))

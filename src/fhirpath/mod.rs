@@ -2,37 +2,71 @@
 //! <https://hl7.org/fhirpath/N1/>, as used in FHIR: <https://hl7.org/fhir/R4/fhirpath.html>
 //!
 //! ```text
-//! text --lexer--> tokens --parser--> Ast          Expression::compile, once
+//! text --lexer--> tokens --parser--> Ast            Expression::compile, once
+//! Ast + types --check--> mistakes                   Expression::check
 //! Ast + Node (resource + its types) --eval--> [Item]    Expression::evaluate
+//!
+//! context    the resource, the clock, variables, the outside, limits
+//! item       a node, which borrows from the resource, or a computed value
+//! model      the types that nodes have, linked when first walked
+//! operators  = ~ < + in and ...                     quantity, temporal: values with rules
+//! functions  one table; bodies by the chapters of the specification
+//! infer      what an expression can give            search asks, and check
 //! ```
 //!
-//! The whole grammar is parsed; evaluated is what the search parameters of R4 need (paths,
-//! unions, comparisons, boolean logic, types, and the functions of [`functions`]). An
-//! operator or function that is not evaluated yet is refused when the expression is
-//! compiled, never met later.
+//! The one evaluator of the server: search parameters, invariants, patches. It does no I/O;
+//! what it needs of others is asked of [`Outside`], which answers at once.
+//!
+//! The whole of N1 and what R4 adds is evaluated, and of N1's successor what the official tests
+//! use: `sort`, `matchesFull`, `split`, `join`, `trim`, `encode`, `escape`, `lowBoundary`,
+//! `precision`, `comparable`, the parts of dates. `elementDefinition()`, `slice()` and
+//! `defineVariable()` say that they are not supported; `subsumes()`, and `memberOf()` and
+//! `conformsTo()` of what the definitions do not hold, ask the outside and are errors without.
+//! `conformance/fhirpath-r4.tsv` says which official cases contradict the specification.
 //!
 //! ## Decisions
-//! - *`as` filters.* R4's search parameters apply `as` to repeating elements, which strict
-//!   FHIRPath calls an error; here `as` is `ofType`.
-//! - *`resolve()` fetches nothing.* It gives a contained resource, or else an item of which
-//!   only the type is known, read off the reference: enough for `resolve() is Patient`, and
-//!   the index of a resource depends on nothing but the resource.
+//! - *Two dialects* (2026-11-22). R4's search parameters apply `as` to repeating elements, which
+//!   strict FHIRPath calls an error, and say `DateTime` for `dateTime`:
+//!   [`Expression::compile_for_search`] takes them as they are meant. Everybody else is strict.
+//! - *The tree is evaluated as it stands.* The index walks the same tree to name its slots and
+//!   to find places in the JSON; a second form for evaluation would have to agree with it. Paths
+//!   from the root skip a collection at each step, which is what search expressions are.
+//! - *`resolve()` fetches nothing by itself.* It gives a contained resource, what the outside has
+//!   at hand, or else an item of which only the type is known, read off the reference: enough
+//!   for `resolve() is Patient`, and the index of a resource depends on nothing but the resource.
+//! - *An item is compared by its value*, a place being equal to itself. A Quantity of FHIR is one
+//!   of FHIRPath where it says exactly how much; its UCUM codes of time are the calendar's.
+//! - *A primitive that JSON writes as a string may be used as one*: `birthDate.substring(0, 4)`
+//!   is common, and means nothing else.
+//! - *Integers have 32 bits*, decimals as many digits as they need, quotients 28; what does not
+//!   fit is empty, as the specification says of overflow.
+//! - *Limits are counted, not guessed*: evaluated nodes, items and comparisons are steps; texts,
+//!   numbers and regular expressions have a largest size; trees a depth. The deadline is looked
+//!   at every 4,096 steps. Property tests feed both ends.
 
 pub mod ast;
+pub mod check;
+mod context;
 mod eval;
 pub mod functions;
 pub mod infer;
 mod item;
 mod lexer;
 mod model;
+mod operators;
 mod parser;
+pub mod quantity;
+pub mod temporal;
 
 pub use ast::Ast;
-pub use eval::{Context, EvaluationError};
-pub use item::{Item, Node};
-pub use model::{Choice, Member, Model, Type};
+pub use check::Problem;
+pub use context::{Context, EvaluationError, Items, Limits, Outside};
+pub use item::{Item, Node, Scalar};
+pub use model::{Choice, Member, Model, System, Type};
 pub use parser::ParseError;
 
+use context::{Run, Scope};
+use parser::Dialect;
 use std::fmt;
 
 /// A compiled expression.
@@ -42,14 +76,31 @@ pub struct Expression {
 }
 
 impl Expression {
-    /// Compiles a text.
+    /// Compiles a text by the rules of the specification.
     ///
     /// # Errors
-    /// With its position: what is not the grammar, what is not evaluated (see above), what
-    /// nests too deeply.
+    /// With its position: what is not the grammar, a function or variable that is not known,
+    /// what is too long or nests too deeply.
     pub fn compile(text: &str) -> Result<Expression, ParseError> {
-        let root = parser::parse(text)?;
-        eval::check(&root)?;
+        Expression::compile_with(text, &[])
+    }
+
+    /// The same where the context will have these variables.
+    ///
+    /// # Errors
+    /// See [`Expression::compile`].
+    pub fn compile_with(text: &str, variables: &[&str]) -> Result<Expression, ParseError> {
+        let root = parser::parse(text, Dialect::Strict, variables)?;
+        Ok(Expression { root })
+    }
+
+    /// Compiles the expression of a search parameter, where `as` filters and nothing but the
+    /// resource may be asked.
+    ///
+    /// # Errors
+    /// See [`Expression::compile`]; a function that asks the clock or the outside.
+    pub fn compile_for_search(text: &str) -> Result<Expression, ParseError> {
+        let root = parser::parse(text, Dialect::Search, &[])?;
         Ok(Expression { root })
     }
 
@@ -57,16 +108,52 @@ impl Expression {
         &self.root
     }
 
+    /// What can never be meant, of a resource or element of that kind.
+    pub fn check(&self, model: &Model, root: &infer::Kind<'_>) -> Vec<Problem> {
+        check::check(model, &self.root, root)
+    }
+
     /// The items that this gives of `node`, in order.
     ///
     /// # Errors
-    /// A condition on more than one item, a comparison of what has no order.
+    /// Several items where one is expected, operands of the wrong types, the limits.
     pub fn evaluate<'a>(
         &'a self,
         context: &Context<'a>,
         node: Node<'a>,
-    ) -> Result<Vec<Item<'a>>, EvaluationError> {
-        eval::evaluate(context, &self.root, Item::Node(node))
+    ) -> Result<Items<'a>, EvaluationError> {
+        self.evaluate_item(context, Item::Node(node))
+    }
+
+    /// The same of any item.
+    ///
+    /// # Errors
+    /// See [`Expression::evaluate`].
+    pub fn evaluate_item<'a>(
+        &'a self,
+        context: &Context<'a>,
+        focus: Item<'a>,
+    ) -> Result<Items<'a>, EvaluationError> {
+        let run = Run::new(context, &focus);
+        let scope = Scope {
+            run: &run,
+            this: &focus,
+            index: None,
+            total: &[],
+        };
+        eval::evaluate(&scope, &self.root)
+    }
+
+    /// Whether this holds of `node`, as an invariant does; `None` where it is not known.
+    ///
+    /// # Errors
+    /// See [`Expression::evaluate`].
+    pub fn holds(
+        &self,
+        context: &Context<'_>,
+        node: Node<'_>,
+    ) -> Result<Option<bool>, EvaluationError> {
+        operators::truth(&self.evaluate(context, node)?)
     }
 }
 

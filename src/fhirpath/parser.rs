@@ -6,20 +6,38 @@
 //! unary       = ('+' | '-')* postfix
 //! postfix     = term ('.' invocation | '[' expression ']')*
 //! term        = invocation | literal | '%' name | '{' '}' | '(' expression ')'
-//! invocation  = name | name '(' (expression (',' expression)*)? ')' | '$this' | '$index'
+//! invocation  = name | name '(' (expression (',' expression)*)? ')' | '$this' | '$index' | '$total'
 //! type        = name ('.' name)?
 //! ```
 //!
 //! Names that are keywords only as operators (`as`, `contains`, `is`, `in`, `div`, `mod`)
 //! are element and function names wherever a name is expected.
 
-use super::ast::{Ast, Literal, Operator, TYPE_PRECEDENCE};
+use super::ast::{Ast, Literal, Narrowing, Operator, Position, TYPE_PRECEDENCE};
+use super::eval::is_common_variable;
 use super::functions;
 use super::lexer::{Token, TokenKind, tokenize};
+use super::model::System;
+use super::quantity::{Calendar, Quantity, Unit};
+use crate::fhir::decimal::Decimal;
 use std::fmt;
 
 /// No tree is deeper: a guard for the stack, far above any real expression.
 const MAX_DEPTH: usize = 150;
+
+/// No text is longer, in bytes.
+const MAX_LENGTH: usize = 1 << 16;
+/// The greatest integer that may be written; with its sign it is the least.
+const MAX_INTEGER: i64 = 1 << 31;
+
+/// Whose rules a text is read by.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Dialect {
+    /// The specification's.
+    Strict,
+    /// Those of R4's search parameters: `as` filters, names of types are not looked up.
+    Search,
+}
 
 /// Why a text is no expression.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -41,9 +59,20 @@ impl std::error::Error for ParseError {}
 /// Parses a whole text.
 ///
 /// # Errors
-/// Not the grammar, a function that is not known, too deep.
-pub fn parse(text: &str) -> Result<Ast, ParseError> {
+/// Not the grammar, a function that is not known, too long, too deep.
+pub fn parse(text: &str, dialect: Dialect, variables: &[&str]) -> Result<Ast, ParseError> {
+    if text.len() > MAX_LENGTH {
+        return Err(ParseError {
+            position: MAX_LENGTH,
+            message: format!(
+                "expected at most {MAX_LENGTH} bytes but found {}",
+                text.len()
+            ),
+        });
+    }
     let mut parser = Parser {
+        dialect,
+        variables,
         tokens: tokenize(text)?,
         at: 0,
         end: text.len(),
@@ -55,13 +84,16 @@ pub fn parse(text: &str) -> Result<Ast, ParseError> {
     }
 }
 
-struct Parser {
+struct Parser<'v> {
+    dialect: Dialect,
+    /// Those that the context will have beyond the common ones.
+    variables: &'v [&'v str],
     tokens: Vec<Token>,
     at: usize,
     end: usize,
 }
 
-impl Parser {
+impl Parser<'_> {
     fn peek(&self) -> Option<&TokenKind> {
         self.tokens.get(self.at).map(|token| &token.kind)
     }
@@ -92,7 +124,7 @@ impl Parser {
             Some(TokenKind::Name(text) | TokenKind::Quoted(text)) => format!("`{text}`"),
             Some(TokenKind::String(text)) => format!("the string '{text}'"),
             Some(TokenKind::Number(text)) => format!("`{text}`"),
-            Some(TokenKind::Date(text)) => format!("`@{text}`"),
+            Some(TokenKind::Temporal(value)) => format!("`@{}`", value.literal_text()),
         };
         self.fail(format!("expected {expected} but found {found}"))
     }
@@ -122,21 +154,18 @@ impl Parser {
         loop {
             self.check_depth(height)?;
             height += 1;
-            if let Some(is) = self.type_operator(minimum) {
+            if let Some(name) = self.type_operator(minimum) {
                 self.at += 1;
-                let (of, type_name) = (Box::new(left), self.type_name()?);
-                left = if is {
-                    Ast::Is { of, type_name }
-                } else {
-                    Ast::OfType { of, type_name }
-                };
+                left = self.typed(left, name)?;
             } else if let Some(operator) = self.operator(minimum) {
+                let at = Position(self.position());
                 self.at += 1;
                 let right = self.expression(operator.precedence() + 1, depth + 1)?;
                 left = Ast::Binary {
                     operator,
                     left: Box::new(left),
                     right: Box::new(right),
+                    at,
                 };
             } else {
                 return Ok(left);
@@ -144,16 +173,32 @@ impl Parser {
         }
     }
 
-    /// Whether `is` (true) or `as` (false) stands here.
-    fn type_operator(&self, minimum: u8) -> Option<bool> {
+    /// `is` or `as`, if it stands here.
+    fn type_operator(&self, minimum: u8) -> Option<&'static str> {
         match self.peek() {
-            Some(TokenKind::Name(name)) if minimum <= TYPE_PRECEDENCE => match name.as_str() {
-                "is" => Some(true),
-                "as" => Some(false),
-                _ => None,
-            },
+            Some(TokenKind::Name(name)) if minimum <= TYPE_PRECEDENCE => {
+                ["is", "as"].into_iter().find(|word| word == name)
+            }
             _ => None,
         }
+    }
+
+    /// `is`, `as` or `ofType` of the type whose name stands here.
+    fn typed(&mut self, of: Ast, name: &str) -> Result<Ast, ParseError> {
+        let (of, at) = (Box::new(of), Position(self.position()));
+        let type_name = self.type_name()?;
+        let rule = match (self.dialect, name) {
+            (_, "is") => return Ok(Ast::Is { of, type_name, at }),
+            (Dialect::Search, _) => Narrowing::Lenient,
+            (Dialect::Strict, "as") => Narrowing::One,
+            (Dialect::Strict, _) => Narrowing::Filter,
+        };
+        Ok(Ast::OfType {
+            of,
+            type_name,
+            rule,
+            at,
+        })
     }
 
     fn operator(&self, minimum: u8) -> Option<Operator> {
@@ -211,20 +256,14 @@ impl Parser {
             return Ok(Ast::Literal(Literal::Empty));
         }
         if self.accept("%") {
-            return match self.next() {
-                Some(TokenKind::Name(name) | TokenKind::Quoted(name) | TokenKind::String(name)) => {
-                    Ok(Ast::Variable(name))
-                }
-                _ => self.unexpected("the name of a variable"),
-            };
+            return self.variable();
         }
         let literal = match self.peek() {
             Some(TokenKind::String(text)) => Literal::String(text.clone()),
-            Some(TokenKind::Date(text)) => Literal::Date(text.clone()),
+            Some(TokenKind::Temporal(value)) => Literal::Temporal(*value),
             Some(TokenKind::Number(text)) => {
                 let number = text.clone();
-                self.at += 1;
-                return Ok(Ast::Literal(self.quantity(number)));
+                return Ok(Ast::Literal(self.number(&number)?));
             }
             Some(TokenKind::Name(name)) if name == "true" => Literal::Boolean(true),
             Some(TokenKind::Name(name)) if name == "false" => Literal::Boolean(false),
@@ -234,21 +273,46 @@ impl Parser {
         Ok(Ast::Literal(literal))
     }
 
-    fn next(&mut self) -> Option<TokenKind> {
-        let token = self.tokens.get(self.at)?;
+    fn variable(&mut self) -> Result<Ast, ParseError> {
+        let name = match self.peek() {
+            Some(TokenKind::Name(name) | TokenKind::Quoted(name) | TokenKind::String(name)) => {
+                name.clone()
+            }
+            _ => return self.unexpected("the name of a variable"),
+        };
+        if !is_common_variable(&name) && !self.variables.contains(&name.as_str()) {
+            return self.fail(format!(
+                "expected a variable that is known but found %{name}"
+            ));
+        }
         self.at += 1;
-        Some(token.kind.clone())
+        Ok(Ast::Variable(name))
     }
 
     /// A number may be followed by its unit.
-    fn quantity(&mut self, number: String) -> Literal {
-        let unit = match self.peek() {
-            Some(TokenKind::String(unit)) => unit.clone(),
-            Some(TokenKind::Name(word)) if TIME_UNITS.contains(&word.as_str()) => word.clone(),
-            _ => return Literal::Number(number),
+    fn number(&mut self, text: &str) -> Result<Literal, ParseError> {
+        let Some(value) = Decimal::parse(text) else {
+            return self.fail("expected a number of at most 1000 digits".to_owned());
         };
-        self.at += 1;
-        Literal::Quantity(number, unit)
+        let unit = match self.tokens.get(self.at + 1).map(|token| &token.kind) {
+            Some(TokenKind::String(unit)) => Some(Unit::quoted(unit)),
+            Some(TokenKind::Name(word)) => Calendar::parse(word).map(Unit::Calendar),
+            _ => None,
+        };
+        let integer = value.to_integer().filter(|value| *value <= MAX_INTEGER);
+        let (length, literal) = match (unit, integer) {
+            (Some(unit), _) => (2, Literal::Quantity(Quantity::new(value, unit))),
+            (None, _) if text.contains('.') => (1, Literal::Decimal(value)),
+            (None, Some(value)) => (1, Literal::Integer(value)),
+            (None, None) => {
+                let greatest = MAX_INTEGER - 1;
+                return self.fail(format!(
+                    "expected an integer up to {greatest} but found {text}"
+                ));
+            }
+        };
+        self.at += length;
+        Ok(literal)
     }
 
     fn invocation(&mut self, of: Option<Ast>, depth: usize) -> Result<Ast, ParseError> {
@@ -256,7 +320,8 @@ impl Parser {
             let variable = match self.peek() {
                 Some(TokenKind::Name(name)) if name == "this" => Ast::This,
                 Some(TokenKind::Name(name)) if name == "index" => Ast::Index,
-                _ => return self.unexpected("`$this` or `$index`"),
+                Some(TokenKind::Name(name)) if name == "total" => Ast::Total,
+                _ => return self.unexpected("`$this`, `$index` or `$total`"),
             };
             self.at += 1;
             return Ok(variable);
@@ -265,28 +330,30 @@ impl Parser {
             Some(TokenKind::Name(name) | TokenKind::Quoted(name)) => name.clone(),
             _ => return self.unexpected("a name"),
         };
-        let start = self.at;
+        let (start, at) = (self.at, Position(self.position()));
         self.at += 1;
-        let of = of.map(Box::new);
         if !self.accept("(") {
-            return Ok(Ast::Member { of, name });
+            let of = of.map(Box::new);
+            return Ok(Ast::Member { of, name, at });
         }
         if let "is" | "as" | "ofType" = name.as_str() {
-            let type_name = self.type_name()?;
+            let typed = self.typed(of.unwrap_or(Ast::This), &name)?;
             self.expect(")")?;
-            let of = of.unwrap_or_else(|| Box::new(Ast::This));
-            return Ok(if name == "is" {
-                Ast::Is { of, type_name }
-            } else {
-                Ast::OfType { of, type_name }
-            });
+            return Ok(typed);
         }
-        let arguments = self.arguments(depth + 1)?;
+        let arguments = self.arguments(&name, depth + 1)?;
         match functions::find(&name, arguments.len()) {
+            Ok(function) if function.is_of_outside && self.dialect == Dialect::Search => {
+                self.at = start;
+                self.fail(format!(
+                    "{name}() asks more than the resource, which an index cannot"
+                ))
+            }
             Ok(function) => Ok(Ast::Call {
-                of,
+                of: of.map(Box::new),
                 function,
                 arguments,
+                at,
             }),
             Err(message) => {
                 self.at = start;
@@ -295,13 +362,18 @@ impl Parser {
         }
     }
 
-    fn arguments(&mut self, depth: usize) -> Result<Vec<Ast>, ParseError> {
+    /// The keys of `sort` may say in which order; a descending one is a negated one.
+    fn arguments(&mut self, function: &str, depth: usize) -> Result<Vec<Ast>, ParseError> {
         let mut arguments = Vec::new();
         if self.accept(")") {
             return Ok(arguments);
         }
         loop {
-            arguments.push(self.expression(0, depth)?);
+            let mut argument = self.expression(0, depth)?;
+            if function == "sort" {
+                argument = self.ordered(argument);
+            }
+            arguments.push(argument);
             if self.accept(")") {
                 return Ok(arguments);
             }
@@ -309,14 +381,37 @@ impl Parser {
         }
     }
 
-    /// The namespaces `FHIR` and `System` are dropped: no name of one means another thing
-    /// in the other once primitives compare alike.
-    fn type_name(&mut self) -> Result<String, ParseError> {
-        let mut name = self.plain_name()?;
-        if self.accept(".") {
-            name = self.plain_name()?;
+    fn ordered(&mut self, key: Ast) -> Ast {
+        match self.peek() {
+            Some(TokenKind::Name(word)) if word == "desc" => {
+                self.at += 1;
+                Ast::Negate(Box::new(key))
+            }
+            Some(TokenKind::Name(word)) if word == "asc" => {
+                self.at += 1;
+                key
+            }
+            _ => key,
         }
-        Ok(name)
+    }
+
+    /// The namespace `FHIR` is dropped. What only `System` has gets that in front; search
+    /// parameters write `DateTime` where they mean the type of FHIR.
+    fn type_name(&mut self) -> Result<String, ParseError> {
+        let name = self.plain_name()?;
+        if self.accept(".") {
+            let within = self.plain_name()?;
+            return Ok(match (name.as_str(), self.dialect) {
+                ("System", Dialect::Strict) => format!("System.{within}"),
+                ("System" | "FHIR", _) => within,
+                _ => format!("{name}.{within}"),
+            });
+        }
+        let is_system = System::parse(&name).is_some_and(|system| system != System::Quantity);
+        Ok(match self.dialect {
+            Dialect::Strict if is_system => format!("System.{name}"),
+            _ => name,
+        })
     }
 
     fn plain_name(&mut self) -> Result<String, ParseError> {
@@ -356,25 +451,6 @@ const OPERATORS: [Operator; 22] = [
     Operator::Mod,
 ];
 
-const TIME_UNITS: [&str; 16] = [
-    "year",
-    "month",
-    "week",
-    "day",
-    "hour",
-    "minute",
-    "second",
-    "millisecond",
-    "years",
-    "months",
-    "weeks",
-    "days",
-    "hours",
-    "minutes",
-    "seconds",
-    "milliseconds",
-];
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -405,15 +481,16 @@ mod tests {
             ("a or b and c", "a or b and c"),
             ("(a as FHIR.Period).start", "a.ofType(Period).start"),
             ("%resource.id = 'it\\'s'", "%resource.id = 'it\\'s'"),
-            ("%`us-zip`", "%us-zip"),
-            ("4 'mg' > 3 days", "4 'mg' > 3 'days'"),
+            ("%`vs-us-zip`.`a b`", "%`vs-us-zip`.`a b`"),
+            ("4 'mg' > 3 days", "4 'mg' > 3 days"),
             ("-1 + 2 * 3 - 4", "-1 + 2 * 3 - 4"),
             ("1 - (2 - 3)", "1 - (2 - 3)"),
             ("a.`div`.contains // why\n", "a.div.contains"),
             ("@2015-01-01T10:00:00.0Z", "@2015-01-01T10:00:00.0Z"),
             ("{} | $this", "{} | $this"),
         ] {
-            let ast = parse(text).unwrap_or_else(|error| panic!("{text}: {error}"));
+            let ast =
+                parse(text, Dialect::Strict, &[]).unwrap_or_else(|error| panic!("{text}: {error}"));
             assert_eq!(ast.to_string(), normal, "{text}");
         }
     }
@@ -433,7 +510,7 @@ mod tests {
             ("a as 3", 5, "expected the name of a type"),
             ("/* x", 0, "expected `*/`"),
         ] {
-            let error = parse(text).expect_err(text);
+            let error = parse(text, Dialect::Strict, &[]).expect_err(text);
             assert_eq!(error.position, position, "{text}: {error}");
             assert!(error.message.contains(says), "{text}: {error}");
         }
@@ -449,7 +526,7 @@ mod tests {
             "a[".repeat(5000),
             "where(".repeat(5000),
         ] {
-            let error = parse(&text).expect_err("too deep");
+            let error = parse(&text, Dialect::Strict, &[]).expect_err("too deep");
             assert!(error.message.contains("levels"), "{error}");
         }
     }

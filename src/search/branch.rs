@@ -8,9 +8,9 @@ use super::places::{Located, locate};
 use super::plan::{Predicate, RowTable};
 use super::registry::{Kind, Parameter};
 use crate::fhir::ResourceType;
-use crate::fhirpath::ast::{Ast, Operator};
+use crate::fhirpath::functions::Gives;
 use crate::fhirpath::infer::{self, infer};
-use crate::fhirpath::{Choice, Expression, Model, ParseError, Type};
+use crate::fhirpath::{Ast, Choice, Expression, Model, ParseError, System, Type};
 use std::sync::{Arc, OnceLock};
 
 /// An operand of a parameter's expression.
@@ -66,7 +66,7 @@ pub fn compile(
     kind: Kind,
     text: &str,
 ) -> Result<Vec<Branch>, ParseError> {
-    let expression = Expression::compile(text)?;
+    let expression = Expression::compile_for_search(text)?;
     let relevant: Vec<&Ast> = expression
         .ast()
         .union_branches()
@@ -87,14 +87,7 @@ pub fn compile(
         }
     };
     if has_rows(kind) {
-        let whole = relevant
-            .into_iter()
-            .cloned()
-            .reduce(|left, right| Ast::Binary {
-                operator: Operator::Union,
-                left: Box::new(left),
-                right: Box::new(right),
-            });
+        let whole = relevant.into_iter().cloned().reduce(Ast::union);
         return Ok(whole.map(|whole| branch(whole, None)).into_iter().collect());
     }
     let split = relevant.into_iter().map(|ast| match narrowed(ast) {
@@ -212,16 +205,10 @@ impl Branch {
 
     /// Whether its value is computed and is true or false.
     pub fn computes_truth(&self) -> bool {
-        use Operator::{Add, Concatenate, Div, Divide, Mod, Multiply, Subtract, Union};
         match self.expression.ast() {
-            Ast::Binary { operator, .. } => !matches!(
-                operator,
-                Union | Add | Subtract | Concatenate | Multiply | Divide | Div | Mod
-            ),
+            Ast::Binary { operator, .. } => operator.gives_truth(),
             Ast::Is { .. } => true,
-            Ast::Call { function, .. } => {
-                matches!(function.name, "empty" | "exists" | "not" | "hasValue")
-            }
+            Ast::Call { function, .. } => function.gives == Gives::Value(System::Boolean),
             _ => false,
         }
     }
@@ -265,7 +252,7 @@ impl Leaves {
     fn add(&mut self, model: &Model, kind: &infer::Kind<'_>) {
         let system = match kind {
             infer::Kind::Resource(_) => return,
-            infer::Kind::Boolean | infer::Kind::String => None,
+            infer::Kind::Value(_) => None,
             infer::Kind::Element(choice, node_type) => match node_type.key.as_str() {
                 "Coding" | "CodeableConcept" | "Identifier" => {
                     self.coded = true;
@@ -310,6 +297,7 @@ fn narrowed(ast: &Ast) -> Option<(&Ast, ResourceType)> {
         of: Some(of),
         function,
         arguments,
+        ..
     } = ast
     else {
         return None;
@@ -318,6 +306,7 @@ fn narrowed(ast: &Ast) -> Option<(&Ast, ResourceType)> {
         Ast::Is {
             of: tested,
             type_name,
+            ..
         },
     ] = arguments.as_slice()
     else {

@@ -25,8 +25,9 @@ use super::registry::{Kind, Registry};
 use crate::definitions::{SearchComponent, SearchParameter};
 use crate::error::{Category, Error, Issue, Result};
 use crate::fhir::ResourceType;
+use crate::fhirpath::check::list;
 use crate::fhirpath::infer::{self, infer};
-use crate::fhirpath::{Ast, Expression, Model, Type};
+use crate::fhirpath::{Ast, Expression, Model, System, Type};
 use serde_json::Value;
 
 /// A search parameter that a user stored.
@@ -226,7 +227,7 @@ fn expression_issues(model: &std::sync::Arc<Model>, custom: &Custom) -> Vec<Issu
     let definition = &custom.definition;
     let text = definition.expression.as_deref().unwrap_or_default();
     let place = "SearchParameter.expression";
-    if let Err(error) = Expression::compile(text) {
+    if let Err(error) = Expression::compile_for_search(text) {
         return vec![Issue::error("value", error.to_string()).at(place)];
     }
     let mut issues: Vec<Issue> = Vec::new();
@@ -237,7 +238,7 @@ fn expression_issues(model: &std::sync::Arc<Model>, custom: &Custom) -> Vec<Issu
             true => Some(format!(
                 "expected a part that applies to {resource_type}, such as {resource_type}.id"
             )),
-            false => problem(model, *resource_type, definition.kind, &branches, text),
+            false => problem(model, *resource_type, definition.kind, &branches),
         };
         let issue = found.map(|text| Issue::error("value", text).at(place));
         issues.extend(issue.filter(|issue| !issues.contains(issue)));
@@ -254,14 +255,16 @@ fn problem(
     resource_type: ResourceType,
     kind: Kind,
     branches: &[Branch],
-    text: &str,
 ) -> Option<String> {
     let root = infer::Kind::Resource(model.resource(resource_type)?);
     let mut kinds = Vec::new();
     for branch in branches {
         let ast = branch.expression.ast();
-        if let Some(gap) = find_gap(model, ast, &[root]) {
-            return Some(format!("{}{}", gap.text, position(text, &gap.name)));
+        if let Some(text) = beyond_resolve(ast) {
+            return Some(text);
+        }
+        if let Some(found) = branch.expression.check(model, &root).first() {
+            return Some(format!("{} at position {}", found.message, found.position));
         }
         kinds.extend(infer(model, ast, &root));
     }
@@ -269,146 +272,29 @@ fn problem(
     if kind == Kind::Composite || kinds.is_empty() || kinds.iter().any(|found| fits(kind, found)) {
         return None;
     }
-    let mut names: Vec<&str> = kinds.iter().map(name_of).collect();
-    names.sort_unstable();
-    names.dedup();
     Some(format!(
         "expected an expression that gives values of a {} parameter but it gives {}",
         kind.as_str(),
-        names.join(", ")
+        list(&kinds)
     ))
 }
 
-/// An element or type that is not there.
-struct Gap {
-    name: String,
-    text: String,
-}
-
-/// The first step of `ast` that leads nowhere from any item of `focus`.
-fn find_gap(model: &Model, ast: &Ast, focus: &[infer::Kind<'_>]) -> Option<Gap> {
-    let kinds = |ast: &Ast| -> Vec<infer::Kind<'_>> {
-        focus
-            .iter()
-            .flat_map(|kind| infer(model, ast, kind))
-            .collect()
-    };
-    let of_gap = |of: &Option<Box<Ast>>| of.as_deref().and_then(|of| find_gap(model, of, focus));
-    if let Some(gap) = beyond_resolve(ast) {
-        return Some(gap);
-    }
-    match ast {
-        Ast::Member { of, name } => of_gap(of).or_else(|| {
-            let owners = of.as_deref().map_or_else(|| focus.to_vec(), kinds);
-            let known = owners.is_empty() || leads_somewhere(model, ast, &owners, focus, name);
-            (!known).then(|| Gap {
-                name: name.clone(),
-                text: format!(
-                    "expected an element of {} but found {name:?}",
-                    list(&owners)
-                ),
-            })
-        }),
-        Ast::OfType { of, type_name } => find_gap(model, of, focus).or_else(|| {
-            let items = kinds(of);
-            let known = items.is_empty() || !kinds(ast).is_empty();
-            (!known).then(|| Gap {
-                name: type_name.clone(),
-                text: format!("expected one of {} but found {type_name:?}", list(&items)),
-            })
-        }),
-        Ast::Call {
-            of,
-            function,
-            arguments,
-        } => of_gap(of).or_else(|| {
-            let items = of.as_deref().map(kinds);
-            let is_of_items = matches!(function.name, "where" | "exists" | "all" | "select");
-            let focus = items.as_deref().filter(|_| is_of_items).unwrap_or(focus);
-            arguments
-                .iter()
-                .find_map(|argument| find_gap(model, argument, focus))
-        }),
-        Ast::Indexer { of, .. } | Ast::Is { of, .. } | Ast::Negate(of) => {
-            find_gap(model, of, focus)
-        }
-        Ast::Binary { left, right, .. } => {
-            find_gap(model, left, focus).or_else(|| find_gap(model, right, focus))
-        }
-        Ast::Literal(_) | Ast::Variable(_) | Ast::This | Ast::Index => None,
-    }
-}
-
-/// Whether any owner has the element. What holds a whole resource has no type until one is
-/// there, and counts as leading somewhere.
 /// A step from what `resolve()` gives, which may only be asked for its type: nothing is read of
 /// other resources where one is indexed.
-fn beyond_resolve(ast: &Ast) -> Option<Gap> {
-    let of = match ast {
-        Ast::Member { of, .. } | Ast::Call { of, .. } => of.as_deref(),
-        Ast::OfType { of, .. } | Ast::Indexer { of, .. } => Some(&**of),
-        _ => None,
-    };
-    match of {
-        Some(Ast::Call { function, .. }) if function.name == "resolve" => Some(Gap {
-            name: "resolve".to_owned(),
-            text: "expected resolve() to be asked for its type only, as in where(resolve() is \
-                   Patient), since another resource is not read where this one is indexed, but \
-                   found a step from it"
-                .to_owned(),
-        }),
-        _ => None,
-    }
-}
-
-fn leads_somewhere(
-    model: &Model,
-    ast: &Ast,
-    owners: &[infer::Kind<'_>],
-    focus: &[infer::Kind<'_>],
-    name: &str,
-) -> bool {
-    let has = |owner: &infer::Kind<'_>| type_of(owner).is_some_and(|t| t.member(name).is_some());
-    owners.iter().any(has) || focus.iter().any(|kind| !infer(model, ast, kind).is_empty())
-}
-
-fn type_of<'a>(kind: &infer::Kind<'a>) -> Option<&'a Type> {
-    match kind {
-        infer::Kind::Element(_, of) | infer::Kind::Resource(of) => Some(of),
-        infer::Kind::Boolean | infer::Kind::String => None,
-    }
-}
-
-fn name_of<'a>(kind: &infer::Kind<'a>) -> &'a str {
-    match kind {
-        infer::Kind::Element(_, of) | infer::Kind::Resource(of) => &of.key,
-        infer::Kind::Boolean => "boolean",
-        infer::Kind::String => "string",
-    }
-}
-
-fn list(kinds: &[infer::Kind<'_>]) -> String {
-    let mut names: Vec<&str> = kinds.iter().map(name_of).collect();
-    names.sort_unstable();
-    names.dedup();
-    match names.len() {
-        0..=6 => names.join(", "),
-        more => format!("{}, … ({more} types)", names[..6].join(", ")),
-    }
-}
-
-/// Where a name stands in the text, if it stands there once.
-fn position(text: &str, name: &str) -> String {
-    let is_part = |c: char| c.is_ascii_alphanumeric() || c == '_';
-    let mut places = text.match_indices(name).filter(|(at, _)| {
-        let before = text[..*at].chars().next_back();
-        let after = text[at + name.len()..].chars().next();
-        !before.is_some_and(is_part) && !after.is_some_and(is_part)
-    });
-    match (places.next(), places.next()) {
-        (Some((at, _)), None) => format!(" at position {at}"),
-        _ => String::new(),
-    }
+fn beyond_resolve(ast: &Ast) -> Option<String> {
+    let is_resolve = |of: &Ast| matches!(of, Ast::Call { function, .. } if function.name == "resolve");
+    let found = ast.find(&|part| match part {
+        Ast::Member { of, .. } | Ast::Call { of, .. } => of.as_deref().is_some_and(is_resolve),
+        Ast::OfType { of, .. } | Ast::Indexer { of, .. } => is_resolve(of),
+        _ => false,
+    })?;
+    let position = found.position().or_else(|| found.of()?.position());
+    Some(format!(
+        "expected resolve() to be asked for its type only, as in where(resolve() is Patient), \
+         since another resource is not read where this one is indexed, but found a step from it \
+         at position {}",
+        position.unwrap_or_default()
+    ))
 }
 
 /// Whether values of that type are what a parameter of the kind compares:
@@ -445,8 +331,9 @@ fn fits(kind: Kind, found: &infer::Kind<'_>) -> bool {
         Kind::Composite | Kind::Special => &[],
     };
     match found {
-        infer::Kind::Boolean => kind == Kind::Token,
-        infer::Kind::String => matches!(kind, Kind::Token | Kind::String),
+        infer::Kind::Value(System::Boolean) => kind == Kind::Token,
+        infer::Kind::Value(System::String) => matches!(kind, Kind::Token | Kind::String),
+        infer::Kind::Value(_) => false,
         infer::Kind::Element(_, of) | infer::Kind::Resource(of) => {
             names.iter().any(|name| of.is(name)) || is_resource(kind, of)
         }

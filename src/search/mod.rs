@@ -106,7 +106,6 @@ mod stages;
 pub mod statistics;
 pub mod strategy;
 mod suggest;
-mod ucum;
 
 pub use advice::advice;
 pub use criteria::{compile_criteria, find_matches};

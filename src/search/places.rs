@@ -68,21 +68,21 @@ fn walk<'a>(model: &'a Model, ast: &Ast, focus: &Step<'a>) -> Option<Vec<Step<'a
     };
     match ast {
         Ast::This => Some(vec![focus.clone()]),
-        Ast::Member { of: None, name } if type_of(&focus.kind)?.is(name) => {
+        Ast::Member { of: None, name, .. } if focus.kind.fhir_type()?.is(name) => {
             Some(vec![focus.clone()])
         }
-        Ast::Member { of, name } => {
+        Ast::Member { of, name, .. } => {
             let steps = all(of)?;
             let children = steps.iter().flat_map(|step| children(model, step, name));
             Some(children.collect())
         }
-        Ast::OfType { of, type_name } => {
+        Ast::OfType { of, type_name, .. } => {
             let mut steps = walk(model, of, focus)?;
-            steps.retain(|step| type_of(&step.kind).is_some_and(|t| t.is(type_name)));
+            steps.retain(|step| step.kind.fhir_type().is_some_and(|t| t.is(type_name)));
             Some(steps)
         }
         Ast::Indexer { of, index } => match &**index {
-            Ast::Literal(Literal::Number(n)) if n.bytes().all(|b| b.is_ascii_digit()) => {
+            Ast::Literal(Literal::Integer(n)) => {
                 with_suffix(walk(model, of, focus)?, &format!("[{n}]"))
             }
             _ => None,
@@ -91,6 +91,7 @@ fn walk<'a>(model: &'a Model, ast: &Ast, focus: &Step<'a>) -> Option<Vec<Step<'a
             of,
             function,
             arguments,
+            ..
         } => match (function.name, arguments.as_slice()) {
             ("where", [condition]) => {
                 let condition = filter(condition)?;
@@ -110,6 +111,7 @@ fn walk<'a>(model: &'a Model, ast: &Ast, focus: &Step<'a>) -> Option<Vec<Step<'a
             operator: Operator::Union,
             left,
             right,
+            ..
         } => {
             let mut steps = walk(model, left, focus)?;
             steps.extend(walk(model, right, focus)?);
@@ -119,15 +121,8 @@ fn walk<'a>(model: &'a Model, ast: &Ast, focus: &Step<'a>) -> Option<Vec<Step<'a
     }
 }
 
-fn type_of<'a>(kind: &Kind<'a>) -> Option<&'a Type> {
-    match kind {
-        Kind::Element(_, node_type) | Kind::Resource(node_type) => Some(node_type),
-        Kind::Boolean | Kind::String => None,
-    }
-}
-
 fn children<'a>(model: &'a Model, step: &Step<'a>, name: &str) -> Vec<Step<'a>> {
-    let Some(member) = type_of(&step.kind).and_then(|node_type| node_type.member(name)) else {
+    let Some(member) = step.kind.fhir_type().and_then(|of| of.member(name)) else {
         return Vec::new();
     };
     let choices = member.choices.iter().filter_map(|choice| {
@@ -164,15 +159,18 @@ fn filter(condition: &Ast) -> Option<String> {
         operator,
         left,
         right,
+        ..
     } = condition
     else {
         return None;
     };
     match (operator, &**left, &**right) {
         (Operator::And, left, right) => Some(format!("{} && {}", filter(left)?, filter(right)?)),
-        (Operator::Equal, Ast::Member { of: None, name }, Ast::Literal(Literal::String(value))) => {
-            Some(format!("@.{name} == {}", quoted(value)?))
-        }
+        (
+            Operator::Equal,
+            Ast::Member { of: None, name, .. },
+            Ast::Literal(Literal::String(value)),
+        ) => Some(format!("@.{name} == {}", quoted(value)?)),
         _ => None,
     }
 }
@@ -193,7 +191,7 @@ mod tests {
         let model = Model::new(Definitions::r4());
         let (name, _) = text.split_once('.').expect("a path");
         let root = model.resource(ResourceType::parse(name).expect("a type"));
-        let expression = Expression::compile(text).expect(text);
+        let expression = Expression::compile_for_search(text).expect(text);
         let located = locate(&model, expression.ast(), root.expect("defined"))?;
         let told = located.iter().map(|one| {
             format!(

@@ -406,16 +406,13 @@ impl Registry {
         resource: &'a Value,
         base: &'a str,
     ) -> Option<Context<'a>> {
-        Some(Context {
-            model: &self.model,
-            resource: Node {
-                value: Some(resource),
-                companion: None,
-                node_type: self.model.resource(resource_type)?,
-                choice: None,
-            },
-            base,
-        })
+        let node = Node {
+            value: Some(resource),
+            companion: None,
+            node_type: self.model.resource(resource_type)?,
+            choice: None,
+        };
+        Some(Context::new(&self.model, node, base))
     }
 
     fn compiled(&self, resource_type: ResourceType) -> &Compiled {

@@ -11,7 +11,7 @@
 //! SampledData its limits when it states both. A Ratio is not a quantity.
 //!
 //! `system|code` in UCUM finds equal quantities in any unit of its dimension. The row of a
-//! value in a [home unit](crate::search::ucum) of its dimension has that unit; any other has
+//! value in a [home unit](crate::fhir::ucum) of its dimension has that unit; any other has
 //! none, and a second row, converted to the main home unit, in a slot beside. A query asks
 //! for its number in each home unit, and for the one converted row: clinical units are
 //! nearly all home, so that few values have two rows. Numbers without a unit, units of no
@@ -27,11 +27,11 @@ use super::number::{HIGHEST, LOWEST, compile_test, ends, point};
 use super::{Sink, either, escape};
 use crate::error::Issue;
 use crate::fhir::decimal::Decimal;
+use crate::fhir::ucum::{self, Home};
 use crate::fhirpath::{Item, Node};
 use crate::search::index::{QuantityRow, hash};
 use crate::search::plan::{Predicate, RangeTest, UnitTest};
 use crate::search::registry::Parameter;
-use crate::search::ucum::{self, Home};
 use serde_json::Value;
 
 const CURRENCIES: &str = "urn:iso:std:iso:4217";

@@ -15,11 +15,11 @@
 use super::{Sink, either, escape};
 use crate::error::Issue;
 use crate::fhir::decimal::Decimal;
+use crate::fhir::ucum;
 use crate::fhirpath::{Item, Node};
 use crate::search::index::QuantityRow;
 use crate::search::plan::{Circle, Predicate};
 use crate::search::registry::Parameter;
-use crate::search::ucum;
 use serde_json::Value;
 
 /// How far "near" is where the query does not say.

@@ -50,7 +50,7 @@ pub fn extract(items: &[Item<'_>], sink: &mut Sink<'_>) {
             Item::Node(node) => extract_node(node, sink),
             Item::Boolean(value) => plain(&value.to_string(), sink),
             Item::String(text) => plain(text, sink),
-            Item::Number(_) | Item::Date(_) | Item::Target(_) => false,
+            _ => false,
         };
     }
     if present {

@@ -192,11 +192,8 @@ impl World {
         let Some(node) = Node::resource(&self.model, subject.json) else {
             return;
         };
-        let context = Context {
-            model: &self.model,
-            resource: Node::resource(&self.model, subject.container).unwrap_or(node),
-            base: BASE,
-        };
+        let container = Node::resource(&self.model, subject.container);
+        let context = Context::new(&self.model, container.unwrap_or(node), BASE);
         for item in expression.evaluate(&context, node).unwrap_or_default() {
             each(&item, &context);
         }
@@ -205,7 +202,8 @@ impl World {
     fn expression(&self, text: &str) -> Rc<Expression> {
         let known = self.expressions.borrow().get(text).cloned();
         known.unwrap_or_else(|| {
-            let expression = Expression::compile(text).unwrap_or_else(|e| panic!("{text}: {e}"));
+            let expression = Expression::compile_for_search(text);
+            let expression = expression.unwrap_or_else(|e| panic!("{text}: {e}"));
             let expression = Rc::new(expression);
             let mut all = self.expressions.borrow_mut();
             all.insert(text.to_owned(), expression.clone());
@@ -232,6 +230,6 @@ fn element(item: &Item<'_>) -> Option<Element> {
         }),
         Item::Boolean(value) => Some(computed("System.Boolean", Value::Bool(*value))),
         Item::String(text) => Some(computed("System.String", text.as_ref().into())),
-        Item::Number(_) | Item::Date(_) | Item::Target(_) => None,
+        _ => None,
     }
 }

@@ -70,7 +70,7 @@ pub fn forms(
     parameters: &[Parameter],
 ) -> Result<Vec<Form>, String> {
     let text = published.expression.as_deref().unwrap_or_default();
-    let expression = Expression::compile(text).map_err(|error| error.to_string())?;
+    let expression = Expression::compile_for_search(text).map_err(|error| error.to_string())?;
     let roots = expression.ast().union_branches().into_iter();
     roots
         .filter(|root| applies_to(root, resource_type))

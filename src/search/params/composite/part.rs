@@ -3,7 +3,7 @@
 
 use crate::definitions::SearchComponent;
 use crate::fhir::ResourceType;
-use crate::fhirpath::ast::Operator;
+use crate::fhirpath::ast::Position;
 use crate::fhirpath::{Ast, Expression};
 use crate::search::registry::{Branch, Parameter};
 
@@ -35,8 +35,8 @@ impl Part {
         let named = parameters.iter().find(|p| p.url == url && p.supported);
         let named = named
             .ok_or_else(|| format!("expected a component of {resource_type} but found {url}"))?;
-        let stated =
-            Expression::compile(&component.expression).map_err(|error| error.to_string())?;
+        let stated = Expression::compile_for_search(&component.expression)
+            .map_err(|error| error.to_string())?;
         let stated: Vec<&Ast> = stated.ast().union_branches();
         let of_resource = stated.iter().map(|ast| onto(ast, root, resource_type));
         let of_resource: Vec<Ast> = of_resource.collect();
@@ -111,11 +111,7 @@ fn operands(branches: &[Branch]) -> impl Iterator<Item = &Ast> {
 }
 
 fn union(operands: Vec<Ast>) -> Option<Ast> {
-    operands.into_iter().reduce(|left, right| Ast::Binary {
-        operator: Operator::Union,
-        left: Box::new(left),
-        right: Box::new(right),
-    })
+    operands.into_iter().reduce(Ast::union)
 }
 
 /// R4 writes `value.as(DateTime)` here and `as dateTime` there.
@@ -144,20 +140,24 @@ fn onto(ast: &Ast, root: &Ast, resource_type: ResourceType) -> Ast {
         Ast::Variable(_) => Ast::Member {
             of: None,
             name: resource_type.name().to_owned(),
+            at: Position::default(),
         },
         Ast::This => root.clone(),
-        Ast::Member { of: None, name } => Ast::Member {
+        Ast::Member { of: None, name, at } => Ast::Member {
             of: Some(Box::new(root.clone())),
             name: name.clone(),
+            at: *at,
         },
         Ast::Call {
             of: None,
             function,
             arguments,
+            at,
         } => Ast::Call {
             of: Some(Box::new(root.clone())),
             function,
             arguments: arguments.clone(),
+            at: *at,
         },
         other => {
             along(other, &|of| Some(onto(of, root, resource_type))).unwrap_or_else(|| other.clone())
@@ -177,26 +177,36 @@ fn beneath(ast: &Ast, root: &Ast) -> Option<Ast> {
 fn along(ast: &Ast, change: &dyn Fn(&Ast) -> Option<Ast>) -> Option<Ast> {
     let of = Box::new(change(ast.of()?)?);
     match ast {
-        Ast::Member { name, .. } => Some(Ast::Member {
+        Ast::Member { name, at, .. } => Some(Ast::Member {
             of: Some(of),
             name: name.clone(),
+            at: *at,
         }),
         Ast::Call {
             function,
             arguments,
+            at,
             ..
         } => Some(Ast::Call {
             of: Some(of),
             function,
             arguments: arguments.clone(),
+            at: *at,
         }),
         Ast::Indexer { index, .. } => Some(Ast::Indexer {
             of,
             index: index.clone(),
         }),
-        Ast::OfType { type_name, .. } => Some(Ast::OfType {
+        Ast::OfType {
+            type_name,
+            rule,
+            at,
+            ..
+        } => Some(Ast::OfType {
             of,
             type_name: type_name.clone(),
+            rule: *rule,
+            at: *at,
         }),
         _ => None,
     }

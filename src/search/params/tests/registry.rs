@@ -89,7 +89,7 @@ fn every_published_parameter_is_supported() {
 /// The types that each kind reads: anything else that an expression gives is not indexed.
 fn is_read(kind: Kind, given: &Given<'_>) -> bool {
     let node_type = match given {
-        Given::Boolean | Given::String => return kind == Kind::Token,
+        Given::Value(_) => return kind == Kind::Token,
         Given::Resource(node_type) | Given::Element(_, node_type) => node_type,
     };
     let is = |names: &[&str]| names.iter().any(|name| node_type.is(name));

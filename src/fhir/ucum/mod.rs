@@ -13,9 +13,8 @@
 //! quantities have equal values whatever unit they were written in.
 //!
 //! **Home units.** Each dimension has a few units in which clinical values are written, the
-//! first being that to which all others are converted; a value in one of them is compared
-//! where it stands, see [`quantity`](super::params::quantity). A dimension without any has
-//! its base units.
+//! first being that to which all others are converted; the search index compares a value in
+//! one of them where it stands. A dimension without any has its base units.
 //!
 //! Not done: conversion of logarithms (`B`, `[pH]`) and other special scales but those of
 //! temperature, which stand for themselves; the temperatures only alone, never in a term.
@@ -30,6 +29,7 @@ mod atoms;
 use crate::fhir::decimal::Decimal;
 use atoms::{ATOMS, Atom, PREFIXES};
 use std::borrow::Cow;
+use std::cmp::Ordering;
 use std::collections::HashMap;
 use std::sync::LazyLock;
 
@@ -126,7 +126,24 @@ impl Unit {
 
     /// A number in this unit as one in a home unit of its dimension.
     pub fn convert(&self, number: &Decimal, home: &Home) -> Decimal {
-        let other = &home.unit;
+        self.convert_to(number, &home.unit)
+    }
+
+    /// Whether both measure the same, so that values in them have an order.
+    pub fn is_comparable(&self, other: &Unit) -> bool {
+        self.powers == other.powers
+    }
+
+    /// The exact order of a number in this unit and one in another of its dimension.
+    pub fn compare(&self, number: &Decimal, other: &Unit, other_number: &Decimal) -> Ordering {
+        let left = number.plus(&self.shift).times(&self.numerator);
+        let right = other_number.plus(&other.shift).times(&other.numerator);
+        left.times(&other.denominator)
+            .cmp(&right.times(&self.denominator))
+    }
+
+    /// A number in this unit as one in another of its dimension, to 40 digits.
+    pub fn convert_to(&self, number: &Decimal, other: &Unit) -> Decimal {
         let scale = self.numerator.times(&other.denominator);
         let divisor = self.denominator.times(&other.numerator);
         number
