@@ -132,11 +132,9 @@ fn decoded(text: &str) -> String {
     let text = named
         .iter()
         .fold(text, |text, (entity, c)| text.replace(entity, c));
-    let text = text
-        .replace("&#xA;", "\n")
+    text.replace("&#xA;", "\n")
         .replace("&#xD;", "\r")
-        .replace("&amp;", "&");
-    text
+        .replace("&amp;", "&")
 }
 
 /// A resource in FHIR's XML as its JSON.
