@@ -30,7 +30,7 @@ pub enum Narrowing {
     One,
     /// `ofType`: filters; an error of an unknown type.
     Filter,
-    /// Either one in a search parameter: filters. R4 applies `as` to repeating elements.
+    /// Either one in a published expression: filters. R4 applies `as` to repeating elements.
     Lenient,
 }
 

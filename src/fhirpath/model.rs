@@ -146,7 +146,7 @@ impl Model {
     pub fn has_type(&self, name: &str) -> bool {
         match name.strip_prefix("System.") {
             Some(name) => System::parse(name).is_some() || name == "Any",
-            None => self.names.contains(name),
+            None => self.names.contains(name) || System::parse(name).is_some(),
         }
     }
 

@@ -35,7 +35,9 @@ const MAX_INTEGER: i64 = 1 << 31;
 pub enum Dialect {
     /// The specification's.
     Strict,
-    /// Those of R4's search parameters: `as` filters, names of types are not looked up.
+    /// Those of R4's own invariants: `as` filters, names of types are not looked up.
+    Published,
+    /// The same of search parameters, which may ask nothing but the resource.
     Search,
 }
 
@@ -189,7 +191,7 @@ impl Parser<'_> {
         let type_name = self.type_name()?;
         let rule = match (self.dialect, name) {
             (_, "is") => return Ok(Ast::Is { of, type_name, at }),
-            (Dialect::Search, _) => Narrowing::Lenient,
+            (Dialect::Published | Dialect::Search, _) => Narrowing::Lenient,
             (Dialect::Strict, "as") => Narrowing::One,
             (Dialect::Strict, _) => Narrowing::Filter,
         };

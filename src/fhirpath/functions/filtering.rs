@@ -4,7 +4,7 @@
 use crate::fhirpath::ast::Ast;
 use crate::fhirpath::context::{Evaluated, EvaluationError, Items, Scope};
 use crate::fhirpath::eval::evaluate;
-use crate::fhirpath::operators::{self, push_new, truth};
+use crate::fhirpath::operators::{self, Distinct, truth};
 use std::cmp::Ordering;
 
 pub fn filter<'a>(scope: &Scope<'_, 'a>, input: Items<'a>, arguments: &'a [Ast]) -> Evaluated<'a> {
@@ -51,21 +51,20 @@ fn repeated<'a>(
     is_distinct: bool,
 ) -> Evaluated<'a> {
     let (mut all, mut queue) = (Vec::new(), input);
+    let mut known = Distinct::default();
     while !queue.is_empty() {
         let mut next = Vec::new();
         for (index, item) in queue.iter().enumerate() {
             for projection in arguments {
                 for found in evaluate(&scope.on(item, index), projection)? {
                     scope.charge(1)?;
-                    if !is_distinct {
-                        all.push(found.clone());
-                        next.push(found);
-                    } else if push_new(scope, &mut all, found.clone())? {
+                    if !is_distinct || known.push(scope, found.clone())? {
                         next.push(found);
                     }
                 }
             }
         }
+        all.extend_from_slice(&next);
         queue = next;
     }
     Ok(all)
