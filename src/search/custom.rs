@@ -282,7 +282,8 @@ fn problem(
 /// A step from what `resolve()` gives, which may only be asked for its type: nothing is read of
 /// other resources where one is indexed.
 fn beyond_resolve(ast: &Ast) -> Option<String> {
-    let is_resolve = |of: &Ast| matches!(of, Ast::Call { function, .. } if function.name == "resolve");
+    let is_resolve =
+        |of: &Ast| matches!(of, Ast::Call { function, .. } if function.name == "resolve");
     let found = ast.find(&|part| match part {
         Ast::Member { of, .. } | Ast::Call { of, .. } => of.as_deref().is_some_and(is_resolve),
         Ast::OfType { of, .. } | Ast::Indexer { of, .. } => is_resolve(of),
