@@ -1,9 +1,9 @@
 //! The tree of an expression, and its one normal spelling.
 //! <https://hl7.org/fhirpath/N1/#grammar>
 //!
-//! [`Display`](fmt::Display) writes every expression in one canonical way: `(a as T)`,
-//! `a.as(T)` and `a.ofType(T)` are all written `a.ofType(T)`, parentheses only where they
-//! are needed. The search index names its slots by this text, so a change of the spelling
+//! [`Display`](fmt::Display) writes every expression in one canonical way: `(a as T)` is
+//! `a.as(T)`, and in a search parameter, where it means the same, `a.ofType(T)`; parentheses
+//! stand only where they are needed. The search index names its slots by this text, so a change of the spelling
 //! of an expression here is a change of the database format.
 
 use super::functions::Function;
@@ -328,8 +328,18 @@ impl fmt::Display for Ast {
                 write!(f, "{} is ", Operand(of, TYPE_PRECEDENCE + 1))?;
                 write_type(f, type_name)
             }
-            Ast::OfType { of, type_name, .. } => {
-                write!(f, "{}.ofType(", Operand(of, TERM))?;
+            Ast::OfType {
+                of,
+                type_name,
+                rule,
+                ..
+            } => {
+                let name = if *rule == Narrowing::One {
+                    "as"
+                } else {
+                    "ofType"
+                };
+                write!(f, "{}.{name}(", Operand(of, TERM))?;
                 write_type(f, type_name)?;
                 f.write_str(")")
             }

@@ -8,7 +8,7 @@
 
 use super::ast::{Ast, Operator};
 use super::functions::{Arguments, Function, Takes};
-use super::infer::{Kind, infer};
+use super::infer::{Kind, infer_all};
 use super::model::{Model, System};
 
 /// A mistake and where it stands.
@@ -46,8 +46,7 @@ impl<'m> Checker<'m> {
 
     /// Every kind that a part can give; none where nothing is known.
     fn kinds(&self, ast: &Ast, focus: &[Kind<'m>]) -> Vec<Kind<'m>> {
-        let all = focus.iter().flat_map(|kind| infer(self.model, ast, kind));
-        all.collect()
+        infer_all(self.model, ast, focus)
     }
 
     fn walk(&mut self, ast: &Ast, focus: &[Kind<'m>]) {

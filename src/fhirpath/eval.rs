@@ -36,7 +36,7 @@ pub fn evaluate<'a>(scope: &Scope<'_, 'a>, ast: &'a Ast) -> Evaluated<'a> {
             };
             let found = (function.call)(scope, input, arguments);
             let found = found.map_err(|error| error.at(at.0))?;
-            scope.charge(found.len())?;
+            scope.charge(weight(&found))?;
             Ok(found)
         }
         Ast::Indexer { of, index } => indexed(scope, of, index),
@@ -59,8 +59,23 @@ pub fn evaluate<'a>(scope: &Scope<'_, 'a>, ast: &'a Ast) -> Evaluated<'a> {
             left,
             right,
             at,
-        } => operators::binary(scope, *operator, left, right).map_err(|error| error.at(at.0)),
+        } => {
+            let found = operators::binary(scope, *operator, left, right);
+            let found = found.map_err(|error| error.at(at.0))?;
+            scope.charge(weight(&found))?;
+            Ok(found)
+        }
     }
+}
+
+/// What items cost: a step each, and more for what had to be made.
+fn weight(items: &[Item<'_>]) -> usize {
+    let of = |item: &Item<'_>| match item {
+        Item::String(Cow::Owned(text)) => 1 + text.len() / 16,
+        Item::Decimal(_) | Item::Quantity(_) => 8,
+        _ => 1,
+    };
+    items.iter().map(of).sum()
 }
 
 pub fn integer_of<'a>(number: usize) -> Option<Item<'a>> {

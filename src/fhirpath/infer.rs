@@ -48,21 +48,30 @@ impl<'a> Kind<'a> {
 
 /// Every kind of item that `ast` can give of `focus`; an unknown name gives none.
 pub fn infer<'a>(model: &'a Model, ast: &Ast, focus: &Kind<'a>) -> Vec<Kind<'a>> {
+    infer_all(model, ast, std::slice::from_ref(focus))
+}
+
+/// The same of items of several kinds, each kind once: what has many kinds within many would
+/// take for ever if each were followed by itself.
+pub fn infer_all<'a>(model: &'a Model, ast: &Ast, focus: &[Kind<'a>]) -> Vec<Kind<'a>> {
     match ast {
-        Ast::This => vec![*focus],
-        Ast::Member { of: None, name, .. } => match focus.fhir_type() {
-            Some(node_type) if node_type.is(name) => vec![*focus],
-            _ => children(model, focus, name),
-        },
+        Ast::This => focus.to_vec(),
+        Ast::Member { of: None, name, .. } => {
+            let is_own = |kind: &Kind<'_>| kind.fhir_type().is_some_and(|of| of.is(name));
+            each(focus.iter().flat_map(|kind| match is_own(kind) {
+                true => vec![*kind],
+                false => children(model, kind, name),
+            }))
+        }
         Ast::Member {
             of: Some(of), name, ..
-        } => infer(model, of, focus)
-            .iter()
-            .flat_map(|kind| children(model, kind, name))
-            .collect(),
-        Ast::Indexer { of, .. } | Ast::Negate(of) => infer(model, of, focus),
+        } => {
+            let owners = infer_all(model, of, focus);
+            each(owners.iter().flat_map(|kind| children(model, kind, name)))
+        }
+        Ast::Indexer { of, .. } | Ast::Negate(of) => infer_all(model, of, focus),
         Ast::OfType { of, type_name, .. } => {
-            let mut kinds = infer(model, of, focus);
+            let mut kinds = infer_all(model, of, focus);
             kinds.retain(|kind| is_of(kind, type_name));
             kinds
         }
@@ -73,8 +82,8 @@ pub fn infer<'a>(model: &'a Model, ast: &Ast, focus: &Kind<'a>) -> Vec<Kind<'a>>
             ..
         } => {
             let input = match of {
-                Some(of) => infer(model, of, focus),
-                None => vec![*focus],
+                Some(of) => infer_all(model, of, focus),
+                None => focus.to_vec(),
             };
             call(model, function, arguments, input, focus)
         }
@@ -88,6 +97,26 @@ pub fn infer<'a>(model: &'a Model, ast: &Ast, focus: &Kind<'a>) -> Vec<Kind<'a>>
         Ast::Index => vec![Kind::Value(System::Integer)],
         Ast::Literal(literal) => value(literal).into_iter().collect(),
         Ast::Variable(_) | Ast::Total => Vec::new(),
+    }
+}
+
+/// Each kind once.
+fn each<'a>(kinds: impl IntoIterator<Item = Kind<'a>>) -> Vec<Kind<'a>> {
+    let mut all: Vec<Kind<'a>> = Vec::new();
+    for kind in kinds {
+        if !all.iter().any(|known| is_same(known, &kind)) {
+            all.push(kind);
+        }
+    }
+    all
+}
+
+fn is_same(left: &Kind<'_>, right: &Kind<'_>) -> bool {
+    match (left, right) {
+        (Kind::Element(left, _), Kind::Element(right, _)) => std::ptr::eq(*left, *right),
+        (Kind::Resource(left), Kind::Resource(right)) => std::ptr::eq(*left, *right),
+        (Kind::Value(left), Kind::Value(right)) => left == right,
+        _ => false,
     }
 }
 
@@ -120,31 +149,21 @@ fn call<'a>(
     function: &Function,
     arguments: &[Ast],
     input: Vec<Kind<'a>>,
-    focus: &Kind<'a>,
+    focus: &[Kind<'a>],
 ) -> Vec<Kind<'a>> {
-    let of = |argument: &Ast| -> Vec<Kind<'a>> {
-        match function.arguments {
-            Arguments::Once => infer(model, argument, focus),
-            Arguments::PerItem => {
-                let kinds = input.iter();
-                kinds
-                    .flat_map(|kind| infer(model, argument, kind))
-                    .collect()
-            }
-        }
+    let of = |argument: &Ast| match function.arguments {
+        Arguments::Once => infer_all(model, argument, focus),
+        Arguments::PerItem => infer_all(model, argument, &input),
     };
     match function.gives {
         Gives::Input => input,
         Gives::Argument => arguments.first().map(of).unwrap_or_default(),
         Gives::InputAndArgument => {
             let other = arguments.first().map(of).unwrap_or_default();
-            input.into_iter().chain(other).collect()
+            each(input.into_iter().chain(other))
         }
-        Gives::Either => arguments.iter().skip(1).flat_map(of).collect(),
-        Gives::Child(name) => {
-            let children = |kind| children(model, kind, name);
-            input.iter().flat_map(children).collect()
-        }
+        Gives::Either => each(arguments.iter().skip(1).flat_map(of)),
+        Gives::Child(name) => each(input.iter().flat_map(|kind| children(model, kind, name))),
         Gives::Value(system) => vec![Kind::Value(system)],
         Gives::Unknown => Vec::new(),
     }
@@ -155,19 +174,17 @@ fn binary<'a>(
     operator: Operator,
     left: &Ast,
     right: &Ast,
-    focus: &Kind<'a>,
+    focus: &[Kind<'a>],
 ) -> Vec<Kind<'a>> {
     match operator {
         Operator::Union => {
-            let mut kinds = infer(model, left, focus);
-            kinds.extend(infer(model, right, focus));
-            kinds
+            let left = infer_all(model, left, focus);
+            each(left.into_iter().chain(infer_all(model, right, focus)))
         }
         Operator::Concatenate => vec![Kind::Value(System::String)],
         Operator::Add | Operator::Subtract => {
-            let kinds = infer(model, left, focus).into_iter();
-            let values = kinds.filter_map(|kind| kind.system().map(Kind::Value));
-            values.collect()
+            let kinds = infer_all(model, left, focus).into_iter();
+            each(kinds.filter_map(|kind| kind.system().map(Kind::Value)))
         }
         Operator::Multiply | Operator::Divide | Operator::Div | Operator::Mod => Vec::new(),
         _ => vec![Kind::Value(System::Boolean)],

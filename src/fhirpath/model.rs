@@ -74,6 +74,7 @@ impl System {
 /// How many regular expressions are kept, and how large each may become, in bytes.
 const MOST_REGEXES: usize = 500;
 const LARGEST_REGEX: usize = 1 << 20;
+const LONGEST_REGEX: usize = 10_000;
 /// Steps that a match may take which needs to go back.
 const MOST_BACKTRACKING: usize = 200_000;
 
@@ -173,6 +174,9 @@ impl Model {
             return Ok(found.clone());
         }
         drop(known);
+        if pattern.len() > LONGEST_REGEX {
+            return Err(format!("one of more than {LONGEST_REGEX} bytes"));
+        }
         let mut builder = RegexBuilder::new(pattern);
         builder.backtrack_limit(MOST_BACKTRACKING);
         builder.delegate_size_limit(LARGEST_REGEX);

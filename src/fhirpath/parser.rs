@@ -492,9 +492,16 @@ mod tests {
             ("{} | $this", "{} | $this"),
         ] {
             let ast =
-                parse(text, Dialect::Strict, &[]).unwrap_or_else(|error| panic!("{text}: {error}"));
+                parse(text, Dialect::Search, &[]).unwrap_or_else(|error| panic!("{text}: {error}"));
             assert_eq!(ast.to_string(), normal, "{text}");
         }
+        let strict = parse(
+            "(a as FHIR.Quantity) is System.Boolean",
+            Dialect::Strict,
+            &[],
+        );
+        let strict = strict.map(|ast| ast.to_string());
+        assert_eq!(strict.as_deref(), Ok("a.as(Quantity) is System.Boolean"));
     }
 
     #[test]

@@ -369,7 +369,7 @@ async fn walk_with_missing(
     };
     let mut found = Vec::new();
     if ask.backward && in_missing {
-        found = missing(connection, ask, position, ask.limit).await?;
+        found = missing(connection, ways, position, ask.limit).await?;
     }
     if found.len() < ask.limit && (ask.backward || !in_missing) {
         if reach == Reach::Statement && ask.backward && in_missing {
@@ -400,7 +400,8 @@ async fn walk_with_missing(
             return Ok(None);
         }
         let position = position.filter(|_| in_missing);
-        found.extend(missing(connection, ask, position, ask.limit - found.len()).await?);
+        let limit = ask.limit - found.len();
+        found.extend(missing(connection, ways, position, limit).await?);
     }
     Ok(Some(found))
 }
@@ -409,31 +410,49 @@ async fn walk_with_missing(
 /// runs as the key that is missing.
 async fn missing(
     connection: &mut PgConnection,
-    ask: &Ask<'_>,
+    ways: &Ways<'_>,
     position: Option<&Position>,
     limit: usize,
 ) -> Result<Vec<Found>, sqlx::Error> {
+    let ask = &ways.ask;
+    if conjuncts(&ask.plan.filter)
+        .iter()
+        .any(|part| is_of_sort_key(ask.plan, part))
+    {
+        return Ok(Vec::new());
+    }
     let plan = without_value(ask.plan);
-    let bare = position.map(|position| Position {
-        values: Vec::new(),
-        ..position.clone()
-    });
     let down = ask.plan.sort.first().is_some_and(|key| key.descending);
-    let ask = Ask {
-        plan: &plan,
-        after: bare.as_ref().map_or(After::Start, After::Position),
+    let start = Start {
         backward: down != ask.backward,
-        limit,
-        keys_only: false,
-        access: ask.access,
+        position: position.map(|position| Position {
+            values: Vec::new(),
+            ..position.clone()
+        }),
     };
-    let mut found = fetch(connection, &sql::page(&ask, &Source::Walk(None)))
-        .await?
-        .0;
+    // Without a sort key there is nothing that could be missing once more.
+    let mut found = Box::pin(find(connection, ways.ground, &plan, Some(&start), limit)).await?;
     for one in &mut found {
         one.values = vec![None];
     }
     Ok(found)
+}
+
+/// Whether a condition is of the very values that the plan is ordered by, so that who has none
+/// does not pass.
+fn is_of_sort_key(plan: &Plan, part: &Predicate) -> bool {
+    match (plan.sort.first().map(|key| &key.by), part) {
+        (
+            Some(SortBy::Rows { slots, .. }),
+            Predicate::Date { slot, .. }
+            | Predicate::String { slot, .. }
+            | Predicate::Quantity { slot, .. },
+        ) => slots.contains(slot),
+        (Some(SortBy::Rows { .. }), Predicate::Or(parts)) => {
+            !parts.is_empty() && parts.iter().all(|part| is_of_sort_key(plan, part))
+        }
+        _ => false,
+    }
 }
 
 /// The plan of the resources without a value of the sort key, in the order of their keys.
@@ -571,8 +590,10 @@ pub(super) fn choose(plan: &Plan, ground: &Ground<'_>, limit: usize) -> Vec<Sour
         return vec![Source::Walk(None)];
     }
     let rows = best_rows(parts);
+    // What is said of the values that are walked along bounds the walk.
     let share = parts
         .iter()
+        .filter(|part| !is_of_sort_key(plan, part))
         .map(|part| share(part, plan, ground))
         .product::<f64>();
     let per_row = per_row(plan, ground);

@@ -78,6 +78,26 @@ fn mistakes_are_told_without_a_resource() {
     }
 }
 
+/// Many kinds within many are followed together.
+#[test]
+fn what_has_many_kinds_is_inferred_at_once() {
+    let patient = ResourceType::parse("Patient").expect("a type");
+    let root = Kind::Resource(MODEL.resource(patient).expect("defined"));
+    let nested = "extension.select(value.select(".repeat(8) + "$this" + &"))".repeat(8);
+    let doubled = "name".to_owned() + &".select($this | $this)".repeat(60);
+    for text in [nested, doubled] {
+        let start = std::time::Instant::now();
+        let expression = Expression::compile(&text).unwrap_or_else(|e| panic!("{text}: {e}"));
+        assert!(infer(&MODEL, expression.ast(), &root).len() < 100, "{text}");
+        expression.check(&MODEL, &root);
+        assert!(
+            start.elapsed().as_secs() < 5,
+            "{text}: {:?}",
+            start.elapsed()
+        );
+    }
+}
+
 /// The kind of item at a path of a definition; `None` for a choice, which has several.
 fn kind_at(path: &str) -> Option<Kind<'static>> {
     static TYPES: LazyLock<Vec<std::sync::Arc<Type>>> = LazyLock::new(|| {
