@@ -2,12 +2,13 @@
 //! <https://hl7.org/fhir/R4/http.html#patch>
 //!
 //! The result is validated and stored like an update; a patch that fails changes nothing. Each
-//! language has a folder with a reader and an `apply`, neither of which does I/O.
+//! language has a folder with a reader and an `apply`, neither of which does I/O; the official
+//! suites are run on these, since most of their documents are no resources.
 
-mod fhirpath;
-mod json;
+pub mod fhirpath;
+pub mod json;
 mod kept;
-mod xml;
+pub mod xml;
 
 use super::update::{says_the_same, written};
 use super::{
