@@ -45,7 +45,7 @@ use crate::definitions::{Definitions, SearchParameter, SearchParameterType};
 use crate::error::Error;
 use crate::fhir::ResourceType;
 use crate::fhir::reference::Target;
-use crate::fhirpath::{Context, Expression, Item, Model, Node};
+use crate::fhirpath::{Context, Expression, Item, Limits, Model, Node};
 use serde_json::Value;
 use std::collections::HashSet;
 use std::sync::{Arc, OnceLock};
@@ -114,6 +114,10 @@ struct Compiled {
     /// What custom parameters need; their marks are numbered within each.
     custom: Vec<Extraction>,
 }
+
+/// Steps of a custom expression on one resource, some hundredths of a second: whoever writes a
+/// resource pays for the expressions that others added. What takes more has no value there.
+const CUSTOM_STEPS: u64 = 500_000;
 
 /// All search parameters.
 #[derive(Debug)]
@@ -294,6 +298,13 @@ impl Registry {
         rows.edition = self.edition.clone();
         let Some(kind) = ResourceType::parse(&context.resource.node_type.key) else {
             return;
+        };
+        let context = &Context {
+            limits: Limits {
+                steps: CUSTOM_STEPS,
+                deadline: None,
+            },
+            ..*context
         };
         for extraction in &self.compiled(kind).custom {
             let found = extraction.expression.evaluate(context, context.resource);

@@ -122,3 +122,32 @@ async fn a_parameter_may_be_of_all_domain_resources() {
     assert_eq!(found.expect(200).ids(), ["p"]);
     server.get("/Binary?narrative=generated").await.expect(400);
 }
+
+/// Who adds an expression decides what every later write costs: that has an end.
+#[tokio::test(flavor = "multi_thread")]
+async fn an_expression_that_explodes_does_not_hold_up_writes() {
+    let server = Server::start().await;
+    let inner = (0..5).fold("%resource.extension.exists()".to_owned(), |inner, _| {
+        format!("%resource.extension.where({inner}).exists()")
+    });
+    let expression = format!("Patient.extension.where({inner}).value.ofType(code)");
+    let own = parameter("explosive", "Patient", "token", &expression);
+    server
+        .put("/SearchParameter/explosive", &own)
+        .await
+        .expect(201);
+    work_off(&server).await;
+    let extensions: Vec<_> = (0..200)
+        .map(|n| json!({"url": format!("http://e/{n}"), "valueCode": "x"}))
+        .collect();
+    for (id, count) in [("few", 2), ("many", 200)] {
+        let patient =
+            json!({"resourceType": "Patient", "id": id, "extension": extensions[..count]});
+        server
+            .put(&format!("/Patient/{id}"), &patient)
+            .await
+            .expect(201);
+    }
+    let found = server.get("/Patient?explosive=x").await;
+    assert_eq!(found.expect(200).ids(), ["few"]);
+}
