@@ -2,7 +2,7 @@
 
 mod bundle;
 mod conditional;
-mod fidelity;
+pub mod fidelity;
 mod history;
 mod instance;
 mod integrity;
