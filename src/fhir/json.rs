@@ -55,7 +55,7 @@ pub fn is_number(text: &str) -> bool {
 }
 
 /// Line and column, both from 1, of a byte offset.
-pub(super) fn place(text: &str, at: usize) -> (usize, usize) {
+fn place(text: &str, at: usize) -> (usize, usize) {
     let before = &text.as_bytes()[..at.min(text.len())];
     let line = before.iter().filter(|&&byte| byte == b'\n').count() + 1;
     let column = before

@@ -6,12 +6,13 @@
 
 use super::{FHIR, XHTML, XML, escape};
 use crate::error::{Category, Error, Result};
-use crate::fhir::json::{place, without_byte_order_mark};
+use crate::fhir::json::without_byte_order_mark;
 use quick_xml::NsReader;
 use quick_xml::events::attributes::Attributes;
 use quick_xml::events::{BytesDecl, BytesStart, Event};
 use quick_xml::name::{QName, ResolveResult};
 use std::borrow::Cow;
+use std::cell::Cell;
 
 /// How deep elements may nest, a narrative's included.
 const DEEPEST: usize = 600;
@@ -107,6 +108,32 @@ pub struct Reader<'a> {
     has_root: bool,
     /// Where the last token begins.
     at: usize,
+    /// The place that was told last, from which the next one is counted.
+    told: Cell<Place>,
+}
+
+/// An offset with its line and where that begins.
+#[derive(Clone, Copy, Default)]
+struct Place {
+    offset: usize,
+    /// Lines before it.
+    lines: usize,
+    start: usize,
+}
+
+impl Place {
+    /// The place of an offset further on.
+    fn forward(self, text: &str, to: usize) -> Place {
+        let to = to.min(text.len());
+        let mut place = Place { offset: to, ..self };
+        for (index, byte) in text.as_bytes()[self.offset..to].iter().enumerate() {
+            if *byte == b'\n' {
+                place.lines += 1;
+                place.start = self.offset + index + 1;
+            }
+        }
+        place
+    }
 }
 
 impl<'a> Reader<'a> {
@@ -128,6 +155,7 @@ impl<'a> Reader<'a> {
             depth: 0,
             has_root: false,
             at: 0,
+            told: Cell::default(),
         };
         match forbidden(text) {
             None => Ok(reader),
@@ -152,7 +180,15 @@ impl<'a> Reader<'a> {
 
     /// `at line 3 column 14`
     pub fn place(&self, at: usize) -> String {
-        let (line, column) = place(self.text, at);
+        let told = self.told.get();
+        let from = if told.offset <= at {
+            told
+        } else {
+            Place::default()
+        };
+        let place = from.forward(self.text, at);
+        self.told.set(place);
+        let (line, column) = (place.lines + 1, place.offset - place.start + 1);
         format!("at line {line} column {column}")
     }
 

@@ -6,7 +6,7 @@
 //! limited.
 
 use super::operations::{Action, Operation, Patch};
-use super::place::{Found, Place, Step, find, object_at, set_slots, slots};
+use super::place::{Found, Place, Step, find, is_whole_list, object_at, set_slots, slots};
 use super::value::{self, Fitted};
 use crate::definitions::{Definitions, TypeKind};
 use crate::error::{Category, Error, Result};
@@ -82,9 +82,12 @@ impl Refusal {
     }
 }
 
-/// What a path has led to.
+/// What a path has led to: its first item, and how it stands to the others.
 struct Located {
     found: Found,
+    count: usize,
+    /// True where the items are those of one list, all of them.
+    is_list: bool,
     /// The key of its type.
     type_key: String,
     kind: TypeKind,
@@ -102,44 +105,49 @@ fn perform(
 ) -> Result<(), Refusal> {
     let locate = |resource: &Value, path: &Expression| locate(ground, resource, path, deadline);
     let definitions = ground.model.definitions();
-    let all = locate(resource, &operation.path)?;
-    match &operation.action {
-        Action::Add { name, value } => {
-            let target = only(all)?;
-            add(definitions, resource, &target, name, value)
+    let located = locate(resource, &operation.path)?;
+    match (&operation.action, located) {
+        (Action::Add { name, value }, located) => {
+            add(definitions, resource, &only(located)?, name, value)
         }
-        Action::Insert { index, value } => match all.is_empty() {
-            false => insert(definitions, resource, &all, *index, value),
-            true => {
-                // The list is not there yet: what precedes its name says where it would be.
-                let Ast::Member { of, name, .. } = operation.path.ast() else {
-                    return Err("expected a list but found nothing".into());
-                };
-                let of = of.as_deref().cloned().unwrap_or(Ast::This);
-                let target = only(locate(resource, &Expression::from(of))?)?;
-                match index {
-                    0 => add(definitions, resource, &target, name, value),
-                    _ => Err(format!("expected an index from 0 to 0 but found {index}").into()),
-                }
+        (Action::Insert { index, value }, Some(list)) => {
+            insert(definitions, resource, &list, *index, value)
+        }
+        (Action::Insert { index, value }, None) => {
+            // The list is not there yet: what precedes its name says where it would be.
+            let Ast::Member { of, name, .. } = operation.path.ast() else {
+                return Err("expected a list but found nothing".into());
+            };
+            let of = of.as_deref().cloned().unwrap_or(Ast::This);
+            let target = only(locate(resource, &Expression::from(of))?)?;
+            match index {
+                0 => add(definitions, resource, &target, name, value),
+                _ => Err(format!("expected an index from 0 to 0 but found {index}").into()),
             }
-        },
-        Action::Delete if all.is_empty() => Ok(()),
-        Action::Delete => delete(resource, element(&only(all)?)?),
-        Action::Replace { value } => replace(definitions, resource, &only(all)?, value),
-        Action::Move {
-            source,
-            destination,
-        } => relocate(resource, &all, *source, *destination),
+        }
+        (Action::Delete, None) => Ok(()),
+        (Action::Delete, located) => delete(resource, element(&only(located)?)?),
+        (Action::Replace { value }, located) => {
+            replace(definitions, resource, &only(located)?, value)
+        }
+        (
+            Action::Move {
+                source,
+                destination,
+            },
+            Some(list),
+        ) => relocate(resource, &list, *source, *destination),
+        (Action::Move { .. }, None) => Err("expected a list but found nothing".into()),
     }
 }
 
-/// What a path leads to, each item with its place.
+/// What a path leads to; `None` for nothing.
 fn locate(
     ground: &Ground<'_>,
     resource: &Value,
     path: &Expression,
     deadline: Instant,
-) -> Result<Vec<Located>, Refusal> {
+) -> Result<Option<Located>, Refusal> {
     let node = Node::resource(ground.model, resource).ok_or("expected a resource of R4")?;
     let mut context = Context::new(ground.model, node, ground.base);
     context.limits = Limits {
@@ -151,31 +159,37 @@ fn locate(
         true => Refusal::TooCostly,
         false => Refusal::Says(format!("expected a path that can be followed: {error}")),
     })?;
-    Ok(items.iter().map(|item| located(resource, item)).collect())
-}
-
-fn located(resource: &Value, item: &Item<'_>) -> Located {
-    let node = match item {
+    let Some(first) = items.first() else {
+        return Ok(None);
+    };
+    let node = match first {
         Item::Node(node) => Some(node),
         _ => None,
     };
     let choice = node.and_then(|node| node.choice);
-    Located {
-        found: find(resource, item),
+    let found = find(resource, first);
+    Ok(Some(Located {
+        count: items.len(),
+        is_list: match &found {
+            Found::Element(place) => is_whole_list(resource, place, &items),
+            _ => false,
+        },
+        found,
         type_key: node.map_or_else(String::new, |node| node.node_type.key.clone()),
         kind: node.map_or(TypeKind::Complex, |node| node.node_type.kind),
         owner: choice.map_or_else(String::new, |choice| choice.owner.clone()),
         name: choice.map_or_else(String::new, |choice| choice.field.name.clone()),
-    }
+    }))
 }
 
-fn only(all: Vec<Located>) -> Result<Located, Refusal> {
-    let count = all.len();
-    let mut all = all.into_iter();
-    match (all.next(), count) {
-        (Some(only), 1) => Ok(only),
-        (None, _) => Err("expected one element but found nothing".into()),
-        (Some(_), _) => Err(format!("expected one element but found {count}").into()),
+fn only(located: Option<Located>) -> Result<Located, Refusal> {
+    match located {
+        Some(located) if located.count == 1 => Ok(located),
+        Some(located) => {
+            let count = located.count;
+            Err(format!("expected one element but found {count}").into())
+        }
+        None => Err("expected one element but found nothing".into()),
     }
 }
 
@@ -227,30 +241,15 @@ fn add(
     Ok(value::add(object, new)?)
 }
 
-/// The list whose items these are, all of them.
-fn list<'l>(resource: &Value, all: &'l [Located]) -> Result<&'l Place, Refusal> {
-    let first = element(all.first().ok_or("expected a list but found nothing")?)?;
-    for other in all {
-        if !first.is_beside(element(other)?) {
-            return Err("expected the items of one list but found those of several".into());
+/// The list that a path leads to, which is all of its items.
+fn list(located: &Located) -> Result<&Place, Refusal> {
+    let place = element(located)?;
+    match (place.is_array, located.is_list) {
+        (true, true) => Ok(place),
+        (true, false) => {
+            let count = located.count;
+            Err(format!("expected all items of one list but found {count} items").into())
         }
-    }
-    let mut object = resource;
-    for step in &first.holder {
-        let inner = match step {
-            Step::Name(name) => object.get(name),
-            Step::Index(index) => object.get(index),
-        };
-        object = inner.ok_or(GONE)?;
-    }
-    let count = slots(object.as_object().ok_or(GONE)?, &first.name).len();
-    match (first.is_array, count == all.len()) {
-        (true, true) => Ok(first),
-        (true, false) => Err(format!(
-            "expected all {count} items of a list but found {}",
-            all.len()
-        )
-        .into()),
         (false, _) => Err("expected a list but found an element that does not repeat".into()),
     }
 }
@@ -258,15 +257,14 @@ fn list<'l>(resource: &Value, all: &'l [Located]) -> Result<&'l Place, Refusal> 
 fn insert(
     definitions: &Definitions,
     resource: &mut Value,
-    all: &[Located],
+    located: &Located,
     index: usize,
     value: &Map<String, Value>,
 ) -> Result<(), Refusal> {
-    let place = list(resource, all)?;
-    let located = all.first().ok_or(GONE)?;
+    let place = list(located)?;
     let new = fit(definitions, &located.owner, &located.name, value)?;
-    if index > all.len() {
-        let most = all.len();
+    let most = located.count;
+    if index > most {
         return Err(format!("expected an index from 0 to {most} but found {index}").into());
     }
     let object = holder(resource, place)?;
@@ -278,14 +276,14 @@ fn insert(
 
 fn relocate(
     resource: &mut Value,
-    all: &[Located],
+    located: &Located,
     source: usize,
     destination: usize,
 ) -> Result<(), Refusal> {
-    let place = list(resource, all)?;
+    let place = list(located)?;
     for index in [source, destination] {
-        if index >= all.len() {
-            let most = all.len() - 1;
+        if index >= located.count {
+            let most = located.count - 1;
             return Err(format!("expected an index from 0 to {most} but found {index}").into());
         }
     }

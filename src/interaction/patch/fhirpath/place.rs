@@ -1,7 +1,9 @@
 //! Where an item of an expression stands in the JSON, and the list that it is part of.
 
-use crate::fhirpath::{Item, Node};
-use serde_json::{Map, Value};
+use crate::fhirpath::Item;
+use serde_json::{Map, Value, map};
+use std::iter::Enumerate;
+use std::slice;
 
 /// A way into the JSON.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -35,7 +37,7 @@ impl Slot {
     }
 }
 
-/// What an item of an expression is.
+/// Where the items of an expression stand.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Found {
     /// The resource that is patched.
@@ -59,50 +61,98 @@ pub fn find(root: &Value, item: &Item<'_>) -> Found {
         .find_map(|target| way_to(root, target));
     match way.and_then(Place::of) {
         Some(place) => Found::Element(Place {
-            is_array: is_array(node),
+            is_array: node.choice.is_some_and(|choice| choice.field.is_array),
             ..place
         }),
         None => Found::Nowhere,
     }
 }
 
-fn is_array(node: &Node<'_>) -> bool {
-    node.choice.is_some_and(|choice| choice.field.is_array)
+/// Whether these are the items of the list that the first of them is in: all, and no others.
+pub fn is_whole_list(root: &Value, place: &Place, items: &[Item<'_>]) -> bool {
+    let mut holder = Some(root);
+    for step in &place.holder {
+        holder = holder.and_then(|value| match step {
+            Step::Name(name) => value.get(name),
+            Step::Index(index) => value.get(index),
+        });
+    }
+    let list = |name: &str| {
+        let list = holder.and_then(|holder| holder.get(name));
+        list.and_then(Value::as_array)
+            .map_or(&[][..], Vec::as_slice)
+    };
+    let (values, companions) = (list(&place.name), list(&format!("_{}", place.name)));
+    let is_at = |there: Option<&Value>, own: Option<&Value>| match (there, own) {
+        (Some(there), Some(own)) => std::ptr::eq(there, own),
+        _ => false,
+    };
+    let is_item = |(index, item): (usize, &Item<'_>)| match item {
+        Item::Node(node) => {
+            is_at(values.get(index), node.value) || is_at(companions.get(index), node.companion)
+        }
+        _ => false,
+    };
+    items.len() == values.len().max(companions.len()) && items.iter().enumerate().all(is_item)
+}
+
+/// What is still to be visited of one open array or object.
+enum Rest<'v> {
+    Items(Enumerate<slice::Iter<'v, Value>>),
+    Members(map::Iter<'v>),
+}
+
+impl<'v> Rest<'v> {
+    fn of(value: &'v Value) -> Option<Rest<'v>> {
+        match value {
+            Value::Object(members) => Some(Rest::Members(members.iter())),
+            Value::Array(items) => Some(Rest::Items(items.iter().enumerate())),
+            _ => None,
+        }
+    }
+
+    fn next(&mut self) -> Option<(Known<'v>, &'v Value)> {
+        match self {
+            Rest::Items(items) => items.next().map(|(at, value)| (Known::Index(at), value)),
+            Rest::Members(members) => {
+                let (name, value) = members.next()?;
+                Some((Known::Name(name), value))
+            }
+        }
+    }
+}
+
+/// A step, as long as the JSON is at hand.
+enum Known<'v> {
+    Name(&'v str),
+    Index(usize),
 }
 
 /// The way to a value by its identity, with a stack of its own.
 fn way_to(root: &Value, target: &Value) -> Option<Vec<Step>> {
-    let mut way: Vec<Step> = Vec::new();
-    let mut open: Vec<Box<dyn Iterator<Item = (Step, &Value)> + '_>> = vec![children(root)];
-    while let Some(rest) = open.last_mut() {
-        match rest.next() {
-            Some((step, value)) => {
-                way.push(step);
-                if std::ptr::eq(value, target) {
-                    return Some(way);
-                }
-                open.push(children(value));
-            }
-            None => {
-                open.pop();
-                way.pop();
-            }
+    let mut open = vec![(None, Rest::of(root)?)];
+    while let Some((_, rest)) = open.last_mut() {
+        let Some((step, value)) = rest.next() else {
+            open.pop();
+            continue;
+        };
+        if std::ptr::eq(value, target) {
+            let steps = open.iter().filter_map(|(step, _)| step.as_ref());
+            return Some(steps.chain([&step]).map(Known::to_step).collect());
+        }
+        if let Some(rest) = Rest::of(value) {
+            open.push((Some(step), rest));
         }
     }
     None
 }
 
-fn children(value: &Value) -> Box<dyn Iterator<Item = (Step, &Value)> + '_> {
-    match value {
-        Value::Object(members) => {
-            let named = members.iter();
-            Box::new(named.map(|(name, value)| (Step::Name(name.clone()), value)))
+impl Known<'_> {
+    fn to_step(&self) -> Step {
+        match self {
+            Known::Name(name) => Step::Name((*name).to_owned()),
+            Known::Index(index) => Step::Index(*index),
         }
-        Value::Array(items) => {
-            let numbered = items.iter().enumerate();
-            Box::new(numbered.map(|(index, value)| (Step::Index(index), value)))
-        }
-        _ => Box::new(std::iter::empty()),
     }
 }
 
@@ -124,11 +174,6 @@ impl Place {
             index,
             is_array,
         })
-    }
-
-    /// Whether the other is an item of the same element.
-    pub fn is_beside(&self, other: &Place) -> bool {
-        self.holder == other.holder && self.name == other.name
     }
 }
 

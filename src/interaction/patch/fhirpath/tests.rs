@@ -456,7 +456,7 @@ fn what_cannot_be_done_is_told_with_its_operation() {
                     index("index", 0),
                 ],
             ),
-            "expected all 2 items",
+            "expected all items of one list but found 1 items",
         ),
         (
             asked(
@@ -477,7 +477,7 @@ fn what_cannot_be_done_is_told_with_its_operation() {
                 &["insert", "Patient.name | Patient.contact"],
                 &[text.clone(), index("index", 0)],
             ),
-            "those of several",
+            "expected all items of one list",
         ),
         (
             asked(
@@ -497,6 +497,26 @@ fn what_cannot_be_done_is_told_with_its_operation() {
         let error = patched(&patient(), &parameters).expect_err(&parameters.to_string());
         assert!(error.contains(says), "{parameters}: {error}");
     }
+}
+
+/// A long list costs its length, not its square.
+#[test]
+fn long_lists_are_edited_in_no_time() {
+    let names: Vec<Value> = (0..50_000)
+        .map(|n| json!({"text": n.to_string()}))
+        .collect();
+    let patient = json!({"resourceType": "Patient", "name": names});
+    let started = std::time::Instant::now();
+    let last = ("destination", json!({"valueInteger": 49_999}));
+    let parameters = asked(
+        &["move", "Patient.name"],
+        &[("source", json!({"valueInteger": 0})), last],
+    );
+    let after = patched(&patient, &parameters).expect("a patch");
+    assert_eq!(after["name"][49_999]["text"], "0");
+    let everything = asked(&["delete", "Patient.name.text"], &[]);
+    assert!(patched(&patient, &everything).is_err());
+    assert!(started.elapsed().as_secs() < 10);
 }
 
 /// An expression that never ends costs its time, and no more.
