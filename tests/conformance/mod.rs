@@ -9,7 +9,6 @@ mod fhirpath;
 mod invariants;
 mod patch;
 mod scoreboard;
-mod xml;
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
