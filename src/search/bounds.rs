@@ -4,6 +4,7 @@
 //! What is refused here would be answered only after much work, or by no statement at all,
 //! since PostgreSQL takes 65,535 binds. How long a statement may run is not decided here.
 
+use super::contained::within;
 use super::parse::{self, Item};
 use super::plan::{ElementTest, Predicate};
 use crate::error::{Category, Error, Issue, Result};
@@ -139,9 +140,9 @@ fn most_binds(filter: &Predicate) -> usize {
         Predicate::Words { .. } => 8,
         Predicate::Lookup(lookup) => 2 + lookup.filter().map_or(0, most_binds),
         Predicate::Id(_) | Predicate::LastUpdated(_) => 3,
-        Predicate::Refers { filter, .. } | Predicate::Referred { filter, .. } => {
-            3 + most_binds(filter)
-        }
+        Predicate::Referred { filter, .. } => 3 + most_binds(filter),
+        // Asked of resources and of contained ones.
+        Predicate::Refers { filter, .. } => 5 + most_binds(filter) + most_binds(&within(filter)),
         Predicate::Date { .. }
         | Predicate::String { .. }
         | Predicate::Quantity { .. }
@@ -238,6 +239,14 @@ mod tests {
                 "Observation",
                 vec![pair("patient.name", "a"); 101],
                 Some("search-steps"),
+            ),
+            // A step is asked of contained resources, too.
+            ("Observation", vec![list("patient.gender", 5000)], None),
+            ("Observation", vec![list("patient.name", 4000)], None),
+            (
+                "MedicationRequest",
+                vec![list("medication.code:text", 2500)],
+                Some("search-values"),
             ),
             // Rows of each type: more binds than a statement can have.
             (

@@ -199,6 +199,8 @@ pub struct IndexRows {
 pub struct ContainedRows {
     pub resource_type: ResourceType,
     pub key: i64,
+    /// Where it stands in its container, as PostgreSQL writes paths of JSON: `{contained,0}`.
+    pub path: String,
     /// Its own contain nothing.
     pub rows: IndexRows,
 }

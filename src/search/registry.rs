@@ -241,6 +241,7 @@ impl Registry {
             rows.contained.push(ContainedRows {
                 resource_type: kind,
                 key: inner.key,
+                path: inner.path.clone(),
                 rows: rows_of_inner,
             });
         }

@@ -87,20 +87,20 @@ macro_rules! input {
 /// What resources contain, as the binds of these numbers.
 macro_rules! insert_contained {
     ($types:literal, $keys:literal, $container_types:literal, $container_keys:literal,
-     $presents:literal, $firsts:literal, $lasts:literal, $entries:literal) => {
+     $presents:literal, $firsts:literal, $lasts:literal, $entries:literal, $paths:literal) => {
         concat!(
-            "INSERT INTO contained (tenant, type, key, container_type, container_key, present, entries) \
+            "INSERT INTO contained (tenant, type, key, container_type, container_key, present, entries, path) \
              SELECT $1, c.type, c.key, c.container_type, c.container_key, c.present, \
-                    ($", $entries, "::bigint[])[c.first:c.last] \
+                    ($", $entries, "::bigint[])[c.first:c.last], c.path \
              FROM unnest($", $types, "::smallint[], $", $keys, "::bigint[], $", $container_types,
             "::smallint[], $", $container_keys, "::bigint[], $", $presents, "::bigint[], $",
-            $firsts, "::int[], $", $lasts, "::int[]) \
-             AS c(type, key, container_type, container_key, present, first, last)"
+            $firsts, "::int[], $", $lasts, "::int[], $", $paths, "::text[]) \
+             AS c(type, key, container_type, container_key, present, first, last, path)"
         )
     };
 }
 
-const INSERT_CONTAINED: &str = insert_contained!("2", "3", "4", "5", "6", "7", "8", "9");
+const INSERT_CONTAINED: &str = insert_contained!("2", "3", "4", "5", "6", "7", "8", "9", "10");
 
 const REMOVE_CONTAINED: &str = "WITH gone AS MATERIALIZED ( \
        SELECT * FROM unnest($2::smallint[], $3::bigint[]) AS g(type, key) \
@@ -154,10 +154,10 @@ macro_rules! create_at_once {
 
 const CREATE_AT_ONCE: &str = create_at_once!("");
 
-/// The same with what they contain, $31 to $38.
+/// The same with what they contain, $31 to $39.
 const CREATE_AT_ONCE_CONTAINED: &str = create_at_once!(concat!(
     ", contained_rows AS (",
-    insert_contained!("31", "32", "33", "34", "35", "36", "37", "38"),
+    insert_contained!("31", "32", "33", "34", "35", "36", "37", "38", "39"),
     " WHERE NOT EXISTS (SELECT 1 FROM lost))"
 ));
 
@@ -258,6 +258,7 @@ macro_rules! bind_contained {
             .bind(&$c.firsts)
             .bind(&$c.lasts)
             .bind(&$c.entries)
+            .bind(&$c.paths)
     };
 }
 
@@ -609,7 +610,7 @@ pub async fn replace_contained<'i>(
 async fn insert_contained(
     connection: &mut PgConnection,
     access: &Access,
-    inner: &ContainedColumns,
+    inner: &ContainedColumns<'_>,
 ) -> Result<()> {
     if !inner.keys.is_empty() {
         let query = sqlx::query(INSERT_CONTAINED).bind(access.tenant.0);
@@ -764,7 +765,7 @@ impl<'a> RowColumns<'a> {
 
 /// What the resources of one chunk contain as columns.
 #[derive(Default)]
-struct ContainedColumns {
+struct ContainedColumns<'a> {
     types: Vec<i16>,
     keys: Vec<i64>,
     container_types: Vec<i16>,
@@ -774,10 +775,11 @@ struct ContainedColumns {
     firsts: Vec<i32>,
     lasts: Vec<i32>,
     entries: Vec<i64>,
+    paths: Vec<&'a str>,
 }
 
-impl ContainedColumns {
-    fn push(&mut self, (kind, key): (ResourceType, i64), index: &IndexRows) {
+impl<'a> ContainedColumns<'a> {
+    fn push(&mut self, (kind, key): (ResourceType, i64), index: &'a IndexRows) {
         for inner in &index.contained {
             self.types.push(inner.resource_type.number());
             self.keys.push(inner.key);
@@ -787,6 +789,7 @@ impl ContainedColumns {
             self.firsts.push(self.entries.len() as i32 + 1);
             self.entries.extend_from_slice(&inner.rows.entries);
             self.lasts.push(self.entries.len() as i32);
+            self.paths.push(&inner.path);
         }
     }
 }

@@ -59,6 +59,12 @@ async fn a_chain_leads_into_the_composition_of_a_document() {
                 &["one", "two"],
             ),
             ("Bundle?composition.title=other", &[]),
+            // What reads the text reads that of the first entry.
+            ("Bundle?composition.type:text=x", &["one", "two"]),
+            ("Bundle?composition.type:text=y", &[]),
+            ("Bundle?composition._content=second", &["two"]),
+            ("Bundle?composition._content=document", &[]),
+            ("Bundle?message._content=document", &[]),
             ("Bundle?message.source-uri=http://s", &["three"]),
             ("Bundle?message.source-uri=http://x", &[]),
             ("Bundle?composition=Composition/c", &["one", "two"]),
@@ -66,6 +72,8 @@ async fn a_chain_leads_into_the_composition_of_a_document() {
             ("Composition?title=first", &[]),
             ("Composition?_contained=true&title=first", &[]),
             ("Composition?_contained=both&title=first,other", &["c"]),
+            ("Composition?_contained=both&type:text=x", &["c"]),
+            ("Composition?_contained=true&type:text=x", &[]),
             (
                 "Composition?_contained=true&_containedType=contained&title=first",
                 &[],

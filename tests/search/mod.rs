@@ -9,6 +9,7 @@ mod chains;
 mod compartments;
 mod composites;
 mod contained;
+mod contained_text;
 mod deadlines;
 mod explain;
 mod filter_expression;

@@ -4,7 +4,7 @@
 //!
 //! ```text
 //! MedicationRequest/23   entries: … key(MedicationRequest/23#m1) # seed(medication) …
-//!   #m1, a Medication    a row of `contained`: key, entries, present; no body
+//!   #m1, a Medication    a row of `contained`: key, entries, present; its path in the body above
 //! ```
 //!
 //! A contained resource is indexed as if it stood alone, under the key of its container's name
@@ -18,19 +18,20 @@
 //!
 //! What its references cover beyond that of its container is in the hidden slot of the
 //! container, which referential integrity asks. A contained resource has no `_id` and no
-//! `_lastUpdated`: criteria of these match none, nor do those that read the body (`:text`,
-//! `_text`, `_content`).
+//! `_lastUpdated`: criteria of these match none. Those that read the text (`:text`, `_content`)
+//! read that of the container, at the path of the row.
 //!
 //! ## Decisions
 //! - *Rows of their own* in a table without bodies: the resource table and its indexes stay what
 //!   they are, and nothing that asks it has to leave contained ones out. The container's body
-//!   holds the text.
+//!   holds the text, at a path and not under an id: that of a Bundle's first resource is none of
+//!   its own, and of contained resources with one id the first counts.
 //! - *Found by key and by entries alone.* What a superseded container contained is read
 //!   from its old body, which the write has at hand, so that no index by container is kept.
 //! - *What it costs*: 122 bytes of table, 40 of the primary key and 29 of GIN a row. The Synthea set,
 //!   where one resource in twenty contains two, takes 20 bytes a resource more (1.0 %, measured
-//!   2026-11-22 with 92,114 resources); a resource that contains nothing costs no statement and
-//!   no byte.
+//!   2026-11-22 with 92,114 resources, before rows had the 14 bytes of a path); a resource that
+//!   contains nothing costs no statement and no byte.
 
 pub mod page;
 
@@ -65,12 +66,14 @@ pub fn in_place(slot: Slot) -> Slot {
 }
 
 /// One of them.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub struct Inner<'a> {
     pub resource_type: ResourceType,
     pub key: i64,
     /// What stands behind `#`.
     pub id: &'a str,
+    /// Where it stands in the container, as PostgreSQL writes paths of JSON.
+    pub path: String,
     pub resource: &'a Value,
 }
 
@@ -84,13 +87,14 @@ impl<'a> Container<'a> {
         let contained = resource.get("contained")?.as_array()?;
         let name = format!("{resource_type}/{id}");
         let mut known = HashSet::new();
-        let inner = contained.iter().filter_map(|resource| {
+        let inner = contained.iter().enumerate().filter_map(|(at, resource)| {
             let id = resource.get("id")?.as_str()?;
             let key = hash(&format!("{name}#{id}"));
             Some(Inner {
                 resource_type: ResourceType::parse(resource.get("resourceType")?.as_str()?)?,
                 key: known.insert(key).then_some(key)?,
                 id,
+                path: format!("{{contained,{at}}}"),
                 resource,
             })
         });
@@ -110,6 +114,7 @@ impl<'a> Container<'a> {
             // No id holds a slash, so that nothing contained has this name.
             key: hash(&format!("{bundle}/{id}#entry/0")),
             id: "",
+            path: "{entry,0,resource}".to_owned(),
             resource: first,
         };
         Some(Container {
@@ -180,8 +185,8 @@ pub fn keys(version: &Version) -> Vec<(ResourceType, i64)> {
 
 const WORD: &[u8] = b"\"contained\"";
 
-/// The filter as contained resources can be asked it: what is not about entries, rows or
-/// references holds of none of them.
+/// The filter as contained resources can be asked it: what is about names and times of their own
+/// holds of none of them.
 pub fn within(filter: &Predicate) -> Predicate {
     let all = |parts: &[Predicate]| -> Vec<Predicate> { parts.iter().map(within).collect() };
     match filter {
@@ -197,7 +202,6 @@ pub fn within(filter: &Predicate) -> Predicate {
                 false => Predicate::Or(parts),
             }
         }
-        Predicate::Not(part) if reads_text(part) => Predicate::Nothing,
         Predicate::Not(part) => match within(part) {
             Predicate::Nothing => Predicate::Everything,
             part => Predicate::Not(Box::new(part)),
@@ -214,20 +218,12 @@ pub fn within(filter: &Predicate) -> Predicate {
         | Predicate::Keys(_)
         | Predicate::Type(_)
         | Predicate::Refers { .. }
-        | Predicate::Referred { .. } => filter.clone(),
-        _ => Predicate::Nothing,
-    }
-}
-
-/// Whether it asks of the body, which a contained resource does not have: neither it nor its
-/// contrary can be told.
-fn reads_text(filter: &Predicate) -> bool {
-    match filter {
-        Predicate::And(parts) | Predicate::Or(parts) => parts.iter().any(reads_text),
-        Predicate::Not(part) => reads_text(part),
-        Predicate::Json { .. } | Predicate::Element(_) => true,
-        Predicate::Words { .. } | Predicate::Lookup(_) => true,
-        _ => false,
+        | Predicate::Referred { .. }
+        | Predicate::Json { .. }
+        | Predicate::Element(_)
+        | Predicate::Words { .. }
+        | Predicate::Lookup(_) => filter.clone(),
+        Predicate::Nothing | Predicate::Id(_) | Predicate::LastUpdated(_) => Predicate::Nothing,
     }
 }
 
@@ -254,13 +250,17 @@ mod tests {
         let found: Vec<_> = container
             .inner()
             .iter()
-            .map(|inner| (inner.resource_type.name(), inner.id, inner.key))
+            .map(|inner| (inner.resource_type.name(), inner.path.as_str(), inner.key))
             .collect();
         assert_eq!(
             found,
             [
-                ("Medication", "m1", hash("MedicationRequest/23#m1")),
-                ("Patient", "p", hash("MedicationRequest/23#p")),
+                (
+                    "Medication",
+                    "{contained,0}",
+                    hash("MedicationRequest/23#m1")
+                ),
+                ("Patient", "{contained,4}", hash("MedicationRequest/23#p")),
             ]
         );
         let none = json!({"resourceType": "Patient"});

@@ -36,7 +36,7 @@ pub(super) fn or_refers(
     statement
         .bind(seeds(slots, access))
         .push("::bigint[]) AS s(seed) JOIN contained ");
-    statement.enter();
+    statement.enter().about_contained(true);
     statement
         .alias()
         .push(" ON ")
@@ -58,6 +58,7 @@ pub(super) fn along_key(statement: &mut Statement, types: &[ResourceType]) {
 
 /// All conditions on `contained r`, driven by entries where there are any.
 fn conditions(statement: &mut Statement, plan: &Plan, access: &Access) {
+    statement.about_contained(true);
     let filter = within(&plan.filter);
     let parts = conjuncts(&filter);
     let is_list =
@@ -81,6 +82,7 @@ fn conditions(statement: &mut Statement, plan: &Plan, access: &Access) {
             predicate(statement, part, &plan.types, access);
         }
     }
+    statement.about_contained(false);
 }
 
 /// The statement of the keys of resources, with those of contained ones that pass behind:

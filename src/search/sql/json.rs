@@ -178,7 +178,8 @@ fn at_place(statement: &mut Statement, place: &Place, named: &'static str) {
     statement.bind(path).push("::text::jsonpath)").push(named);
     statement
         .push(" FROM (SELECT (")
-        .own("body::json -> ")
+        .body()
+        .push("::json -> ")
         .bind(Bind::Text(place.element.clone()))
         .push("::text)::text AS t OFFSET 0) e");
 }
@@ -285,19 +286,22 @@ fn vector(statement: &mut Statement, within: Words) {
     match within {
         Words::Narrative => {
             statement.push("to_tsvector('simple', translate(left(regexp_replace(");
-            statement.own("body::json #>> '{text,div}', '<[^>]*>', ' ', 'g'), ");
+            statement.body();
+            statement.push("::json #>> '{text,div}', '<[^>]*>', ' ', 'g'), ");
             statement.bind(Bind::Int(WORDS_OF)).push("), ");
             folding(statement).push(")");
         }
         Words::Content => {
-            statement.push("CASE WHEN octet_length(").own("body) <= ");
+            statement.push("CASE WHEN octet_length(").body();
+            statement.push(") <= ");
             statement.bind(Bind::Int(WORDS_OF));
             statement.push(" THEN json_to_tsvector('simple', translate(");
-            statement.own("body, ");
+            statement.body().push(", ");
             folding(statement)
                 .push("::json, '[\"string\"]') ELSE to_tsvector('simple', translate(left(");
             statement
-                .own("body, ")
+                .body()
+                .push(", ")
                 .bind(Bind::Int(WORDS_OF))
                 .push("), ");
             folding(statement).push(") END");

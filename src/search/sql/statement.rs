@@ -3,6 +3,7 @@
 
 use crate::access::Access;
 use crate::fhir::Instant;
+use std::collections::BTreeSet;
 
 /// A value that is sent beside the text.
 #[derive(Clone, Debug, PartialEq)]
@@ -24,6 +25,8 @@ pub struct Statement {
     pub binds: Vec<Bind>,
     /// How many steps of chains the conditions are inside of.
     depth: usize,
+    /// Those of them where the conditions are about a row of `contained`.
+    contained: BTreeSet<usize>,
     /// Whether conditions are written so that none of them invites an index: the shape of
     /// the statement says what drives it, and they only filter.
     pub(super) pinned: bool,
@@ -36,6 +39,7 @@ impl Statement {
             sql: String::with_capacity(512),
             binds: vec![Bind::Int(access.tenant.0)],
             depth: 0,
+            contained: BTreeSet::new(),
             pinned: false,
         }
     }
@@ -44,6 +48,26 @@ impl Statement {
     /// the steps of a chain.
     pub(super) fn own(&mut self, column: &'static str) -> &mut Statement {
         self.alias().push(".").push(column)
+    }
+
+    /// The text of the resource that conditions are about; its container holds that of a
+    /// contained one.
+    pub(super) fn body(&mut self) -> &mut Statement {
+        if !self.contained.contains(&self.depth) {
+            return self.own("body");
+        }
+        self.push("(SELECT (b.body::json #> ").own("path::text[])");
+        self.push("::text FROM resource b WHERE b.tenant = ");
+        self.own("tenant AND b.type = ").own("container_type");
+        self.push(" AND b.key = ").own("container_key)")
+    }
+
+    /// Whether conditions that follow at this depth are about a row of `contained`.
+    pub(super) fn about_contained(&mut self, is_contained: bool) {
+        match is_contained {
+            true => self.contained.insert(self.depth),
+            false => self.contained.remove(&self.depth),
+        };
     }
 
     /// The name of the resource that conditions are about.
@@ -63,6 +87,7 @@ impl Statement {
 
     /// Back from [`Statement::enter`].
     pub(super) fn leave(&mut self) -> &mut Statement {
+        self.about_contained(false);
         self.depth -= 1;
         self
     }
