@@ -50,6 +50,30 @@ async fn a_walk_meets_each_lasting_match_once_while_others_come_and_go() {
     }
 }
 
+/// A walk looks at the order in windows; those that were deleted stand in it, too.
+#[tokio::test]
+async fn a_walk_past_the_deleted_meets_nobody_twice() {
+    let mut world = World::new().await;
+    for number in 0..600 {
+        let id = format!("p{number}");
+        let patient = match number % 10 {
+            0 => json!({"resourceType": "Patient", "id": id, "birthDate": "1980-01-01"}),
+            _ => json!({"resourceType": "Patient", "id": id, "birthDate": "1980-01-01",
+                "gender": "male"}),
+        };
+        world.put(patient).await;
+        if number % 3 == 1 {
+            world.delete(&format!("Patient/p{number}")).await;
+        }
+    }
+    for order in ["", "&_sort=_lastUpdated", "&_sort=-birthdate"] {
+        let url = format!("Patient?gender:missing=true&_count=100{order}");
+        let found = matches(&world.search(&url).await);
+        let unique: HashSet<&String> = found.iter().collect();
+        assert_eq!((found.len(), unique.len()), (40, 40), "{url}");
+    }
+}
+
 #[tokio::test]
 async fn the_last_page_has_no_next_and_a_whole_list_tells_its_total() {
     let mut world = World::new().await;

@@ -631,6 +631,10 @@ fn resource_at(statement: &mut Statement, ask: &Ask<'_>, order: &Order<'_>, wind
     statement.push("SELECT r.").push(column);
     statement.push(" FROM resource r WHERE r.tenant = $1 AND ");
     of_types(statement, &ask.plan.types);
+    if ask.plan.sort.is_empty() {
+        // The window of a walk of keys counts no deleted ones.
+        statement.push(" AND r.body IS NOT NULL");
+    }
     if let After::Position(position) = ask.after {
         order.after(statement, position);
     }
