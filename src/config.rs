@@ -10,7 +10,7 @@ pub enum Validation {
     Off,
     /// Elements, types, cardinality, required codes of the base definitions.
     Structure,
-    /// Profiles too. Not there yet: refused at start.
+    /// Invariants, bindings and the profiles in `meta.profile` too.
     Profile,
 }
 

@@ -19,7 +19,7 @@ use crate::interaction::subset::{Subset, subset};
 use crate::interaction::{
     self, Patch, Read, Return, Subject, create, delete, history, patch, read, update, vread,
 };
-use crate::operation::{convert, meta, reindex};
+use crate::operation::{convert, meta, reindex, validate};
 use crate::search::{self, Handling};
 use axum::body::Body;
 use axum::extract::Request;
@@ -102,6 +102,7 @@ async fn perform(
         Interaction::MetaDelete => call.meta_delete(body).await,
         Interaction::Reindex => call.reindex(body).await,
         Interaction::Convert => call.convert(body).await,
+        Interaction::Validate => call.validate(body).await,
         Interaction::Job => call.job().await,
     }
 }
@@ -431,6 +432,21 @@ impl Call<'_> {
     async fn convert(&self, body: Body) -> Result<Response> {
         let body = convert::convert(&self.api.hub, self.resource(body).await?)?;
         Ok(response::json(StatusCode::OK, body, &self.wishes))
+    }
+
+    /// The body may be absent where the URL names a resource.
+    async fn validate(&self, body: Body) -> Result<Response> {
+        let body = match axum::body::HttpBody::is_end_stream(&body) {
+            true => Bytes::new(),
+            false => self.resource(body).await?,
+        };
+        let (hub, id) = (&self.api.hub, self.place.id.as_deref());
+        let kind = self.place.resource_type.ok_or_else(|| {
+            Error::new(Category::NotSupported, "expected a resource type in the URL")
+        })?;
+        let pairs = &self.query.pairs;
+        let outcome = validate::validate(hub, &self.access, kind, id, pairs, &body).await?;
+        Ok(self.parameters(&outcome))
     }
 
     /// How far a job is, or which there are; DELETE cancels it.

@@ -92,7 +92,7 @@ pub struct WriteArgs {
     /// not given, http:// and the address that is listened on.
     #[arg(long, value_name = "URL")]
     pub public_url: Option<String>,
-    /// How writes are validated: off, structure, or profile (not there yet).
+    /// How writes are validated: off, structure, or profile.
     #[arg(long, value_name = "MODE")]
     pub validation: Option<String>,
     /// How references are checked: off; write (a relative reference to nothing is refused);

@@ -219,16 +219,11 @@ fn parse_database_url(text: &str) -> Result<PgConnectOptions, String> {
 }
 
 fn writing(sources: &mut Sources) -> Writing {
-    let validation = |text: &str| match text {
-        "profile" => Err("`profile` is not there yet, expected off or structure".to_owned()),
-        _ => parse_word(
-            text,
-            &[
-                ("off", Validation::Off),
-                ("structure", Validation::Structure),
-            ],
-        ),
-    };
+    let validation = [
+        ("off", Validation::Off),
+        ("structure", Validation::Structure),
+        ("profile", Validation::Profile),
+    ];
     let integrity = [
         ("off", Integrity::Off),
         ("write", Integrity::Write),
@@ -236,7 +231,7 @@ fn writing(sources: &mut Sources) -> Writing {
     ];
     Writing {
         public_url: sources.find("public-url", parse_http_url),
-        validation: sources.take("validation", validation),
+        validation: sources.take("validation", |text| parse_word(text, &validation)),
         integrity: sources.take("referential-integrity", |text| parse_word(text, &integrity)),
     }
 }
@@ -399,7 +394,7 @@ mod tests {
             "--auth",
             "smart",
             "--validation",
-            "profile",
+            "strict",
             "--body-size",
             "big",
             "--database-url",
@@ -413,7 +408,7 @@ mod tests {
             "`max-includes`: expected a string, a number or a boolean but found float",
             "--auth: `smart` is not there yet",
             "say --insecure",
-            "--validation: `profile` is not there yet",
+            "--validation: expected",
             "--body-size: expected a size such as 65536, 64KiB or 64MB but found \"big\"",
             "--database-url: expected a URL",
             "ANDIRON_LOG_FORMAT: expected text or json but found \"xml\"",

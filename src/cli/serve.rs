@@ -18,6 +18,7 @@ use crate::search::live::Live;
 use crate::search::registry::Registry;
 use crate::storage::{Store, StoreOptions, migrate};
 use crate::validation::Validator;
+use crate::validation::profile::{Current, Profiles};
 use sqlx::postgres::PgConnectOptions;
 use std::io::Write;
 use std::sync::Arc;
@@ -118,13 +119,16 @@ pub async fn open_hub(
     let store = Store::connect(connect, &store).await?;
     let definitions = Definitions::r4();
     let registry = Registry::new(definitions.clone()).map_err(Failure::new)?;
+    let base = format!("{url}/fhir");
+    let profiles = Profiles::new(definitions.clone(), Vec::new(), &base);
     Ok(Arc::new(Hub {
         store,
         live: Live::new(Arc::new(registry)),
         validator: Validator::new(definitions.clone()),
+        profiles: Current::new(profiles),
         definitions,
         settings: Settings {
-            base: format!("{url}/fhir"),
+            base,
             validation: writing.validation,
             integrity: writing.integrity,
             limits: limits.clone(),

@@ -150,8 +150,22 @@ pub struct Slicing {
 }
 
 impl Structure {
-    /// Reads a StructureDefinition; errors name what is missing.
-    pub(super) fn parse(definition: &Value) -> Result<Structure, String> {
+    /// What a profile itself asks for, element by element; what it leaves open reads as what
+    /// asks for nothing: a min of 0, no max, no types.
+    ///
+    /// # Errors
+    /// An element without a path or with a max that is no number.
+    pub fn differential(definition: &Value) -> Result<Vec<Element>, String> {
+        items(&definition["differential"]["element"])
+            .map(Element::parse)
+            .collect()
+    }
+
+    /// Reads a StructureDefinition.
+    ///
+    /// # Errors
+    /// What is missing.
+    pub fn parse(definition: &Value) -> Result<Structure, String> {
         let url = text(definition, "url").ok_or("a StructureDefinition has no url")?;
         let need = |name: &str| {
             text(definition, name).ok_or_else(|| format!("StructureDefinition {url} has no {name}"))

@@ -41,6 +41,7 @@ pub enum Interaction {
     MetaDelete,
     Reindex,
     Convert,
+    Validate,
     /// A job of the background: how far it is, or to cancel it.
     Job,
 }
@@ -103,6 +104,7 @@ impl Interaction {
             Interaction::MetaDelete => "$meta-delete",
             Interaction::Reindex => "$reindex",
             Interaction::Convert => "$convert",
+            Interaction::Validate => "$validate",
             Interaction::Job => "job",
         }
     }
@@ -128,6 +130,7 @@ impl Interaction {
             | Interaction::Meta
             | Interaction::Reindex
             | Interaction::Convert
+            | Interaction::Validate
             | Interaction::Job => false,
         }
     }
@@ -150,6 +153,10 @@ impl Interaction {
             Interaction::Convert => Some((
                 "convert",
                 "http://hl7.org/fhir/OperationDefinition/Resource-convert",
+            )),
+            Interaction::Validate => Some((
+                "validate",
+                "http://hl7.org/fhir/OperationDefinition/Resource-validate",
             )),
             Interaction::Reindex => Some((
                 "reindex",

@@ -30,6 +30,7 @@ use crate::search::live::Live;
 use crate::search::registry::Registry;
 use crate::storage::Store;
 use crate::validation::Validator;
+use crate::validation::profile::Current;
 use bytes::Bytes;
 use std::sync::Arc;
 
@@ -40,6 +41,8 @@ pub struct Hub {
     /// The search parameters, which change while the server runs.
     pub live: Live,
     pub validator: Arc<Validator>,
+    /// The profiles, which change while the server runs.
+    pub profiles: Current,
     pub settings: Settings,
     /// Hears what searches cost.
     pub meter: meter::Meter,

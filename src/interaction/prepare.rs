@@ -85,8 +85,8 @@ pub fn bare_criteria(text: &str) -> &str {
 /// Checks a resource and makes of it what is stored under `id`.
 ///
 /// # Errors
-/// `Invalid` with every structural problem; `Unprocessable` for a resource that says it is
-/// incomplete; both with the elements' paths.
+/// `Invalid` with every structural problem; `Unprocessable` for a resource that breaks a
+/// profile, or says it is incomplete; both with the elements' paths.
 pub fn prepare(
     hub: &Hub,
     access: &Access,
@@ -101,12 +101,7 @@ pub fn prepare(
         resource.shift_remove("id");
     }
     let resource = Value::Object(resource);
-    if hub.settings.validation != Validation::Off {
-        let issues = hub.validator.validate(resource_type, &resource);
-        if issues.iter().any(Issue::is_error) {
-            return Err(Error::of(Category::Invalid, issues));
-        }
-    }
+    validate(hub, resource_type, &resource)?;
     refuse_subsetted(resource_type, &resource)?;
     let base = &hub.settings.base;
     let registry = hub.registry();
@@ -126,6 +121,25 @@ pub fn prepare(
         hold: hub.settings.integrity == Integrity::Full,
         referrers: Vec::new(),
     })
+}
+
+/// What is wrong with the structure is said at once with what breaks a profile.
+fn validate(hub: &Hub, resource_type: ResourceType, resource: &Value) -> Result<()> {
+    if hub.settings.validation == Validation::Off {
+        return Ok(());
+    }
+    let mut issues = hub.validator.validate(resource_type, resource);
+    let category = match issues.iter().any(Issue::is_error) {
+        true => Category::Invalid,
+        false => Category::Unprocessable,
+    };
+    if hub.settings.validation == Validation::Profile {
+        issues.extend(hub.profiles.profiles().validate(resource, &[]));
+    }
+    match issues.iter().any(Issue::is_error) {
+        true => Err(Error::of(category, issues)),
+        false => Ok(()),
+    }
 }
 
 /// What a deletion stores.

@@ -1,8 +1,9 @@
 //! A node's part in the agreement on the search parameters: it is known while it may write,
 //! goes over to new ones when it hears of them, and says when all of its writes know them.
 
-use super::{asked, parameters, reindex};
+use super::{asked, parameters, profiles, reindex};
 use crate::access::Access;
+use crate::config::Validation;
 use crate::error::Result;
 use crate::interaction::Hub;
 use crate::storage::nodes::{self, Listener};
@@ -30,6 +31,7 @@ impl Follower {
         nodes::join(&mut connection, &node, None).await?;
         drop(connection);
         parameters::refresh(&hub).await?;
+        follow_profiles(&hub).await?;
         let known = hub.live.current().generation;
         Ok(Follower { hub, node, known })
     }
@@ -83,6 +85,7 @@ impl Follower {
 
     async fn beat(&mut self) -> Result<()> {
         parameters::refresh(&self.hub).await?;
+        follow_profiles(&self.hub).await?;
         let mut connection = self.hub.store.pool().acquire().await?;
         let beat = nodes::beat(&mut connection, &self.node).await?;
         if beat.is_some_and(|beat| !beat.was_away) {
@@ -91,6 +94,14 @@ impl Follower {
         tracing::warn!("this node was away for longer than others wait for it");
         nodes::join(&mut connection, &self.node, Some(self.known)).await?;
         reindex::doubt(&self.hub, &Access::unrestricted(), self.known).await
+    }
+}
+
+/// Where writes are held to profiles, these are kept up to date.
+async fn follow_profiles(hub: &Hub) -> Result<()> {
+    match hub.settings.validation {
+        Validation::Profile => profiles::refresh(hub).await,
+        Validation::Off | Validation::Structure => Ok(()),
     }
 }
 

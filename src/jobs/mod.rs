@@ -51,6 +51,7 @@
 
 mod follow;
 pub mod parameters;
+pub mod profiles;
 pub mod reindex;
 pub mod worker;
 

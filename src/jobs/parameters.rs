@@ -8,7 +8,7 @@
 //! neither saw the other, are decided here: the one that was live first, then the older, is
 //! live.
 
-use super::reindex;
+use super::{profiles, reindex};
 use crate::access::Access;
 use crate::definitions::SearchParameter;
 use crate::error::Result;
@@ -22,9 +22,11 @@ use crate::storage;
 use crate::storage::parameters::{self, Generation, Row};
 use std::collections::HashMap;
 
-/// Calls [`refresh`] where a write was one of a SearchParameter. The write is done: where the
+/// Calls [`refresh`] where a write was one of a SearchParameter, and [`profiles::refresh`]
+/// where it was one that others are validated by. The write is done: where the
 /// database fails now, the node finds out by itself soon after.
 pub async fn refresh_after(hub: &Hub, written: &[ResourceType]) {
+    profiles::refresh_after(hub, written).await;
     if !written.iter().any(|kind| kind.name() == "SearchParameter") {
         return;
     }

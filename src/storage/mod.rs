@@ -110,6 +110,7 @@
 //! neighbour by the time it took; followers that must not use the feed.
 
 pub mod cluster;
+pub mod conformance;
 mod connections;
 mod failure;
 pub mod feed;

@@ -41,6 +41,7 @@ mod calendar;
 mod issues;
 mod keywords;
 mod primitive;
+pub mod profile;
 mod schema;
 #[cfg(test)]
 mod tests;

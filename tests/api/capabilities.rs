@@ -34,7 +34,7 @@ async fn the_statement_names_every_type_and_interaction() {
         );
         assert_eq!(
             codes(&resource["operation"], "name"),
-            ["meta", "meta-add", "meta-delete", "reindex"]
+            ["meta", "meta-add", "meta-delete", "reindex", "validate"]
         );
         let parameters = codes(&resource["searchParam"], "name");
         assert!(

@@ -16,6 +16,7 @@ use andiron::search::live::Live;
 use andiron::search::registry::Registry;
 use andiron::storage::{Store, StoreOptions};
 use andiron::validation::Validator;
+use andiron::validation::profile::{Current, Profiles};
 use axum::body::Body;
 use axum::http::Request;
 use serde_json::Value;
@@ -74,11 +75,14 @@ impl Server {
             .await
             .expect("the database is there");
         let (definitions, registry, validator) = SHARED.clone();
+        let profiles = Profiles::new(definitions.clone(), Vec::new(), &settings.base);
+        let profiles = Current::new(profiles);
         let hub = Arc::new(Hub {
             store,
             definitions,
             live: Live::new(registry),
             validator,
+            profiles,
             settings,
             meter: Meter::default(),
         });

@@ -15,6 +15,7 @@ mod reindex;
 pub mod search_parameter;
 mod serialization;
 mod synthea;
+mod validate;
 
 use serde_json::{Value, json};
 

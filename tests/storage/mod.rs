@@ -4,7 +4,7 @@ use crate::harness::{Server, database};
 use crate::rest::{patient, patient_with_id};
 use andiron::access::Access;
 use andiron::storage::feed::{self, Position};
-use andiron::storage::{
+use andiron::storage::{conformance, 
     history, jobs, nodes, parameters, read, reindex, secret, statistics, write, writer,
 };
 use sqlx::{ConnectOptions, Executor};
@@ -21,6 +21,7 @@ async fn every_fixed_statement_prepares_on_the_migrated_schema() {
         .chain(&statistics::STATEMENTS)
         .chain(&jobs::STATEMENTS)
         .chain(&nodes::STATEMENTS)
+        .chain(&conformance::STATEMENTS)
         .chain(&parameters::STATEMENTS)
         .chain(&reindex::STATEMENTS)
         .chain(&secret::STATEMENTS);

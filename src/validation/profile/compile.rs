@@ -1,0 +1,320 @@
+//! From a StructureDefinition to a tree of [`Rule`]s, which says only what the profile adds.
+//! <https://hl7.org/fhir/R4/elementdefinition.html>,
+//! <https://hl7.org/fhir/R4/profiling.html#snapshot>
+//!
+//! A differential is laid over the tree of its base; a snapshot is laid over nothing, without
+//! what the base definition has as well. Steps are told by the ids of elements where they fit
+//! the path, since only they name the slices on the way; else the slice that was last named.
+//! Not done here: the published form of a snapshot.
+
+use std::collections::HashMap;
+
+use serde_json::Value;
+
+use super::{Invariant, Profiles, is_structural};
+use crate::definitions::{
+    Binding, Constraint, Derivation, Element, ElementType, Max, Slicing, Structure, TypedValue,
+};
+
+/// A compiled profile.
+#[derive(Clone, Debug)]
+pub struct Profile {
+    pub url: String,
+    /// What the instances are: `Patient`, `Extension`.
+    pub type_name: String,
+    /// False for a type of its own, which asks for nothing but itself.
+    pub is_constraint: bool,
+    /// Where an extension may stand: (type, expression).
+    pub(super) contexts: Vec<(String, String)>,
+    pub(super) root: Rule,
+}
+
+/// What a profile wants of an element or a slice of it, beyond the base definition.
+#[derive(Clone, Debug, Default)]
+pub struct Rule {
+    /// As FHIRPath says it: `value`, `name`.
+    pub(super) name: String,
+    pub(super) slice: Option<String>,
+    /// The key of its type, where there is one only.
+    key: Option<String>,
+    pub(super) min: u32,
+    pub(super) max: Option<u32>,
+    pub(super) types: Vec<ElementType>,
+    pub(super) fixed: Option<TypedValue>,
+    pub(super) pattern: Option<TypedValue>,
+    pub(super) min_value: Option<TypedValue>,
+    pub(super) max_value: Option<TypedValue>,
+    pub(super) binding: Option<Binding>,
+    pub(super) max_length: Option<u32>,
+    pub(super) constraints: Vec<Invariant>,
+    pub(super) children: Vec<Rule>,
+    pub(super) slicing: Option<Slicing>,
+    pub(super) slices: Vec<Rule>,
+}
+
+impl Rule {
+    pub(super) fn child(&self, name: &str) -> Option<&Rule> {
+        self.children.iter().find(|child| child.name == name)
+    }
+}
+
+/// The rules of one StructureDefinition; its bases are compiled on the way.
+pub(super) fn compile(
+    profiles: &Profiles,
+    definition: &Value,
+    depth: usize,
+) -> Result<Profile, String> {
+    let structure = Structure::parse(definition)?;
+    let mut root = Rule {
+        name: structure.type_name.clone(),
+        key: Some(structure.type_name.clone()),
+        ..Rule::default()
+    };
+    let is_constraint = structure.derivation == Derivation::Constraint;
+    if is_constraint {
+        let elements = match structure.elements.is_empty() {
+            false => structure.elements,
+            true => {
+                let base = structure.base.as_deref().unwrap_or_default();
+                let base = profiles
+                    .profile_within(base, depth)
+                    .ok_or_else(|| format!("its base {base} is not known"))?;
+                if base.is_constraint {
+                    root = base.root.clone();
+                }
+                Structure::differential(definition)?
+            }
+        };
+        let mut overlay = Overlay {
+            profiles,
+            last_slice: HashMap::new(),
+        };
+        for element in &elements {
+            overlay.lay(&mut root, element);
+        }
+    }
+    let contexts = definition["context"].as_array().into_iter().flatten();
+    let text = |of: &Value, name: &str| of[name].as_str().unwrap_or_default().to_owned();
+    Ok(Profile {
+        url: structure.url,
+        type_name: structure.type_name,
+        is_constraint,
+        contexts: contexts
+            .map(|context| (text(context, "type"), text(context, "expression")))
+            .collect(),
+        root,
+    })
+}
+
+struct Overlay<'p> {
+    profiles: &'p Profiles,
+    /// By path, the slice that was last named there.
+    last_slice: HashMap<String, String>,
+}
+
+impl Overlay<'_> {
+    fn lay(&mut self, root: &mut Rule, element: &Element) {
+        let mut at = root;
+        for (name, slice) in self.steps(element).into_iter().skip(1) {
+            at = self.step(at, &name);
+            // `a/b` is a slice within the slice `a`.
+            for slice in slice.as_deref().unwrap_or_default().split('/') {
+                if !slice.is_empty() {
+                    at = self.slice(at, slice);
+                }
+            }
+        }
+        self.apply(at, element);
+    }
+
+    /// Each step of the path, with the slice that is meant of it.
+    fn steps(&mut self, element: &Element) -> Vec<(String, Option<String>)> {
+        let path: Vec<&str> = element.path.split('.').collect();
+        let id: Vec<&str> = element.id.split('.').collect();
+        let name_of = |step: &str| step.split(':').next().unwrap_or(step).to_owned();
+        let fits = id.len() == path.len()
+            && id.iter().zip(&path).all(|(id, path)| name_of(id) == **path);
+        let mut steps = Vec::with_capacity(path.len());
+        for (at, name) in path.iter().enumerate() {
+            let is_last = at + 1 == path.len();
+            let upto = path[..=at].join(".");
+            let slice = match fits {
+                true => id[at].split_once(':').map(|(_, slice)| slice.to_owned()),
+                false if is_last => None,
+                false => self.last_slice.get(&upto).cloned(),
+            };
+            let slice = match is_last {
+                true => element.slice_name.clone().or(slice),
+                false => slice,
+            };
+            if is_last {
+                // What was named below another slice of this is over.
+                self.last_slice
+                    .retain(|known, _| !known.starts_with(&format!("{upto}.")));
+                match &slice {
+                    Some(slice) => self.last_slice.insert(upto, slice.clone()),
+                    None => self.last_slice.remove(&upto),
+                };
+            }
+            steps.push(((*name).to_owned(), slice));
+        }
+        steps
+    }
+
+    /// The rule of an element below another. `valueQuantity` for `value[x]` means the slice
+    /// of that type.
+    fn step<'r>(&self, at: &'r mut Rule, name: &str) -> &'r mut Rule {
+        let info = at
+            .key
+            .as_ref()
+            .and_then(|key| self.profiles.definitions.type_info(key));
+        let bare = name.strip_suffix("[x]").unwrap_or(name);
+        let field = info.as_ref().and_then(|info| info.field(bare));
+        let by_type = field.filter(|field| field.is_choice && field.name != bare);
+        let own = by_type.map_or(bare, |field| field.name.as_str());
+        let found = match at.children.iter().position(|child| child.name == own) {
+            Some(found) => found,
+            None => {
+                let mut choices = info.iter().flat_map(|info| info.fields_of(own));
+                let key = match (choices.next(), choices.next()) {
+                    (Some((_, field)), None) => Some(field.type_key.clone()),
+                    _ => None,
+                };
+                at.children.push(Rule {
+                    name: own.to_owned(),
+                    key,
+                    ..Rule::default()
+                });
+                at.children.len() - 1
+            }
+        };
+        let child = &mut at.children[found];
+        match by_type {
+            Some(field) => {
+                let slice = self.slice(child, bare);
+                slice.key = Some(field.type_key.clone());
+                if slice.types.is_empty() {
+                    slice.types = vec![ElementType {
+                        code: field.type_code.clone(),
+                        profiles: Vec::new(),
+                        target_profiles: Vec::new(),
+                        aggregation: Vec::new(),
+                    }];
+                }
+                slice
+            }
+            None => child,
+        }
+    }
+
+    fn slice<'r>(&self, at: &'r mut Rule, name: &str) -> &'r mut Rule {
+        let is_named = |slice: &Rule| slice.slice.as_deref() == Some(name);
+        let found = match at.slices.iter().position(is_named) {
+            Some(found) => found,
+            None => {
+                at.slices.push(Rule {
+                    name: at.name.clone(),
+                    slice: Some(name.to_owned()),
+                    key: at.key.clone(),
+                    types: self.type_of_slice(at, name).into_iter().collect(),
+                    ..Rule::default()
+                });
+                at.slices.len() - 1
+            }
+        };
+        if at.slicing.is_none() {
+            at.slicing = implied(at);
+        }
+        &mut at.slices[found]
+    }
+
+    /// The type that the slice `valueQuantity` of `value` is named for.
+    fn type_of_slice(&self, at: &Rule, name: &str) -> Option<ElementType> {
+        let code = name.strip_prefix(at.name.as_str())?;
+        let mut letters = code.chars();
+        let first = letters.next().filter(char::is_ascii_uppercase)?;
+        let lower = format!("{}{}", first.to_ascii_lowercase(), letters.as_str());
+        let is_type = |name: &&str| self.profiles.model.has_type(name);
+        let code = [code, lower.as_str()].into_iter().find(is_type)?;
+        Some(ElementType {
+            code: code.to_owned(),
+            profiles: Vec::new(),
+            target_profiles: Vec::new(),
+            aggregation: Vec::new(),
+        })
+    }
+
+    fn apply(&self, rule: &mut Rule, element: &Element) {
+        let base = self.profiles.base_element(&element.base_path);
+        let base = base.as_ref().map(|(structure, at)| &structure.elements[*at]);
+        rule.min = rule.min.max(element.min);
+        if let Max::Count(most) = element.max {
+            rule.max = Some(rule.max.map_or(most, |known| known.min(most)));
+        }
+        if !element.types.is_empty() && base.is_none_or(|base| base.types != element.types) {
+            rule.types.clone_from(&element.types);
+            if let [only] = element.types.as_slice() {
+                self.narrow(rule, &only.code);
+            }
+        }
+        replace(&mut rule.fixed, &element.fixed);
+        replace(&mut rule.pattern, &element.pattern);
+        replace(&mut rule.min_value, &element.min_value);
+        replace(&mut rule.max_value, &element.max_value);
+        replace(&mut rule.max_length, &element.max_length);
+        if base.is_none_or(|base| base.binding != element.binding) {
+            replace(&mut rule.binding, &element.binding);
+        }
+        if let Some(slicing) = &element.slicing {
+            match &mut rule.slicing {
+                // A derived profile may close what it need not describe again.
+                Some(known) if slicing.discriminators.is_empty() => {
+                    known.rules.clone_from(&slicing.rules);
+                    known.ordered |= slicing.ordered;
+                }
+                known => *known = Some(slicing.clone()),
+            }
+        }
+        let is_known = |constraint: &&Constraint| {
+            let of_base = base.is_some_and(|base| {
+                base.constraints.iter().any(|own| own.key == constraint.key)
+            });
+            let is_again = rule.constraints.iter().any(|own| own.key == constraint.key);
+            is_structural(&constraint.key) || of_base || is_again
+        };
+        let new: Vec<Invariant> = element
+            .constraints
+            .iter()
+            .filter(|constraint| !is_known(constraint))
+            .filter_map(Invariant::compile)
+            .collect();
+        rule.constraints.extend(new);
+    }
+
+    /// The key of the type of an element that has now one type only.
+    fn narrow(&self, rule: &mut Rule, code: &str) {
+        let is_backbone = matches!(code, "BackboneElement" | "Element");
+        if !is_backbone && rule.key.as_deref().is_none_or(|key| !key.contains('.')) {
+            rule.key = Some(code.to_owned());
+        }
+    }
+}
+
+fn replace<T: Clone>(old: &mut Option<T>, new: &Option<T>) {
+    if new.is_some() {
+        old.clone_from(new);
+    }
+}
+
+/// How slices are told apart where no slicing says so: extensions by their url, else by type.
+fn implied(rule: &Rule) -> Option<Slicing> {
+    let by = match rule.name.as_str() {
+        "extension" | "modifierExtension" => ("value", "url"),
+        _ => ("type", "$this"),
+    };
+    Some(Slicing {
+        discriminators: vec![(by.0.to_owned(), by.1.to_owned())],
+        ordered: false,
+        rules: "open".to_owned(),
+    })
+}

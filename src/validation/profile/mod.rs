@@ -1,0 +1,270 @@
+//! Validation against profiles: what an instance must keep beyond its structure.
+//!
+//! ```text
+//! StructureDefinition ──compile──▶ Profile: a tree of Rules       once per profile
+//!   base's tree, differential laid over it; or its snapshot
+//!
+//! resource ──▶ walk   every element: invariants, bindings, references, extensions of its type
+//!          └─▶ rules  the trees of meta.profile and of those asked for: cardinality, slices,
+//!                     fixed, pattern, types, bindings, constraints
+//! ```
+//!
+//! <https://hl7.org/fhir/R4/profiling.html>, <https://hl7.org/fhir/R4/validation.html>. The
+//! structure is judged by [`Validator`](super::Validator); here it is taken as it is. Nothing
+//! here does I/O: what is stored in a server is handed to [`Profiles::new`].
+//!
+//! Deliberately not here: value sets whose codes are not at hand (a warning says so), the rules
+//! of Bundles and QuestionnaireResponses beyond their invariants, aggregation of references,
+//! contexts of extensions that are told in FHIRPath.
+//!
+//! ## Decisions
+//!
+//! **2026-11-22: a profile is what it adds.** An instance is walked once by its own types and
+//! once more by each profile; a profile's tree holds nothing that the base definition says
+//! already. So a differential can be laid over its base's tree without expanding the types in
+//! between, and most published profiles need no snapshot. Cost: an element that two profiles
+//! speak of is visited twice.
+
+mod coded;
+mod compile;
+mod current;
+mod extensions;
+mod outside;
+mod references;
+mod rules;
+mod slices;
+mod values;
+mod walk;
+
+#[cfg(test)]
+mod tests;
+
+use std::collections::HashMap;
+use std::sync::{Arc, PoisonError, RwLock};
+
+use serde_json::Value;
+
+use crate::definitions::{CodeSet, Constraint, Definitions, Derivation, Structure};
+use crate::error::Issue;
+use crate::fhir::Instant;
+use crate::fhirpath::{Expression, Model, Node};
+
+pub use compile::{Profile, Rule};
+pub use current::Current;
+
+/// A profile of a profile of a profile: deeper than this is taken for a circle.
+const DEEPEST_BASE: usize = 24;
+
+/// What profiles are known, and what has been compiled of them. It never changes: when what is
+/// stored does, another one is made.
+pub struct Profiles {
+    definitions: Arc<Definitions>,
+    model: Model,
+    /// By resource type and URL, the newest version first.
+    given: HashMap<(String, String), Vec<Given>>,
+    compiled: RwLock<HashMap<String, Arc<Profile>>>,
+    /// The constraints of the base definitions by element path.
+    invariants: RwLock<HashMap<String, Arc<[Invariant]>>>,
+    codes: RwLock<HashMap<String, Option<Arc<CodeSet>>>>,
+    base: String,
+}
+
+struct Given {
+    version: String,
+    resource: Arc<Value>,
+}
+
+/// A constraint with its expression compiled.
+#[derive(Clone, Debug)]
+pub struct Invariant {
+    pub key: String,
+    pub is_error: bool,
+    pub human: String,
+    expression: Arc<Expression>,
+}
+
+impl Invariant {
+    /// `None` where there is nothing to evaluate; what does not compile is told in the log.
+    fn compile(constraint: &Constraint) -> Option<Invariant> {
+        let text = constraint.expression.as_deref()?;
+        let expression = Expression::compile_invariant(text)
+            .inspect_err(|error| {
+                tracing::warn!(key = constraint.key, %error, "a constraint cannot be read");
+            })
+            .ok()?;
+        Some(Invariant {
+            key: constraint.key.clone(),
+            is_error: constraint.is_error && !constraint.is_best_practice,
+            human: constraint.human.clone(),
+            expression: Arc::new(expression),
+        })
+    }
+}
+
+impl Profiles {
+    /// The profiles of the definitions, and those among these resources: StructureDefinitions,
+    /// ValueSets and CodeSystems, which come before what the definitions have. `base` is our
+    /// own base URL.
+    pub fn new(definitions: Arc<Definitions>, resources: Vec<Value>, base: &str) -> Profiles {
+        let mut given: HashMap<(String, String), Vec<Given>> = HashMap::new();
+        for resource in resources {
+            let text = |name: &str| resource.get(name).and_then(Value::as_str);
+            let (Some(kind), Some(url)) = (text("resourceType"), text("url")) else {
+                continue;
+            };
+            let version = text("version").unwrap_or_default().to_owned();
+            let key = (kind.to_owned(), url.to_owned());
+            let resource = Arc::new(resource);
+            given
+                .entry(key)
+                .or_default()
+                .push(Given { version, resource });
+        }
+        for versions in given.values_mut() {
+            versions.sort_by(|a, b| b.version.cmp(&a.version));
+        }
+        Profiles {
+            model: Model::new(definitions.clone()),
+            definitions,
+            given,
+            compiled: RwLock::default(),
+            invariants: RwLock::default(),
+            codes: RwLock::default(),
+            base: base.to_owned(),
+        }
+    }
+
+    pub fn model(&self) -> &Model {
+        &self.model
+    }
+
+    /// Whether a StructureDefinition with this canonical is known.
+    pub fn is_known(&self, canonical: &str) -> bool {
+        self.profile(canonical).is_some()
+    }
+
+    /// Every problem of a resource, beyond its structure: against the base definitions, its
+    /// `meta.profile`s and those of `profiles`. A resource without a known type has none.
+    pub fn validate(&self, resource: &Value, profiles: &[&str]) -> Vec<Issue> {
+        self.validate_at(resource, profiles, Some(Instant::now()))
+    }
+
+    /// The same at a time, which invariants may ask for.
+    pub fn validate_at(
+        &self,
+        resource: &Value,
+        profiles: &[&str],
+        now: Option<Instant>,
+    ) -> Vec<Issue> {
+        match Node::resource(&self.model, resource) {
+            Some(node) => walk::issues(self, node, profiles, now),
+            None => Vec::new(),
+        }
+    }
+
+    fn find(&self, kind: &str, canonical: &str) -> Option<Arc<Value>> {
+        self.find_given(kind, canonical)
+            .or_else(|| self.definitions.artifact(kind, canonical))
+    }
+
+    fn find_given(&self, kind: &str, canonical: &str) -> Option<Arc<Value>> {
+        let canonical = canonical.split('#').next().unwrap_or(canonical);
+        let (url, version) = match canonical.split_once('|') {
+            Some((url, version)) => (url, Some(version)),
+            None => (canonical, None),
+        };
+        let versions = self.given.get(&(kind.to_owned(), url.to_owned()))?;
+        let found = versions
+            .iter()
+            .find(|given| version.is_none_or(|version| given.version == version));
+        found.map(|given| given.resource.clone())
+    }
+
+    /// A profile by its canonical, compiled when it is first asked for. What is not known is
+    /// not remembered, since names come from requests.
+    fn profile(&self, canonical: &str) -> Option<Arc<Profile>> {
+        self.profile_within(canonical, DEEPEST_BASE)
+    }
+
+    fn profile_within(&self, canonical: &str, depth: usize) -> Option<Arc<Profile>> {
+        let known = self.compiled.read().unwrap_or_else(PoisonError::into_inner);
+        if let Some(found) = known.get(canonical) {
+            return Some(found.clone());
+        }
+        drop(known);
+        let depth = depth.checked_sub(1)?;
+        let definition = self.find("StructureDefinition", canonical)?;
+        let profile = compile::compile(self, &definition, depth)
+            .inspect_err(|error| tracing::warn!(canonical, %error, "a profile cannot be read"))
+            .ok()?;
+        let mut known = self
+            .compiled
+            .write()
+            .unwrap_or_else(PoisonError::into_inner);
+        let entry = known.entry(canonical.to_owned());
+        Some(entry.or_insert_with(|| Arc::new(profile)).clone())
+    }
+
+    /// The codes of a value set; `None` where they are not all at hand.
+    fn codes(&self, canonical: &str) -> Option<Arc<CodeSet>> {
+        let known = self.codes.read().unwrap_or_else(PoisonError::into_inner);
+        if let Some(found) = known.get(canonical) {
+            return found.clone();
+        }
+        drop(known);
+        let codes = match self.find_given("ValueSet", canonical) {
+            Some(value_set) => {
+                let lookup = |kind: &str, url: &str| self.find_given(kind, url);
+                self.definitions
+                    .codes_of(&value_set, &lookup)
+                    .map(Arc::new)
+            }
+            None => self.definitions.value_set_codes(canonical),
+        };
+        let mut known = self.codes.write().unwrap_or_else(PoisonError::into_inner);
+        known.insert(canonical.to_owned(), codes.clone());
+        codes
+    }
+
+    /// The constraints that the base definition puts on the element with this path, such as
+    /// `Patient` or `Patient.contact`.
+    fn invariants(&self, path: &str) -> Arc<[Invariant]> {
+        let known = self
+            .invariants
+            .read()
+            .unwrap_or_else(PoisonError::into_inner);
+        if let Some(found) = known.get(path) {
+            return found.clone();
+        }
+        drop(known);
+        let compiled: Vec<Invariant> = self
+            .base_element(path)
+            .map(|(structure, at)| {
+                let constraints = structure.elements[at].constraints.iter();
+                let told = constraints.filter(|constraint| !is_structural(&constraint.key));
+                told.filter_map(Invariant::compile).collect()
+            })
+            .unwrap_or_default();
+        let mut known = self
+            .invariants
+            .write()
+            .unwrap_or_else(PoisonError::into_inner);
+        let entry = known.entry(path.to_owned());
+        entry.or_insert_with(|| compiled.into()).clone()
+    }
+
+    /// The element of the base definitions with this path.
+    fn base_element(&self, path: &str) -> Option<(Arc<Structure>, usize)> {
+        let mut structure = self.definitions.structure(path.split('.').next()?)?;
+        if structure.derivation == Derivation::Constraint && !path.contains('.') {
+            structure = self.definitions.structure(&structure.type_name)?;
+        }
+        let at = structure.elements.iter().position(|e| e.path == path)?;
+        Some((structure, at))
+    }
+}
+
+/// Constraints that the structure has met already.
+fn is_structural(key: &str) -> bool {
+    matches!(key, "ele-1" | "ext-1")
+}

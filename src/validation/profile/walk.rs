@@ -1,0 +1,289 @@
+//! The walk over an instance by its own types: what the base definitions ask of each element
+//! beyond structure, and the profiles that its resources claim.
+//! <https://hl7.org/fhir/R4/validation.html>
+
+use serde_json::Value;
+
+use super::compile::Profile;
+use super::outside::Around;
+use super::{Invariant, Profiles};
+use crate::definitions::Strength;
+use crate::error::{Issue, Severity};
+use crate::fhir::Instant;
+use crate::fhirpath::{Context, Item, Limits, Node};
+use crate::validation::MOST_ISSUES;
+
+/// How deep profiles may call for profiles.
+const DEEPEST: usize = 12;
+
+/// What one expression may cost, in steps: a tenth of what others get, for there are many.
+const STEPS: u64 = 1_000_000;
+
+/// The resources around an element.
+#[derive(Clone, Copy)]
+pub(super) struct Scope<'w> {
+    pub resource: Node<'w>,
+    /// What contains it, if it is contained.
+    pub root: Node<'w>,
+    /// What is being validated: perhaps the Bundle around.
+    pub outermost: Node<'w>,
+}
+
+pub(super) struct Walk<'w> {
+    pub profiles: &'w Profiles,
+    pub now: Option<Instant>,
+    pub depth: usize,
+    pub issues: Vec<Issue>,
+}
+
+/// The problems of a resource.
+pub(super) fn issues(
+    profiles: &Profiles,
+    node: Node<'_>,
+    asked: &[&str],
+    now: Option<Instant>,
+) -> Vec<Issue> {
+    let mut walk = Walk {
+        profiles,
+        now,
+        depth: DEEPEST,
+        issues: Vec::new(),
+    };
+    let scope = Scope {
+        resource: node,
+        root: node,
+        outermost: node,
+    };
+    let path = node.node_type.key.clone();
+    walk.resource(node, scope, &path);
+    for canonical in asked {
+        if !claimed(&node).any(|own| own == *canonical) {
+            walk.claim(canonical, node, scope, &path);
+        }
+    }
+    walk.issues
+}
+
+/// Whether a node keeps a profile, by its errors alone. Where profiles call for each other in
+/// circles it does.
+pub(super) fn conforms(
+    profiles: &Profiles,
+    profile: &Profile,
+    node: Node<'_>,
+    scope: Scope<'_>,
+    depth: usize,
+) -> bool {
+    let Some(depth) = depth.checked_sub(1) else {
+        return true;
+    };
+    let mut walk = Walk {
+        profiles,
+        now: Some(Instant::now()),
+        depth,
+        issues: Vec::new(),
+    };
+    walk.profile(profile, node, scope, "");
+    !walk.issues.iter().any(Issue::is_error)
+}
+
+fn claimed<'w>(node: &Node<'w>) -> impl Iterator<Item = &'w str> {
+    let list = node.get("meta").and_then(|meta| meta.get("profile"));
+    let list = list.and_then(Value::as_array);
+    list.into_iter().flatten().filter_map(Value::as_str)
+}
+
+impl<'w> Walk<'w> {
+    /// Once for each place and text: two profiles may ask for the same.
+    pub(super) fn report(&mut self, issue: Issue, path: &str) {
+        let issue = issue.at(path);
+        if self.issues.len() < MOST_ISSUES && !self.issues.contains(&issue) {
+            self.issues.push(issue);
+        }
+    }
+
+    fn resource(&mut self, node: Node<'w>, scope: Scope<'w>, path: &str) {
+        self.element(node, scope, path);
+        for canonical in claimed(&node) {
+            self.claim(canonical, node, scope, path);
+        }
+    }
+
+    /// A profile that a resource claims to keep, or is asked to.
+    fn claim(&mut self, canonical: &str, node: Node<'w>, scope: Scope<'w>, path: &str) {
+        match self.profiles.profile(canonical) {
+            Some(profile) => self.profile(&profile, node, scope, path),
+            None => {
+                let text = format!(
+                    "expected a profile that is known here but found {canonical}: it was not \
+                     checked"
+                );
+                self.report(Issue::warning("not-found", text), &format!("{path}.meta.profile"));
+            }
+        }
+    }
+
+    /// What a profile asks of a node that is of its type.
+    pub(super) fn profile(
+        &mut self,
+        profile: &Profile,
+        node: Node<'w>,
+        scope: Scope<'w>,
+        path: &str,
+    ) {
+        if !node.node_type.is(&profile.type_name) {
+            let text = format!(
+                "expected a {}, as {} is for, but found a {}",
+                profile.type_name,
+                profile.url,
+                node.node_type.name()
+            );
+            return self.report(Issue::error("structure", text), path);
+        }
+        if profile.is_constraint {
+            self.rule(&profile.root, node, scope, path);
+        }
+    }
+
+    /// An element and all below it.
+    fn element(&mut self, node: Node<'w>, scope: Scope<'w>, path: &str) {
+        if self.issues.len() >= MOST_ISSUES {
+            return;
+        }
+        self.base_invariants(node, scope, path);
+        if let Some(choice) = node.choice
+            && let Some(binding) = &choice.field.binding
+        {
+            // The structure has seen to what is bound as a code.
+            let is_seen = choice.field.type_code == "code" && binding.strength == Strength::Required;
+            if !is_seen {
+                self.binding(binding, node, path, false);
+            }
+        }
+        match node.node_type.key.as_str() {
+            "Reference" => self.reference_of_type(node, scope, path),
+            "Extension" => {}
+            _ => {}
+        }
+        for (child, at) in children(self.profiles, &node, path) {
+            if child.node_type.key == "Extension" {
+                self.extension(child, node, scope, &at);
+            }
+            let field = child.choice.map(|choice| &choice.field);
+            if field.is_some_and(|field| field.is_resource) {
+                let is_contained = field.is_some_and(|field| field.name == "contained");
+                let root = if is_contained { node } else { child };
+                let scope = Scope {
+                    resource: child,
+                    root,
+                    ..scope
+                };
+                self.resource(child, scope, &at);
+            } else {
+                self.element(child, scope, &at);
+            }
+        }
+    }
+
+    /// Those of the type, and those of the element that it is here.
+    fn base_invariants(&mut self, node: Node<'w>, scope: Scope<'w>, path: &str) {
+        let key = node.node_type.key.as_str();
+        let of_type = self.profiles.invariants(key);
+        self.invariants(&of_type, node, scope, path);
+        if let Some(choice) = node.choice
+            && choice.field.path != key
+        {
+            let of_element = self.profiles.invariants(&choice.field.path);
+            self.invariants(&of_element, node, scope, path);
+        }
+    }
+
+    pub(super) fn invariants(
+        &mut self,
+        invariants: &[Invariant],
+        node: Node<'w>,
+        scope: Scope<'w>,
+        path: &str,
+    ) {
+        for invariant in invariants {
+            let around = self.around(scope);
+            let context = self.context(&around, scope);
+            let (severity, text) = match invariant.expression.holds(&context, node) {
+                Ok(Some(true)) => continue,
+                Ok(_) if invariant.is_error => (Severity::Error, None),
+                Ok(_) => (Severity::Warning, None),
+                Err(error) => (Severity::Warning, Some(error)),
+            };
+            let (key, human) = (&invariant.key, &invariant.human);
+            let text = match text {
+                None => format!("expected {key} to hold but found that it does not: {human}"),
+                Some(error) => format!("expected {key} to hold but it could not be checked: {error}"),
+            };
+            let issue = Issue::error("invariant", text);
+            self.report(Issue { severity, ..issue }, path);
+        }
+    }
+
+    pub(super) fn around(&self, scope: Scope<'w>) -> Around<'w> {
+        Around {
+            profiles: self.profiles,
+            scope,
+            depth: self.depth,
+        }
+    }
+
+    pub(super) fn context<'c>(&self, around: &'c Around<'w>, scope: Scope<'w>) -> Context<'c>
+    where
+        'w: 'c,
+    {
+        Context {
+            root: scope.root,
+            now: self.now,
+            outside: Some(around),
+            limits: Limits {
+                steps: STEPS,
+                deadline: None,
+            },
+            ..Context::new(&self.profiles.model, scope.resource, &self.profiles.base)
+        }
+    }
+}
+
+/// The elements directly below a node, each with its path.
+fn children<'w>(
+    profiles: &'w Profiles,
+    node: &Node<'w>,
+    path: &str,
+) -> Vec<(Node<'w>, String)> {
+    let mut items = Vec::new();
+    node.push_all_children(&profiles.model, &mut items);
+    placed(items, path)
+}
+
+/// The elements of that name below a node, each with its path.
+pub(super) fn children_named<'w>(
+    profiles: &'w Profiles,
+    node: &Node<'w>,
+    name: &str,
+    path: &str,
+) -> Vec<(Node<'w>, String)> {
+    let mut items = Vec::new();
+    node.push_children(&profiles.model, name, &mut items);
+    placed(items, path)
+}
+
+fn placed<'w>(items: Vec<Item<'w>>, path: &str) -> Vec<(Node<'w>, String)> {
+    let mut placed: Vec<(Node<'w>, String)> = Vec::with_capacity(items.len());
+    let (mut last, mut index) = ("", 0);
+    for item in items {
+        let Item::Node(node) = item else { continue };
+        let Some(choice) = node.choice else { continue };
+        index = if last == choice.json_name { index + 1 } else { 0 };
+        last = &choice.json_name;
+        let at = match choice.field.is_array {
+            true => format!("{path}.{}[{index}]", choice.field.name),
+            false => format!("{path}.{}", choice.field.name),
+        };
+        placed.push((node, at));
+    }
+    placed
+}
