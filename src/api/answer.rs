@@ -442,7 +442,10 @@ impl Call<'_> {
         };
         let (hub, id) = (&self.api.hub, self.place.id.as_deref());
         let kind = self.place.resource_type.ok_or_else(|| {
-            Error::new(Category::NotSupported, "expected a resource type in the URL")
+            Error::new(
+                Category::NotSupported,
+                "expected a resource type in the URL",
+            )
         })?;
         let pairs = &self.query.pairs;
         let outcome = validate::validate(hub, &self.access, kind, id, pairs, &body).await?;

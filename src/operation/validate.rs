@@ -37,7 +37,8 @@ impl Request {
                 "mode" => request.mode = Some(value.clone()),
                 "_format" | "_pretty" => {}
                 _ => {
-                    let text = format!("expected the parameters profile and mode but found {name:?}");
+                    let text =
+                        format!("expected the parameters profile and mode but found {name:?}");
                     return Err(Error::coded(Category::Invalid, "not-supported", text));
                 }
             }
@@ -55,7 +56,13 @@ impl Request {
 
     fn take(&mut self, list: &[Value]) {
         let text = |parameter: &Value| {
-            let names = ["valueUri", "valueCanonical", "valueUrl", "valueString", "valueCode"];
+            let names = [
+                "valueUri",
+                "valueCanonical",
+                "valueUrl",
+                "valueString",
+                "valueCode",
+            ];
             let found = names.iter().find_map(|name| parameter[*name].as_str());
             found.map(str::to_owned)
         };
@@ -74,9 +81,14 @@ impl Request {
 fn parameters(given: &Map<String, Value>) -> Option<&[Value]> {
     let list = given.get("parameter").and_then(Value::as_array)?;
     let is_meant = |parameter: &Value| {
-        matches!(parameter["name"].as_str(), Some("resource" | "profile" | "mode"))
+        matches!(
+            parameter["name"].as_str(),
+            Some("resource" | "profile" | "mode")
+        )
     };
-    let is_parameters = given.get("resourceType").is_some_and(|kind| kind == "Parameters");
+    let is_parameters = given
+        .get("resourceType")
+        .is_some_and(|kind| kind == "Parameters");
     (is_parameters && list.iter().any(is_meant)).then_some(list)
 }
 

@@ -81,7 +81,9 @@ fn plain(path: &str) -> String {
     }
     out.push_str(rest);
     while let Some(start) = out.find(".ofType(") {
-        let end = out[start..].find(')').map_or(out.len(), |end| start + end + 1);
+        let end = out[start..]
+            .find(')')
+            .map_or(out.len(), |end| start + end + 1);
         out.replace_range(start..end, "");
     }
     out.replace("[x]", "")
@@ -90,9 +92,13 @@ fn plain(path: &str) -> String {
 /// A resource in either format.
 fn read(definitions: &Definitions, path: &Path) -> Result<Value, String> {
     let bytes = std::fs::read(path).map_err(|error| format!("{}: {error}", path.display()))?;
-    let start = bytes.iter().find(|byte| !byte.is_ascii_whitespace() && !matches!(byte, 0xEF | 0xBB | 0xBF));
+    let start = bytes
+        .iter()
+        .find(|byte| !byte.is_ascii_whitespace() && !matches!(byte, 0xEF | 0xBB | 0xBF));
     let json = match start {
-        Some(b'<') => format::to_json(definitions, &bytes, 200).map_err(|error| error.to_string())?,
+        Some(b'<') => {
+            format::to_json(definitions, &bytes, 200).map_err(|error| error.to_string())?
+        }
         _ => bytes,
     };
     json::parse(&json, 200).map_err(|error| error.to_string())
@@ -103,15 +109,25 @@ fn package(definitions: &Definitions, archive: &Path) -> Vec<Value> {
     let folder = tempfile::TempDir::new().expect("a temporary directory");
     let mut tar = Command::new("tar");
     tar.arg("xzf").arg(archive).arg("-C").arg(folder.path());
-    assert!(tar.status().expect("tar runs").success(), "{}", archive.display());
+    assert!(
+        tar.status().expect("tar runs").success(),
+        "{}",
+        archive.display()
+    );
     let listing = std::fs::read_dir(folder.path().join("package")).expect("a package");
     let paths = listing.map(|entry| entry.expect("readable").path());
     let files = paths.filter(|path| path.extension().is_some_and(|found| found == "json"));
-    files.filter_map(|path| read(definitions, &path).ok()).collect()
+    files
+        .filter_map(|path| read(definitions, &path).ok())
+        .collect()
 }
 
 fn texts<'v>(value: &'v Value, name: &str) -> impl Iterator<Item = &'v str> {
-    value[name].as_array().into_iter().flatten().filter_map(Value::as_str)
+    value[name]
+        .as_array()
+        .into_iter()
+        .flatten()
+        .filter_map(Value::as_str)
 }
 
 /// The elements of the errors of an outcome of the suite.
@@ -125,10 +141,13 @@ fn expected(folder: &Path, java: &Value) -> Vec<String> {
         inline => inline["outcome"].clone(),
     };
     let issues = outcome["issue"].as_array().into_iter().flatten();
-    let errors = issues.filter(|issue| matches!(issue["severity"].as_str(), Some("error" | "fatal")));
+    let errors =
+        issues.filter(|issue| matches!(issue["severity"].as_str(), Some("error" | "fatal")));
     errors
         .map(|issue| {
-            let at = issue["expression"][0].as_str().or(issue["location"][0].as_str());
+            let at = issue["expression"][0]
+                .as_str()
+                .or(issue["location"][0].as_str());
             plain(at.unwrap_or_default())
         })
         .collect()
@@ -144,7 +163,10 @@ impl Suite<'_> {
     /// The resources that a case, or its profile step, loads.
     fn loaded(&self, of: &Value) -> Vec<Value> {
         let mut resources = Vec::new();
-        for name in ["supporting", "profiles"].iter().flat_map(|list| texts(of, list)) {
+        for name in ["supporting", "profiles"]
+            .iter()
+            .flat_map(|list| texts(of, list))
+        {
             // What cannot be read is no help to the other validator either.
             resources.extend(read(&self.definitions, &self.folder.join(name)));
         }
@@ -185,7 +207,11 @@ impl Suite<'_> {
             found,
         };
         let resources = self.loaded(case);
-        let mut steps = vec![step("", &case["java"], self.run(&path, resources.clone(), &[]))];
+        let mut steps = vec![step(
+            "",
+            &case["java"],
+            self.run(&path, resources.clone(), &[]),
+        )];
         let profile = &case["profile"];
         if let Some(source) = profile["source"].as_str() {
             let mut resources = resources;
@@ -232,7 +258,10 @@ fn validator_suite_gives_what_its_ledger_says() {
         .map(|step| (step.name.clone(), step.how()))
         .collect();
     if let Some(path) = std::env::var_os("ANDIRON_FAILED") {
-        let lines: Vec<String> = failed.iter().map(|(name, how)| format!("{name}\t{how}")).collect();
+        let lines: Vec<String> = failed
+            .iter()
+            .map(|(name, how)| format!("{name}\t{how}"))
+            .collect();
         std::fs::write(path, lines.join("\n")).expect("can be written");
     }
     scoreboard::check(SUITE, &section(&steps));
@@ -240,15 +269,21 @@ fn validator_suite_gives_what_its_ledger_says() {
 }
 
 fn section(steps: &[Step]) -> String {
-    let percent = |part: usize, all: usize| format!("{:.1} %", 100.0 * part as f64 / all.max(1) as f64);
-    let sum = |steps: &[&Step], of: fn(&Step) -> usize| steps.iter().map(|step| of(step)).sum::<usize>();
+    let percent =
+        |part: usize, all: usize| format!("{:.1} %", 100.0 * part as f64 / all.max(1) as f64);
+    let sum =
+        |steps: &[&Step], of: fn(&Step) -> usize| steps.iter().map(|step| of(step)).sum::<usize>();
     let all: Vec<&Step> = steps.iter().collect();
     let row = |name: &str, steps: &[&Step]| {
         let agreed = sum(steps, |step| usize::from(step.agrees()));
         let expected = sum(steps, |step| step.expected.len());
         let met = sum(steps, Step::met);
-        let missed = sum(steps, |step| usize::from(!step.agrees() && !step.expected.is_empty()));
-        let wrong = sum(steps, |step| usize::from(!step.agrees() && step.expected.is_empty()));
+        let missed = sum(steps, |step| {
+            usize::from(!step.agrees() && !step.expected.is_empty())
+        });
+        let wrong = sum(steps, |step| {
+            usize::from(!step.agrees() && step.expected.is_empty())
+        });
         format!(
             "| {name} | {} | {agreed} | {} | {missed} | {wrong} | {expected} | {met} | {} |\n",
             steps.len(),
@@ -265,7 +300,10 @@ fn section(steps: &[Step]) -> String {
          |---|---:|---:|---:|---:|---:|---:|---:|---:|\n",
     );
     text.push_str(&row("all", &all));
-    for key in [|step: &Step| step.tier.clone(), |step: &Step| step.module.clone()] {
+    for key in [
+        |step: &Step| step.tier.clone(),
+        |step: &Step| step.module.clone(),
+    ] {
         let mut names: Vec<String> = steps.iter().map(key).collect();
         names.sort();
         names.dedup();

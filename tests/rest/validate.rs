@@ -54,7 +54,10 @@ fn is_ok(reply: &Reply) -> bool {
 async fn validate_says_everything_and_answers_200() {
     let server = Server::start().await;
     let good = server.post("/Patient/$validate", &patient("1")).await;
-    assert_eq!(told(&good.expect(200)), [("information".to_owned(), String::new())]);
+    assert_eq!(
+        told(&good.expect(200)),
+        [("information".to_owned(), String::new())]
+    );
     let mut bad = patient("1");
     bad["gender"] = json!("unknwon");
     bad["contact"] = json!([{"gender": "male"}]);
@@ -70,7 +73,10 @@ async fn validate_says_everything_and_answers_200() {
     let again = server.post("/Patient/$validate", &wrapped).await;
     assert_eq!(told(again.expect(200)), errors);
     // Nothing was stored.
-    assert_eq!(server.get("/Patient?_summary=count").await.json()["total"], 0);
+    assert_eq!(
+        server.get("/Patient?_summary=count").await.json()["total"],
+        0
+    );
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -81,7 +87,10 @@ async fn validate_takes_stored_profiles_by_name() {
     server.create(&profile()).await;
     let reply = server.post(&asked, &patient("1")).await;
     let missing = |name: &str| ("error".to_owned(), format!("Patient.{name}"));
-    assert_eq!(told(reply.expect(200)), [missing("name"), missing("birthDate")]);
+    assert_eq!(
+        told(reply.expect(200)),
+        [missing("name"), missing("birthDate")]
+    );
     let mut good = patient("1");
     good["birthDate"] = json!("1970-01-01");
     good["name"][0]["use"] = json!("official");
@@ -137,5 +146,8 @@ async fn writes_are_held_to_the_profiles_that_they_claim() {
     stricter["differential"]["element"][4]["min"] = json!(0);
     server.create(&stricter).await;
     claims.as_object_mut().expect("an object").remove("contact");
-    server.put(&format!("/Patient/{id}"), &claims).await.expect(422);
+    server
+        .put(&format!("/Patient/{id}"), &claims)
+        .await
+        .expect(422);
 }

@@ -4,8 +4,8 @@ use crate::harness::{Server, database};
 use crate::rest::{patient, patient_with_id};
 use andiron::access::Access;
 use andiron::storage::feed::{self, Position};
-use andiron::storage::{conformance, 
-    history, jobs, nodes, parameters, read, reindex, secret, statistics, write, writer,
+use andiron::storage::{
+    conformance, history, jobs, nodes, parameters, read, reindex, secret, statistics, write, writer,
 };
 use sqlx::{ConnectOptions, Executor};
 

@@ -71,7 +71,11 @@ impl<'w> Walk<'w> {
             return;
         }
         let value_set = &binding.value_set;
-        let Some(codes) = self.profiles.codes(value_set).filter(|codes| !codes.is_empty()) else {
+        let Some(codes) = self
+            .profiles
+            .codes(value_set)
+            .filter(|codes| !codes.is_empty())
+        else {
             if is_told && severity == Severity::Error {
                 let text = format!(
                     "expected a code of {value_set}, which could not be checked: its codes are \

@@ -132,8 +132,8 @@ impl Overlay<'_> {
         let path: Vec<&str> = element.path.split('.').collect();
         let id: Vec<&str> = element.id.split('.').collect();
         let name_of = |step: &str| step.split(':').next().unwrap_or(step).to_owned();
-        let fits = id.len() == path.len()
-            && id.iter().zip(&path).all(|(id, path)| name_of(id) == **path);
+        let fits =
+            id.len() == path.len() && id.iter().zip(&path).all(|(id, path)| name_of(id) == **path);
         let mut steps = Vec::with_capacity(path.len());
         for (at, name) in path.iter().enumerate() {
             let is_last = at + 1 == path.len();
@@ -246,7 +246,9 @@ impl Overlay<'_> {
 
     fn apply(&self, rule: &mut Rule, element: &Element) {
         let base = self.profiles.base_element(&element.base_path);
-        let base = base.as_ref().map(|(structure, at)| &structure.elements[*at]);
+        let base = base
+            .as_ref()
+            .map(|(structure, at)| &structure.elements[*at]);
         rule.min = rule.min.max(element.min);
         if let Max::Count(most) = element.max {
             rule.max = Some(rule.max.map_or(most, |known| known.min(most)));
@@ -276,9 +278,8 @@ impl Overlay<'_> {
             }
         }
         let is_known = |constraint: &&Constraint| {
-            let of_base = base.is_some_and(|base| {
-                base.constraints.iter().any(|own| own.key == constraint.key)
-            });
+            let of_base = base
+                .is_some_and(|base| base.constraints.iter().any(|own| own.key == constraint.key));
             let is_again = rule.constraints.iter().any(|own| own.key == constraint.key);
             is_structural(&constraint.key) || of_base || is_again
         };

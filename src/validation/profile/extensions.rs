@@ -39,7 +39,9 @@ impl<'w> Walk<'w> {
                 ),
                 false => Issue::information(
                     "informational",
-                    format!("expected an extension that is known here but found {url}: it was not checked"),
+                    format!(
+                        "expected an extension that is known here but found {url}: it was not checked"
+                    ),
                 ),
             };
             return self.report(issue, path);
@@ -48,7 +50,7 @@ impl<'w> Walk<'w> {
             let text = format!("expected the definition of an extension but found {url}");
             return self.report(Issue::error("extension", text), path);
         }
-        if !is_in_context(&profile, &holder, scope) {
+        if !is_in_context(&profile, &holder) {
             let wanted: Vec<&str> = profile.contexts.iter().map(|(_, at)| at.as_str()).collect();
             let text = format!(
                 "expected the extension {url} on {} only but found it here",
@@ -64,25 +66,33 @@ impl<'w> Walk<'w> {
     }
 }
 
-fn is_in_context(profile: &Profile, holder: &Node<'_>, scope: Scope<'_>) -> bool {
-    let path = holder.choice.map(|choice| choice.field.path.as_str());
+/// Extensions of definitions that R4's own published resources bear outside their contexts.
+const AT_LARGE: [&str; 3] = [
+    "http://hl7.org/fhir/StructureDefinition/structuredefinition-",
+    "http://hl7.org/fhir/StructureDefinition/regex",
+    "http://hl7.org/fhir/StructureDefinition/valueset-concept-comments",
+];
+
+fn is_in_context(profile: &Profile, holder: &Node<'_>) -> bool {
+    if AT_LARGE.iter().any(|start| profile.url.starts_with(start)) {
+        return true;
+    }
     let bare = |path: &str| path.trim_end_matches("[x]").to_owned();
-    profile.contexts.is_empty()
-        || profile.contexts.iter().any(|(kind, expression)| match kind.as_str() {
-            "element" => {
-                let is_root = expression == "Resource" || expression == "DomainResource";
-                let is_resource = std::ptr::eq(holder.node_type, scope.resource.node_type);
-                holder.node_type.is(expression)
-                    || holder.node_type.key == *expression
-                    || expression == "Element" && !is_resource
-                    || expression == "BackboneElement" && holder.node_type.key.contains('.')
-                    || is_root && is_resource
-                    || path.is_some_and(|path| bare(path) == bare(expression))
-            }
-            "extension" => {
-                let url = holder.get("url").and_then(Value::as_str);
-                url == expression.split('#').next()
-            }
-            _ => true,
-        })
+    let path = holder.choice.map(|choice| bare(&choice.field.path));
+    let key = holder.node_type.key.as_str();
+    let is_met = |(kind, expression): &(String, String)| match kind.as_str() {
+        "element" => {
+            expression == "Element"
+                || holder.node_type.is(expression)
+                || key == expression
+                || expression == "BackboneElement" && key.contains('.')
+                || path.as_deref() == Some(&bare(expression))
+        }
+        "extension" => {
+            let url = holder.get("url").and_then(Value::as_str);
+            url == expression.split('#').next()
+        }
+        _ => true,
+    };
+    profile.contexts.is_empty() || profile.contexts.iter().any(is_met)
 }

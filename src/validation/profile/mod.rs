@@ -215,9 +215,7 @@ impl Profiles {
         let codes = match self.find_given("ValueSet", canonical) {
             Some(value_set) => {
                 let lookup = |kind: &str, url: &str| self.find_given(kind, url);
-                self.definitions
-                    .codes_of(&value_set, &lookup)
-                    .map(Arc::new)
+                self.definitions.codes_of(&value_set, &lookup).map(Arc::new)
             }
             None => self.definitions.value_set_codes(canonical),
         };

@@ -50,7 +50,9 @@ pub(super) fn in_bundle<'v>(bundle: &'v Value, reference: &str) -> Option<&'v Va
     if bundle.get("resourceType")?.as_str()? != "Bundle" {
         return None;
     }
-    let reference = reference.split_once("/_history/").map_or(reference, |(url, _)| url);
+    let reference = reference
+        .split_once("/_history/")
+        .map_or(reference, |(url, _)| url);
     let is_meant = |entry: &&Value| {
         let full = entry.get("fullUrl").and_then(Value::as_str);
         let is_relative = !reference.contains(':');

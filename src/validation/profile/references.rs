@@ -97,7 +97,11 @@ impl<'w> Walk<'w> {
                 let text = format!(
                     "expected a reference to what keeps {} but found one that does not: {}",
                     names.join(" or "),
-                    other.issues.iter().find(|i| i.is_error()).map_or("", |i| i.text.as_str())
+                    other
+                        .issues
+                        .iter()
+                        .find(|i| i.is_error())
+                        .map_or("", |i| i.text.as_str())
                 );
                 self.report(Issue::error("structure", text), path);
             }
@@ -117,7 +121,9 @@ impl<'w> Walk<'w> {
         let target = Target::parse(text, &self.profiles.base);
         let value = match target {
             Target::Contained("") => scope.root.value,
-            Target::Contained(id) => contained(scope.resource, id).or_else(|| contained(scope.root, id)),
+            Target::Contained(id) => {
+                contained(scope.resource, id).or_else(|| contained(scope.root, id))
+            }
             _ => in_bundle(scope.outermost.value?, text),
         };
         if let Some(value) = value {
@@ -139,7 +145,8 @@ impl<'w> Walk<'w> {
             }
             _ => None,
         };
-        kind.map(|kind| Pointed { kind, node: None }).or_else(by_type)
+        kind.map(|kind| Pointed { kind, node: None })
+            .or_else(by_type)
     }
 }
 

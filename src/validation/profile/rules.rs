@@ -6,8 +6,8 @@ use std::cmp::Ordering;
 use serde_json::Value;
 
 use super::compile::Rule;
-use super::walk::{Scope, Walk, children_named, conforms};
 use super::values;
+use super::walk::{Scope, Walk, children_named, conforms};
 use crate::definitions::ElementType;
 use crate::error::Issue;
 use crate::fhirpath::Node;
@@ -152,7 +152,9 @@ impl<'w> Walk<'w> {
 
     fn value(&mut self, rule: &Rule, node: Node<'w>, path: &str) {
         if let Some(fixed) = &rule.fixed
-            && !node.value.is_some_and(|found| values::is_fixed(&fixed.value, found))
+            && !node
+                .value
+                .is_some_and(|found| values::is_fixed(&fixed.value, found))
         {
             let text = format!(
                 "expected exactly {} but found {}",
@@ -162,7 +164,9 @@ impl<'w> Walk<'w> {
             self.report(Issue::error("value", text), path);
         }
         if let Some(pattern) = &rule.pattern
-            && !node.value.is_some_and(|found| values::has_pattern(&pattern.value, found))
+            && !node
+                .value
+                .is_some_and(|found| values::has_pattern(&pattern.value, found))
         {
             let text = format!(
                 "expected what has the pattern {} but found {}",
@@ -217,7 +221,11 @@ fn told(value: &Value) -> String {
         Value::String(text) => shown(text),
         Value::Number(number) => shown(number.as_str()),
         Value::Bool(value) => value.to_string(),
-        _ => match value.get("coding").and_then(|codings| codings.get(0)).or(Some(value)) {
+        _ => match value
+            .get("coding")
+            .and_then(|codings| codings.get(0))
+            .or(Some(value))
+        {
             Some(coding) if coding.get("code").is_some() => {
                 let text = |name: &str| coding.get(name).and_then(Value::as_str).unwrap_or("");
                 format!("`{}|{}`", text("system"), text("code"))

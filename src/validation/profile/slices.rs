@@ -9,11 +9,11 @@
 //! | `type` | it is of a type of the slice |
 //! | `profile` | it keeps a profile of the slice |
 
+use super::coded;
 use super::compile::Rule;
 use super::rules::is_of;
 use super::values;
 use super::walk::{Scope, Walk, conforms};
-use super::coded;
 use crate::definitions::{Slicing, Strength};
 use crate::error::Issue;
 use crate::fhirpath::{Expression, Item, Node};
@@ -33,7 +33,9 @@ impl<'w> Walk<'w> {
             let belongs = |slice: &Rule| self.belongs(slicing, slice, *node, scope);
             match rule.slices.iter().position(belongs) {
                 Some(found) => {
-                    if slicing.ordered && found < last || is_open_end && slicing.rules == "openAtEnd" {
+                    if slicing.ordered && found < last
+                        || is_open_end && slicing.rules == "openAtEnd"
+                    {
                         let name = rule.slices[found].slice.as_deref().unwrap_or_default();
                         let text = format!(
                             "expected the slices of {} in order but found {name} too late",
@@ -45,8 +47,11 @@ impl<'w> Walk<'w> {
                     members[found].push((*node, at.clone()));
                 }
                 None if slicing.rules == "closed" => {
-                    let names: Vec<&str> =
-                        rule.slices.iter().filter_map(|one| one.slice.as_deref()).collect();
+                    let names: Vec<&str> = rule
+                        .slices
+                        .iter()
+                        .filter_map(|one| one.slice.as_deref())
+                        .collect();
                     let text = format!(
                         "expected one of the slices {} of {} but found something else",
                         names.join(", "),
@@ -238,7 +243,11 @@ impl<'w> Walk<'w> {
         holds(&rule.fixed, values::is_fixed)
             && holds(&rule.pattern, values::has_pattern)
             && is_bound.unwrap_or(true)
-            && rule.children.iter().filter(|child| says(child)).all(has_child)
+            && rule
+                .children
+                .iter()
+                .filter(|child| says(child))
+                .all(has_child)
             && rule
                 .slices
                 .iter()
@@ -258,8 +267,5 @@ fn says(rule: &Rule) -> bool {
         .binding
         .as_ref()
         .is_some_and(|binding| binding.strength == Strength::Required);
-    rule.fixed.is_some()
-        || rule.pattern.is_some()
-        || is_bound
-        || rule.children.iter().any(says)
+    rule.fixed.is_some() || rule.pattern.is_some() || is_bound || rule.children.iter().any(says)
 }

@@ -11,14 +11,20 @@ use crate::fhir::decimal::Decimal;
 pub(super) fn is_fixed(fixed: &Value, found: &Value) -> bool {
     match (fixed, found) {
         (Value::Number(fixed), Value::Number(found)) => {
-            match (Decimal::parse(fixed.as_str()), Decimal::parse(found.as_str())) {
+            match (
+                Decimal::parse(fixed.as_str()),
+                Decimal::parse(found.as_str()),
+            ) {
                 (Some(fixed), Some(found)) => fixed == found,
                 _ => fixed == found,
             }
         }
         (Value::Array(fixed), Value::Array(found)) => {
             fixed.len() == found.len()
-                && fixed.iter().zip(found).all(|(fixed, found)| is_fixed(fixed, found))
+                && fixed
+                    .iter()
+                    .zip(found)
+                    .all(|(fixed, found)| is_fixed(fixed, found))
         }
         (Value::Object(fixed), Value::Object(found)) => {
             let same = |(name, value): (&String, &Value)| {
@@ -41,11 +47,14 @@ pub(super) fn has_pattern(pattern: &Value, found: &Value) -> bool {
         (Value::Array(pattern), Value::Array(found)) => pattern
             .iter()
             .all(|pattern| found.iter().any(|found| has_pattern(pattern, found))),
-        (Value::Object(pattern), Value::Object(found)) => {
-            pattern.iter().filter(|(name, _)| *name != "id").all(|(name, value)| {
-                found.get(name).is_some_and(|found| has_pattern(value, found))
-            })
-        }
+        (Value::Object(pattern), Value::Object(found)) => pattern
+            .iter()
+            .filter(|(name, _)| *name != "id")
+            .all(|(name, value)| {
+                found
+                    .get(name)
+                    .is_some_and(|found| has_pattern(value, found))
+            }),
         _ => is_fixed(pattern, found),
     }
 }
@@ -80,11 +89,31 @@ mod tests {
     fn patterns_leave_open_what_they_do_not_say() {
         let coding = json!({"coding": [{"system": "s", "code": "a"}]});
         for (found, fixed, pattern) in [
-            (json!({"coding": [{"code": "a", "system": "s"}]}), true, true),
-            (json!({"id": "1", "coding": [{"code": "a", "system": "s"}]}), true, true),
-            (json!({"coding": [{"system": "s", "code": "a", "display": "A"}]}), false, true),
-            (json!({"coding": [{"code": "b"}, {"system": "s", "code": "a"}]}), false, true),
-            (json!({"coding": [{"system": "s"}, {"code": "a"}]}), false, false),
+            (
+                json!({"coding": [{"code": "a", "system": "s"}]}),
+                true,
+                true,
+            ),
+            (
+                json!({"id": "1", "coding": [{"code": "a", "system": "s"}]}),
+                true,
+                true,
+            ),
+            (
+                json!({"coding": [{"system": "s", "code": "a", "display": "A"}]}),
+                false,
+                true,
+            ),
+            (
+                json!({"coding": [{"code": "b"}, {"system": "s", "code": "a"}]}),
+                false,
+                true,
+            ),
+            (
+                json!({"coding": [{"system": "s"}, {"code": "a"}]}),
+                false,
+                false,
+            ),
             (json!({"text": "a"}), false, false),
         ] {
             assert_eq!(is_fixed(&coding, &found), fixed, "{found}");
@@ -97,9 +126,21 @@ mod tests {
         for (found, bound, order) in [
             (json!(2), json!(10), Some(Ordering::Less)),
             (json!("2024-05"), json!("2024-05-03"), Some(Ordering::Equal)),
-            (json!("2024-06-01"), json!("2024-05-03"), Some(Ordering::Greater)),
-            (json!({"value": 2, "code": "g"}), json!({"value": 1, "code": "g"}), Some(Ordering::Greater)),
-            (json!({"value": 2, "code": "g", "unit": "x"}), json!({"value": 1, "code": "kg", "unit": "y"}), None),
+            (
+                json!("2024-06-01"),
+                json!("2024-05-03"),
+                Some(Ordering::Greater),
+            ),
+            (
+                json!({"value": 2, "code": "g"}),
+                json!({"value": 1, "code": "g"}),
+                Some(Ordering::Greater),
+            ),
+            (
+                json!({"value": 2, "code": "g", "unit": "x"}),
+                json!({"value": 1, "code": "kg", "unit": "y"}),
+                None,
+            ),
             (json!(true), json!(1), None),
         ] {
             assert_eq!(compare(&found, &bound), order, "{found}");
