@@ -63,7 +63,7 @@ async fn validate_says_everything_and_answers_200() {
     good["text"] = json!({"status": "generated", "div": div});
     let good = server.post("/Patient/$validate", &good).await;
     assert_eq!(
-        told(&good.expect(200)),
+        told(good.expect(200)),
         [("information".to_owned(), String::new())]
     );
     let mut bad = patient("1");
@@ -96,7 +96,7 @@ async fn validate_takes_stored_profiles_by_name() {
     let reply = server.post(&asked, &patient("1")).await;
     let missing = |name: &str| ("error".to_owned(), format!("Patient.{name}"));
     assert_eq!(
-        told(reply.expect(200)),
+        errors(reply.expect(200)),
         [missing("name"), missing("birthDate")]
     );
     let mut good = patient("1");
