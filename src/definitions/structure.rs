@@ -186,7 +186,8 @@ impl Structure {
             .collect::<Result<_, _>>()?;
         Ok(Structure {
             version: text(definition, "version").unwrap_or_default(),
-            name: need("name")?,
+            // Nothing is decided by it, and drafts of profiles often have none.
+            name: text(definition, "name").unwrap_or_default(),
             type_name: need("type")?,
             kind,
             is_abstract: definition["abstract"] == true,

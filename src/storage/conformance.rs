@@ -1,5 +1,5 @@
-//! The stored resources that others are validated by: StructureDefinitions, ValueSets and
-//! CodeSystems. <https://hl7.org/fhir/R4/conformance-module.html>
+//! The stored resources that others are validated by: StructureDefinitions, ValueSets,
+//! CodeSystems and Questionnaires. <https://hl7.org/fhir/R4/conformance-module.html>
 
 use crate::access::Access;
 use crate::error::Result;
@@ -7,7 +7,12 @@ use crate::fhir::ResourceType;
 use sqlx::postgres::PgConnection;
 
 /// The types that say what is valid.
-pub const TYPES: [&str; 3] = ["StructureDefinition", "ValueSet", "CodeSystem"];
+pub const TYPES: [&str; 4] = [
+    "StructureDefinition",
+    "ValueSet",
+    "CodeSystem",
+    "Questionnaire",
+];
 
 /// Each write of a resource adds one to the sum of versions, a deletion too.
 const WRITES: &str = "SELECT coalesce(sum(version), 0)::bigint FROM resource \

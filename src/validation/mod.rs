@@ -12,8 +12,8 @@
 //! codes of required bindings, values aligned with their `_companions`, extensions, contained
 //! and nested resources. <https://hl7.org/fhir/R4/validation.html> (Structure, Cardinality,
 //! Value Domains, and of the bindings those of `code`), <https://hl7.org/fhir/R4/json.html>.
-//! Deliberately not here: invariants in FHIRPath, profiles, slices, terminology beyond lists
-//! that the definitions hold, references, the XHTML inside a narrative.
+//! Invariants in FHIRPath, profiles and slices are in [`profile`]. Deliberately not here:
+//! terminology beyond lists that the definitions hold, references, the XHTML of a narrative.
 //!
 //! ## Decisions
 //!

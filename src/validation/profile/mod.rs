@@ -14,8 +14,7 @@
 //! here does I/O: what is stored in a server is handed to [`Profiles::new`].
 //!
 //! Deliberately not here: value sets whose codes are not at hand (a warning says so), the rules
-//! of Bundles and QuestionnaireResponses beyond their invariants, aggregation of references,
-//! contexts of extensions that are told in FHIRPath.
+//! of Bundles beyond their invariants, aggregation of references.
 //!
 //! ## Decisions
 //!
@@ -30,6 +29,7 @@ mod compile;
 mod current;
 mod extensions;
 mod outside;
+mod questionnaire;
 mod references;
 mod rules;
 mod slices;
@@ -103,7 +103,7 @@ impl Invariant {
 
 impl Profiles {
     /// The profiles of the definitions, and those among these resources: StructureDefinitions,
-    /// ValueSets and CodeSystems, which come before what the definitions have. `base` is our
+    /// ValueSets, CodeSystems and Questionnaires, which come before what the definitions have. `base` is our
     /// own base URL.
     pub fn new(definitions: Arc<Definitions>, resources: Vec<Value>, base: &str) -> Profiles {
         let mut given: HashMap<(String, String), Vec<Given>> = HashMap::new();

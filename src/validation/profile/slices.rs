@@ -107,10 +107,20 @@ impl<'w> Walk<'w> {
                 items.is_empty() == is_barred
             }
             "type" => {
-                let mut types = rules.iter().flat_map(|rule| &rule.types).peekable();
+                // A choice may tell its types by slices of its own: `contentString`.
+                let told = |rule: &&'_ Rule| -> Vec<crate::definitions::ElementType> {
+                    match rule.types.is_empty() {
+                        true => rule
+                            .slices
+                            .iter()
+                            .flat_map(|one| one.types.clone())
+                            .collect(),
+                        false => rule.types.clone(),
+                    }
+                };
+                let types: Vec<_> = rules.iter().flat_map(told).collect();
                 let is_meant = |item: &Item<'_>| {
-                    let mut types = rules.iter().flat_map(|rule| &rule.types);
-                    types.any(|one| match item {
+                    types.iter().any(|one| match item {
                         Item::Node(node) => is_of(one, node),
                         other => other.is(&one.code),
                     })
@@ -121,7 +131,7 @@ impl<'w> Walk<'w> {
                         return items.iter().any(|item| targets.iter().any(|t| item.is(t)));
                     }
                 }
-                types.peek().is_some() && items.iter().any(is_meant)
+                !types.is_empty() && items.iter().any(is_meant)
             }
             "profile" => {
                 let of_types = rules.iter().flat_map(|rule| &rule.types);

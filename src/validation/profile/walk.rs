@@ -103,6 +103,9 @@ impl<'w> Walk<'w> {
 
     fn resource(&mut self, node: Node<'w>, scope: Scope<'w>, path: &str) {
         self.element(node, scope, path);
+        if let ("QuestionnaireResponse", Some(value)) = (node.node_type.key.as_str(), node.value) {
+            self.answers(value, path);
+        }
         for canonical in claimed(&node) {
             self.claim(canonical, node, scope, path);
         }
