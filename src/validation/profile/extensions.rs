@@ -88,7 +88,9 @@ impl<'w> Walk<'w> {
             }
             "extension" => {
                 let url = holder.get("url").and_then(Value::as_str);
-                url == expression.split('#').next()
+                // On the value of an extension, that one cannot be seen from here.
+                let is_value = path.as_deref() == Some("Extension.value");
+                is_value || url == expression.split('#').next()
             }
             "fhirpath" => self.is_among(expression, holder, scope),
             _ => true,
