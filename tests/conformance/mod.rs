@@ -9,6 +9,7 @@ mod fhirpath;
 mod invariants;
 mod patch;
 mod scoreboard;
+mod terminology;
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};

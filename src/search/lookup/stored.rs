@@ -70,7 +70,8 @@ impl Stored<'_> {
         Ok(found.into_iter().next().map(Arc::new))
     }
 
-    fn condition(&self, type_name: &str, code: &str, value: &str) -> Predicate {
+    /// What a parameter of a type asks for; nothing passes where it is unknown.
+    pub fn condition(&self, type_name: &str, code: &str, value: &str) -> Predicate {
         let parameter = ResourceType::parse(type_name)
             .and_then(|resource_type| self.registry.parameter(resource_type, code));
         let now = Instant::from_milliseconds(0);
@@ -80,7 +81,8 @@ impl Stored<'_> {
         compiled.unwrap_or(Predicate::Nothing)
     }
 
-    async fn find(&mut self, type_name: &str, filter: Predicate) -> Result<Vec<Value>> {
+    /// The resources of a type that pass, [`MAX_VERSIONS`] at most.
+    pub async fn find(&mut self, type_name: &str, filter: Predicate) -> Result<Vec<Value>> {
         let Some(resource_type) = ResourceType::parse(type_name) else {
             return Ok(Vec::new());
         };
