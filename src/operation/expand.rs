@@ -75,7 +75,8 @@ impl<'a> Look<'a> {
                 .map_or((*one, None), |(s, v)| (s, Some(v)));
             system == member.system && (version.is_none() || version == member.version.as_deref())
         });
-        !is_excluded && !(self.active_only && member.is_inactive()) && self.finds(member)
+        let is_hidden = is_excluded || self.active_only && member.is_inactive();
+        !is_hidden && self.finds(member)
     }
 
     /// Whether each word of the filter begins a word of one of the member's texts.

@@ -123,7 +123,7 @@ impl Library {
 
     /// The versions of a code system that were looked for and found.
     pub fn versions_of(&self, system: &str) -> impl Iterator<Item = &Arc<CodeSystem>> {
-        let found = self.systems.iter().filter_map(|(_, found)| found.as_ref());
+        let found = self.systems.values().filter_map(Option::as_ref);
         found.filter(move |found| found.url == system)
     }
 

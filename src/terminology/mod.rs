@@ -32,6 +32,7 @@ pub use library::{Library, Part, Versions};
 pub use published::Published;
 
 use std::fmt;
+use std::ops::Not;
 
 /// Whether a code is in a value set, as far as that is known here.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -52,10 +53,14 @@ impl Membership {
     }
 
     pub fn and(self, other: Membership) -> Membership {
-        self.not().or(other.not()).not()
+        !(!self).or(!other)
     }
+}
 
-    pub fn not(self) -> Membership {
+impl Not for Membership {
+    type Output = Membership;
+
+    fn not(self) -> Membership {
         match self {
             Membership::Yes => Membership::No,
             Membership::No => Membership::Yes,
