@@ -282,7 +282,8 @@ fn nested(members: &[Member], versions: &UsedVersions, look: &Look<'_>) -> Vec<V
         .map(|(at, one)| (key(one), at))
         .collect();
     let parent = |member: &Member| {
-        let (system, at) = member.known.as_ref()?;
+        // Those that the value set lists one by one stay as they are listed.
+        let (system, at) = member.known.as_ref().filter(|_| member.listed.is_none())?;
         let outer = system.concepts[*at].nested_in?;
         let code = system.concepts[outer].code.clone();
         places

@@ -66,7 +66,7 @@ pub fn no_code(system: &CodeSystem, code: &str) -> Error {
 fn told(call: &Call<'_>, system: &CodeSystem, at: At) -> Vec<Value> {
     let concept = &system.concepts[at];
     let wanted: Vec<&str> = call.given.texts("property").collect();
-    let wants = |name: &str| wanted.is_empty() || wanted.contains(&name);
+    let wants = |name: &str| wanted.is_empty() || wanted.contains(&name) || wanted.contains(&"*");
     let asked = call
         .given
         .text("displayLanguage")

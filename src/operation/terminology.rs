@@ -139,7 +139,7 @@ pub fn refusal(problem: Problem) -> Error {
     let code = match problem.reason {
         Reason::NotFound | Reason::NotKnown => "not-found",
         Reason::NotSupported => "not-supported",
-        Reason::Invalid => "invalid",
+        Reason::Invalid | Reason::Version => "invalid",
         Reason::TooCostly => "too-costly",
     };
     let category = match problem.reason {

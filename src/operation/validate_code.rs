@@ -6,7 +6,8 @@
 //! A code that cannot be judged, since its system is not known here or only a part of it, is
 //! answered with `result` false, a message that says so, and `issues`: an OperationOutcome
 //! with a warning `not-found`, as R5 has it, so that a caller can tell it from a code that is
-//! wrong. A CodeableConcept is right if one of its codings is, and no display is wrong.
+//! wrong. Where a fragment of the system is here and lacks the code, `result` is true with the
+//! same warning: its author may well have it. A CodeableConcept is right if one of its codings is, and no display is wrong.
 
 use super::given::{Given, missing};
 use super::terminology::{Call, costly, refusal, unknown};
@@ -14,7 +15,7 @@ use crate::error::{Category, Error, Issue, Result};
 use crate::fhir::outcome::operation_outcome;
 use crate::search::lookup::stored::Stored;
 use crate::terminology::code_system::{Name, items, languages, names, speaks};
-use crate::terminology::{CodeSystem, Evaluation, Library, Membership};
+use crate::terminology::{CodeSystem, Evaluation, Library, Membership, Reason};
 use serde_json::{Value, json};
 use std::sync::Arc;
 
@@ -54,11 +55,13 @@ struct Verdict {
     wrong_display: Option<String>,
     message: Option<String>,
     display: Option<String>,
+    /// It cannot be told, and is let pass: only a fragment of its system is here.
+    is_tolerated: bool,
 }
 
 impl Verdict {
     fn is_right(&self) -> bool {
-        self.membership == Membership::Yes && self.wrong_display.is_none()
+        (self.membership == Membership::Yes || self.is_tolerated) && self.wrong_display.is_none()
     }
 
     fn refused(membership: Membership, message: String) -> Verdict {
@@ -67,6 +70,7 @@ impl Verdict {
             wrong_display: None,
             message: Some(message),
             display: None,
+            is_tolerated: false,
         }
     }
 }
@@ -111,7 +115,7 @@ pub async fn in_value_set(call: &Call<'_>) -> Result<Value> {
     gathered.map_err(costly)?;
     let mut verdicts = Vec::new();
     for coding in &codings {
-        let coding = inferred(&library, &value_set, coding)?;
+        let coding = inferred(call, &library, &value_set, coding)?;
         let system = own_system(&mut stored, &library, &coding).await?;
         verdicts.push(judge(
             call,
@@ -124,9 +128,14 @@ pub async fn in_value_set(call: &Call<'_>) -> Result<Value> {
     Ok(answer(&verdicts, codings.len()))
 }
 
-/// A code without a system is one of the system of the value set that has it.
-fn inferred(library: &Library, value_set: &Value, coding: &Coding) -> Result<Coding> {
-    if coding.system.is_some() {
+/// The parameter `code` without a `system` is one of the system of the value set that has it.
+fn inferred(
+    call: &Call<'_>,
+    library: &Library,
+    value_set: &Value,
+    coding: &Coding,
+) -> Result<Coding> {
+    if coding.system.is_some() || call.given.text("code").is_none() {
         return Ok(coding.clone());
     }
     let evaluation = Evaluation::new(library);
@@ -152,11 +161,16 @@ async fn own_system(
     let Some(system) = &coding.system else {
         return Ok(None);
     };
-    let wanted =
-        |found: &&Arc<CodeSystem>| coding.version.is_none() || found.version == coding.version;
-    let mut known: Vec<&Arc<CodeSystem>> = library.versions_of(system).filter(wanted).collect();
+    let mut known: Vec<&Arc<CodeSystem>> = library.versions_of(system).collect();
     // The one that has the code is the one that is meant.
-    known.sort_by_key(|found| (found.find(&coding.code).is_none(), found.version.clone()));
+    known.sort_by_key(|found| {
+        let is_other = coding.version.is_some() && found.version != coding.version;
+        (
+            found.find(&coding.code).is_none(),
+            is_other,
+            found.version.clone(),
+        )
+    });
     if let Some(found) = known.first() {
         return Ok(Some((*found).clone()));
     }
@@ -182,9 +196,14 @@ fn judge(
         return Ok(Verdict::refused(Membership::No, text));
     };
     let evaluation = Evaluation::new(library);
-    let membership = evaluation
-        .membership(value_set, system, coding.version.as_deref(), &coding.code)
-        .map_err(refusal)?;
+    let version = coding.version.as_deref();
+    let held = evaluation.membership(value_set, system, version, &coding.code);
+    let (membership, problem) = match held {
+        Ok(membership) => (membership, None),
+        Err(problem) if problem.reason == Reason::NotFound => (Membership::Unknown, Some(problem)),
+        Err(problem) if problem.reason == Reason::Version => (Membership::No, Some(problem)),
+        Err(problem) => return Err(refusal(problem)),
+    };
     let is_no_code =
         known.is_some_and(|known| known.is_complete && known.find(&coding.code).is_none());
     let membership = match is_no_code {
@@ -194,7 +213,15 @@ fn judge(
     let listed = evaluation.listing(value_set, system, &coding.code);
     let mut verdict = called(call, coding, known, listed);
     verdict.membership = membership;
+    verdict.is_tolerated =
+        membership == Membership::Unknown && known.is_some_and(|known| lacks(known, &coding.code));
     let says = match membership {
+        Membership::No if problem.is_some() => problem.map(|problem| problem.text),
+        Membership::Unknown if problem.is_some() => problem.map(|problem| {
+            format!(
+                "whether the code `{shown}` is in the value set `{name}` cannot be told: {problem}"
+            )
+        }),
         Membership::Yes => None,
         Membership::No if is_no_code => Some(format!(
             "the code system `{system}` has no code `{}`",
@@ -208,12 +235,22 @@ fn judge(
              system `{system}` is not known here, or only a part of it"
         )),
     };
-    if membership == Membership::Yes && !allows_abstract(call, known, &coding.code)? {
-        let text = format!("the code `{shown}` is abstract: it only groups others");
-        return Ok(Verdict::refused(Membership::No, text));
-    }
+    let says = match membership == Membership::Yes && !allows_abstract(call, known, &coding.code)? {
+        true => {
+            verdict.membership = Membership::No;
+            Some(format!(
+                "the code `{shown}` is abstract: it only groups others"
+            ))
+        }
+        false => says,
+    };
     verdict.message = says.or(verdict.message);
     Ok(verdict)
+}
+
+/// Whether a fragment lacks the code, which its author may well have.
+fn lacks(known: &CodeSystem, code: &str) -> bool {
+    known.is_fragment && known.find(code).is_none()
 }
 
 /// Whether the code may be used here: an abstract one only where `abstract` is not false.
@@ -283,6 +320,7 @@ fn called(
         wrong_display: wrong,
         message,
         display: preferred,
+        is_tolerated: false,
     }
 }
 
@@ -298,7 +336,8 @@ fn answer(verdicts: &[Verdict], asked: usize) -> Value {
         .iter()
         .filter_map(|one| one.message.as_deref())
         .collect();
-    if !result {
+    let is_tolerated = result && right.is_some_and(|one| one.is_tolerated);
+    if !result || is_tolerated {
         let message = match asked {
             0 => "the CodeableConcept has no coding".to_owned(),
             _ => said.join("; "),
@@ -311,7 +350,7 @@ fn answer(verdicts: &[Verdict], asked: usize) -> Value {
     }
     let unknown: Vec<Issue> = verdicts
         .iter()
-        .filter(|one| !result && one.membership == Membership::Unknown)
+        .filter(|one| (!result || one.is_tolerated) && one.membership == Membership::Unknown)
         .filter_map(|one| Some(Issue::warning("not-found", one.message.clone()?)))
         .collect();
     if !unknown.is_empty() {
@@ -375,12 +414,15 @@ fn judge_alone(call: &Call<'_>, coding: &Coding, known: Option<&CodeSystem>) -> 
                 known.url, coding.code
             ),
         ),
-        _ => Verdict::refused(
-            Membership::Unknown,
-            format!(
-                "whether `{shown}` is a code cannot be told: its code system is not known here, \
-                 or only a part of it"
-            ),
-        ),
+        _ => Verdict {
+            is_tolerated: known.is_some_and(|known| lacks(known, &coding.code)),
+            ..Verdict::refused(
+                Membership::Unknown,
+                format!(
+                    "whether `{shown}` is a code cannot be told: its code system is not known \
+                     here, or only a part of it"
+                ),
+            )
+        },
     })
 }

@@ -35,6 +35,8 @@ pub struct CodeSystem {
     pub language: Option<String>,
     /// `content` is `complete`: a code that is not here is none.
     pub is_complete: bool,
+    /// `content` is `fragment`: the author has more codes than are here.
+    pub is_fragment: bool,
     /// Codes that differ in case are different, unless the resource says that they are not.
     pub is_case_sensitive: bool,
     pub concepts: Vec<Concept>,
@@ -56,6 +58,7 @@ impl CodeSystem {
             name: text("name"),
             language: text("language"),
             is_complete: resource["content"] == "complete",
+            is_fragment: resource["content"] == "fragment",
             is_case_sensitive: resource["caseSensitive"] != false,
             not_selectable: property_named(resource, "notSelectable"),
             inactive: property_named(resource, "inactive"),
@@ -251,6 +254,32 @@ pub fn languages(header: &str) -> Vec<&str> {
     tags.into_iter().map(|(tag, _)| tag).collect()
 }
 
+/// Whether a version is the one that is named: a part `x` or `*` of it stands for any, and
+/// for any that follow (`1.x` is met by `1.2.0`).
+pub fn is_version(version: &str, named: &str) -> bool {
+    if !is_pattern(named) {
+        return version == named;
+    }
+    let mut parts = version.split('.');
+    for wanted in named.split('.') {
+        match (wanted, parts.next()) {
+            ("x" | "*", found) => {
+                if found.is_none() {
+                    return false;
+                }
+            }
+            (wanted, found) if found != Some(wanted) => return false,
+            _ => {}
+        }
+    }
+    parts.next().is_none() || named.ends_with(['x', '*'])
+}
+
+/// Whether a version that is named stands for several.
+pub fn is_pattern(named: &str) -> bool {
+    named.split('.').any(|part| matches!(part, "x" | "*"))
+}
+
 fn closure(steps: &HashMap<String, Vec<String>>, start: &str) -> BTreeSet<String> {
     let (mut found, mut open) = (BTreeSet::new(), vec![start]);
     while let Some(next) = open.pop() {
@@ -355,6 +384,23 @@ pub(super) mod tests {
         let system = CodeSystem::of(&any_case);
         assert_eq!(system.concept("DOG").map(|c| c.code.as_str()), Some("dog"));
         assert_eq!(Vec::from_iter(system.below("DOG")).join(" "), "beagle dog");
+    }
+
+    #[test]
+    fn versions_may_be_patterns() {
+        for (version, named, expected) in [
+            ("1.0.0", "1.0.0", true),
+            ("1.0.0", "1.0", false),
+            ("1.0.0", "1.0.x", true),
+            ("1.2.0", "1.x", true),
+            ("1.2.0", "1.x.0", true),
+            ("1.2.0", "1.x.1", false),
+            ("2.0.0", "1.x", false),
+            ("1", "1.x", false),
+            ("x", "y", false),
+        ] {
+            assert_eq!(is_version(version, named), expected, "{version} {named}");
+        }
     }
 
     #[test]

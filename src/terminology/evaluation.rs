@@ -11,8 +11,9 @@
 //! A set that cannot be told from its definition is taken from its `expansion`, where that is
 //! whole. Implicit value sets are not known here.
 
-use super::code_system::{At, CodeSystem, Concept, items};
+use super::code_system::{At, CodeSystem, Concept, is_version, items};
 use super::filter::Filter;
+use super::library::contained;
 use super::{Library, Membership, Problem, Reason};
 use serde_json::Value;
 use std::cell::Cell;
@@ -218,12 +219,9 @@ impl<'a> Evaluation<'a> {
         }
         for exclude in items(&compose["exclude"]) {
             let mut excluded = self.part(value_set, exclude, depth)?;
-            if exclude["version"].is_null() {
-                // It excludes the code in whatever version it was included.
-                excluded
-                    .list
-                    .iter_mut()
-                    .for_each(|member| member.version = None);
+            // A code is excluded in whatever version it was included.
+            for member in &mut excluded.list {
+                member.version = None;
             }
             members = members.without(&excluded).ok_or_else(|| {
                 Problem::new(
@@ -250,7 +248,7 @@ impl<'a> Evaluation<'a> {
             None => None,
         };
         for canonical in items(&include["valueSet"]).filter_map(Value::as_str) {
-            let other = self.members_within(self.value_set(canonical)?, depth)?;
+            let other = self.members_within(self.value_set(value_set, canonical)?, depth)?;
             members = Some(match members {
                 Some(members) => members.intersect(other),
                 None => other,
@@ -259,9 +257,14 @@ impl<'a> Evaluation<'a> {
         Ok(members.unwrap_or_default())
     }
 
-    fn value_set(&self, canonical: &str) -> Result<&'a Value, Problem> {
-        let found = self.library.value_set(canonical);
-        found.map(|found| &**found).ok_or_else(|| {
+    /// The value set that an include of another names.
+    fn value_set<'v>(&self, of: &'v Value, canonical: &str) -> Result<&'v Value, Problem>
+    where
+        'a: 'v,
+    {
+        let found = contained(of, canonical);
+        let found = found.or_else(|| self.library.value_set(canonical).map(|found| &**found));
+        found.ok_or_else(|| {
             let text = format!("expected a value set that is known here but found `{canonical}`");
             Problem::new(Reason::NotFound, text)
         })
@@ -278,9 +281,9 @@ impl<'a> Evaluation<'a> {
         let found = self.library.code_system(&canonical);
         if let Some(expected) = versions.check.get(system) {
             let version = found.and_then(|found| found.version.as_deref());
-            if version != Some(expected) {
+            if !version.is_some_and(|version| is_version(version, expected)) {
                 return Err(Problem::new(
-                    Reason::Invalid,
+                    Reason::Version,
                     format!(
                         "expected the version {expected} of the code system `{system}` but \
                          found {}",
@@ -432,10 +435,10 @@ impl<'a> Evaluation<'a> {
         }
         let mut found = Membership::No;
         for include in items(&compose["include"]) {
-            found = found.or(self.part_holds(include, asked, depth)?);
+            found = found.or(self.part_holds(value_set, include, asked, depth)?);
         }
         for exclude in items(&compose["exclude"]) {
-            found = found.and(self.part_holds(exclude, asked, depth)?.not());
+            found = found.and(self.part_holds(value_set, exclude, asked, depth)?.not());
         }
         if compose["inactive"] == false
             && found == Membership::Yes
@@ -462,6 +465,7 @@ impl<'a> Evaluation<'a> {
 
     fn part_holds(
         &self,
+        value_set: &Value,
         include: &Value,
         asked: Asked<'_>,
         depth: usize,
@@ -478,7 +482,7 @@ impl<'a> Evaluation<'a> {
             return Ok(Membership::No);
         }
         for canonical in imported {
-            found = found.and(self.holds(self.value_set(canonical)?, asked, depth)?);
+            found = found.and(self.holds(self.value_set(value_set, canonical)?, asked, depth)?);
         }
         Ok(found)
     }
@@ -488,8 +492,14 @@ impl<'a> Evaluation<'a> {
         let meant = found
             .and_then(|found| found.version.as_deref())
             .or(include["version"].as_str());
+        // Of several versions that an include allows, the newest stands for all.
+        let named = include["version"].as_str();
+        let allows = |version: &str| {
+            named.is_some_and(|named| is_pattern(named) && is_version(version, named))
+        };
         if let (Some(asked), Some(meant)) = (asked.version, meant)
-            && asked != meant
+            && !allows(asked)
+            && !is_version(meant, asked)
         {
             return Ok(Membership::No);
         }

@@ -48,6 +48,10 @@ impl Filter {
                 below.retain(|code| !system.same(code, value));
                 Test::Among(below, true)
             }
+            // Of R5, and simple enough.
+            "child-of" if of_code => {
+                Test::Among(system.children(value).iter().cloned().collect(), true)
+            }
             "=" => Test::Value(vec![value.to_owned()], true),
             "in" => Test::Value(listed(), true),
             "not-in" => Test::Value(listed(), false),
@@ -124,6 +128,7 @@ mod tests {
         for (property, op, value, expected) in [
             ("concept", "is-a", "dog", Some("dog beagle")),
             ("code", "descendent-of", "dog", Some("beagle")),
+            ("concept", "child-of", "animal", Some("dog cat hamster")),
             ("concept", "is-not-a", "animal", Some("pet x y")),
             (
                 "concept",

@@ -37,11 +37,18 @@ impl Versions {
     pub fn canonical(&self, system: &str, named: Option<&str>) -> String {
         let forced = self.force.get(system).map(String::as_str);
         let default = self.default.get(system).map(String::as_str);
-        match forced.or(named).or(default) {
+        let checked = self.check.get(system).map(String::as_str);
+        match forced.or(named).or(default).or(checked) {
             Some(version) => format!("{system}|{version}"),
             None => system.to_owned(),
         }
     }
+}
+
+/// The value set that `#id` names within another. Those have none of their own.
+pub fn contained<'v>(value_set: &'v Value, reference: &str) -> Option<&'v Value> {
+    let id = reference.strip_prefix('#')?;
+    items(&value_set["contained"]).find(|one| one["id"] == id && one["resourceType"] == "ValueSet")
 }
 
 /// What was looked for; `None` for what is not known here.
@@ -75,8 +82,12 @@ impl Library {
                 let named = include["version"].as_str();
                 parts.push(Part::CodeSystem(self.versions.canonical(system, named)));
             }
-            let imported = items(&include["valueSet"]).filter_map(Value::as_str);
-            parts.extend(imported.map(|url| Part::ValueSet(url.to_owned())));
+            for url in items(&include["valueSet"]).filter_map(Value::as_str) {
+                match contained(value_set, url) {
+                    Some(inner) => parts.extend(self.needs(inner, listed)?),
+                    None => parts.push(Part::ValueSet(url.to_owned())),
+                }
+            }
         }
         if listed && compose.is_null() {
             for contains in items(&value_set["expansion"]["contains"]) {

@@ -95,6 +95,8 @@ pub enum Reason {
     NotSupported,
     /// A filter that is none.
     Invalid,
+    /// A code system of another version than the one that is asked for.
+    Version,
     TooCostly,
 }
 

@@ -50,7 +50,9 @@ fn refusal(problem: Problem) -> Error {
     match problem.reason {
         Reason::NotFound => Error::coded(Category::Invalid, "not-found", problem.text),
         Reason::NotKnown | Reason::NotSupported => not_supported(problem.text),
-        Reason::Invalid => Error::coded(Category::Invalid, "invalid", problem.text),
+        Reason::Invalid | Reason::Version => {
+            Error::coded(Category::Invalid, "invalid", problem.text)
+        }
         Reason::TooCostly => Error::new(Category::TooCostly, problem.text),
     }
 }
