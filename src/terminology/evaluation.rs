@@ -11,7 +11,7 @@
 //! A set that cannot be told from its definition is taken from its `expansion`, where that is
 //! whole. Implicit value sets are not known here.
 
-use super::code_system::{At, CodeSystem, Concept, is_version, items};
+use super::code_system::{At, CodeSystem, Concept, is_pattern, is_version, items};
 use super::filter::Filter;
 use super::library::contained;
 use super::{Library, Membership, Problem, Reason};
@@ -438,7 +438,7 @@ impl<'a> Evaluation<'a> {
             found = found.or(self.part_holds(value_set, include, asked, depth)?);
         }
         for exclude in items(&compose["exclude"]) {
-            found = found.and(self.part_holds(value_set, exclude, asked, depth)?.not());
+            found = found.and(!self.part_holds(value_set, exclude, asked, depth)?);
         }
         if compose["inactive"] == false
             && found == Membership::Yes
