@@ -262,14 +262,13 @@ pub fn is_version(version: &str, named: &str) -> bool {
     }
     let mut parts = version.split('.');
     for wanted in named.split('.') {
-        match (wanted, parts.next()) {
-            ("x" | "*", found) => {
-                if found.is_none() {
-                    return false;
-                }
-            }
-            (wanted, found) if found != Some(wanted) => return false,
-            _ => {}
+        let found = parts.next();
+        let fits = match wanted {
+            "x" | "*" => found.is_some(),
+            wanted => found == Some(wanted),
+        };
+        if !fits {
+            return false;
         }
     }
     parts.next().is_none() || named.ends_with(['x', '*'])
