@@ -5,14 +5,14 @@
 //! ```text
 //! 4 edge        api  cli                             HTTP, headers, command line; the only users of axum
 //! 3 use cases   interaction  operation  jobs
-//! 2 engines     search  validation
+//! 2 engines     search  validation  terminology
 //! 1 ground      storage | definitions <- fhirpath, format
 //!                                                    storage alone opens database connections
 //! 0 values      fhir (decimals, UCUM, XML)  access  error  config    plain data, no I/O, no globals
 //! ```
 //!
 //! Invariants (break one only by editing it here):
-//! 1. Engines are pure where they can be: `fhirpath`, `definitions`, `format`, `validation` and
+//! 1. Engines are pure where they can be: `fhirpath`, `definitions`, `format`, `validation`, `terminology` and
 //!    `search::{parse,resolve,plan,rewrite,sql}` do no I/O.
 //! 2. Wire types stop at `api`: below it nobody sees `axum`, status codes or header maps.
 //! 3. Parsing and validating yield values *and* issues, not the first error only.
@@ -41,4 +41,5 @@ pub mod search;
 pub mod storage;
 #[cfg(test)]
 mod suites;
+pub mod terminology;
 pub mod validation;

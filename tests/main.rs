@@ -7,3 +7,4 @@ mod harness;
 mod rest;
 mod search;
 mod storage;
+mod terminology;

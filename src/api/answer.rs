@@ -4,7 +4,7 @@
 
 use super::middleware::{caller, request_id};
 use super::negotiate::{BodyFormat, Expected};
-use super::place::Place;
+use super::place::{Place, unknown_operation};
 use super::query::Query;
 use super::request::{self, Wishes};
 use super::router::Route;
@@ -19,7 +19,10 @@ use crate::interaction::subset::{Subset, subset};
 use crate::interaction::{
     self, Patch, Read, Return, Subject, create, delete, history, patch, read, update, vread,
 };
-use crate::operation::{convert, meta, reindex, validate};
+use crate::operation::{
+    Given, convert, expand, lookup, meta, reindex, subsumes, terminology, translate, validate,
+    validate_code,
+};
 use crate::search::{self, Handling};
 use axum::body::Body;
 use axum::extract::Request;
@@ -80,6 +83,11 @@ async fn perform(
         place,
         query,
     };
+    if let Some(resource_type) = call.place.resource_type
+        && !route.interaction.is_of(resource_type)
+    {
+        return Err(unknown_operation(route.interaction.name()));
+    }
     if route.interaction.is_write() {
         request::refuse_provenance(&parts.headers)?;
     }
@@ -103,6 +111,11 @@ async fn perform(
         Interaction::Reindex => call.reindex(body).await,
         Interaction::Convert => call.convert(body).await,
         Interaction::Validate => call.validate(body).await,
+        Interaction::Expand
+        | Interaction::ValidateCode
+        | Interaction::Lookup
+        | Interaction::Subsumes
+        | Interaction::Translate => call.terminology(route.interaction, body).await,
         Interaction::Job => call.job().await,
     }
 }
@@ -452,6 +465,45 @@ impl Call<'_> {
         Ok(self.parameters(&outcome))
     }
 
+    /// An operation of terminology. The language of the request is the one of the texts,
+    /// where no parameter says otherwise.
+    async fn terminology(&self, interaction: Interaction, body: Body) -> Result<Response> {
+        let mut pairs = self.query.pairs.clone();
+        let body = match self.parts.method == Method::POST {
+            true if is_form(&self.parts.headers) => {
+                pairs.extend(self.form(body).await?);
+                Bytes::new()
+            }
+            true if !axum::body::HttpBody::is_end_stream(&body) => self.resource(body).await?,
+            _ => Bytes::new(),
+        };
+        let resource_type = self.place.resource_type()?;
+        let sent = match resource_type.name() {
+            "ValueSet" => ("valueSet", "ValueSet"),
+            "CodeSystem" => ("codeSystem", "CodeSystem"),
+            _ => ("conceptMap", "ConceptMap"),
+        };
+        let given = Given::parse(&self.api.hub, &pairs, &body, Some(sent))?;
+        let language = request::joined(&self.parts.headers, &header::ACCEPT_LANGUAGE)?;
+        let call = terminology::Call {
+            hub: &self.api.hub,
+            access: &self.access,
+            id: self.place.id.as_deref(),
+            given: given.or("displayLanguage", language.as_deref()),
+        };
+        let answer = match interaction {
+            Interaction::Expand => expand::expand(&call).await?,
+            Interaction::Lookup => lookup::lookup(&call).await?,
+            Interaction::Subsumes => subsumes::subsumes(&call).await?,
+            Interaction::Translate => translate::translate(&call).await?,
+            _ if resource_type.name() == "CodeSystem" => {
+                validate_code::in_code_system(&call).await?
+            }
+            _ => validate_code::in_value_set(&call).await?,
+        };
+        Ok(self.parameters(&answer))
+    }
+
     /// How far a job is, or which there are; DELETE cancels it.
     async fn job(&self) -> Result<Response> {
         let (hub, base) = (&self.api.hub, self.base());
@@ -481,4 +533,13 @@ impl Call<'_> {
         let body = Bytes::from(parameters.to_string());
         response::json(StatusCode::OK, body, &self.wishes)
     }
+}
+
+/// Whether the body is a form, as HTML sends it.
+fn is_form(headers: &axum::http::HeaderMap) -> bool {
+    let found = headers.get(header::CONTENT_TYPE);
+    let found = found
+        .and_then(|value| value.to_str().ok())
+        .unwrap_or_default();
+    found.starts_with("application/x-www-form-urlencoded")
 }

@@ -42,6 +42,11 @@ pub enum Interaction {
     Reindex,
     Convert,
     Validate,
+    Expand,
+    ValidateCode,
+    Lookup,
+    Subsumes,
+    Translate,
     /// A job of the background: how far it is, or to cancel it.
     Job,
 }
@@ -105,6 +110,11 @@ impl Interaction {
             Interaction::Reindex => "$reindex",
             Interaction::Convert => "$convert",
             Interaction::Validate => "$validate",
+            Interaction::Expand => "$expand",
+            Interaction::ValidateCode => "$validate-code",
+            Interaction::Lookup => "$lookup",
+            Interaction::Subsumes => "$subsumes",
+            Interaction::Translate => "$translate",
             Interaction::Job => "job",
         }
     }
@@ -131,12 +141,64 @@ impl Interaction {
             | Interaction::Reindex
             | Interaction::Convert
             | Interaction::Validate
+            | Interaction::Expand
+            | Interaction::ValidateCode
+            | Interaction::Lookup
+            | Interaction::Subsumes
+            | Interaction::Translate
             | Interaction::Job => false,
         }
     }
 
-    /// Name and definition in the statement, for an operation.
-    fn operation(self) -> Option<(&'static str, &'static str)> {
+    /// The types whose operation this is; `None` where it is one of all types.
+    pub fn resource_types(self) -> Option<&'static [&'static str]> {
+        match self {
+            Interaction::Expand => Some(&["ValueSet"]),
+            Interaction::ValidateCode => Some(&["CodeSystem", "ValueSet"]),
+            Interaction::Lookup | Interaction::Subsumes => Some(&["CodeSystem"]),
+            Interaction::Translate => Some(&["ConceptMap"]),
+            _ => None,
+        }
+    }
+
+    /// Whether it is served on this type.
+    pub fn is_of(self, resource_type: ResourceType) -> bool {
+        let types = self.resource_types();
+        types.is_none_or(|types| types.contains(&resource_type.name()))
+    }
+
+    /// Name and definition in the statement, for an operation of a type or of all.
+    fn operation(self, of: Option<ResourceType>) -> Option<(&'static str, &'static str)> {
+        match (self, of.map(ResourceType::name)) {
+            (Interaction::Expand, _) => Some((
+                "expand",
+                "http://hl7.org/fhir/OperationDefinition/ValueSet-expand",
+            )),
+            (Interaction::ValidateCode, Some("CodeSystem")) => Some((
+                "validate-code",
+                "http://hl7.org/fhir/OperationDefinition/CodeSystem-validate-code",
+            )),
+            (Interaction::ValidateCode, _) => Some((
+                "validate-code",
+                "http://hl7.org/fhir/OperationDefinition/ValueSet-validate-code",
+            )),
+            (Interaction::Lookup, _) => Some((
+                "lookup",
+                "http://hl7.org/fhir/OperationDefinition/CodeSystem-lookup",
+            )),
+            (Interaction::Subsumes, _) => Some((
+                "subsumes",
+                "http://hl7.org/fhir/OperationDefinition/CodeSystem-subsumes",
+            )),
+            (Interaction::Translate, _) => Some((
+                "translate",
+                "http://hl7.org/fhir/OperationDefinition/ConceptMap-translate",
+            )),
+            _ => self.common_operation(),
+        }
+    }
+
+    fn common_operation(self) -> Option<(&'static str, &'static str)> {
         match self {
             Interaction::Meta => Some((
                 "meta",
@@ -195,10 +257,36 @@ pub fn capability_statement(hub: &Hub, offers: &[Offer], started: Instant) -> Va
     Value::Object(statement)
 }
 
-/// The TerminologyCapabilities of a server without terminology operations: they are said to
-/// be absent by saying nothing of them.
+/// The TerminologyCapabilities. Code systems are resources here: a search lists them.
+/// <https://hl7.org/fhir/R4/terminologycapabilities.html>
 pub fn terminology_capabilities(hub: &Hub, started: Instant) -> Value {
-    Value::Object(head("TerminologyCapabilities", hub, started))
+    let mut statement = head("TerminologyCapabilities", hub, started);
+    let parameters = [
+        "activeOnly",
+        "check-system-version",
+        "count",
+        "displayLanguage",
+        "exclude-system",
+        "excludeNested",
+        "filter",
+        "force-system-version",
+        "includeDefinition",
+        "includeDesignations",
+        "offset",
+        "system-version",
+        "url",
+        "valueSet",
+        "valueSetVersion",
+    ];
+    let parameters = parameters.map(|name| json!({"name": name}));
+    let expansion = json!({"hierarchical": true, "paging": true, "incomplete": false,
+        "parameter": parameters,
+        "textFilter": "Each word begins a word of the display, a designation or the code."});
+    statement.insert("expansion".into(), expansion);
+    statement.insert("codeSearch".into(), json!("all"));
+    statement.insert("validateCode".into(), json!({"translations": false}));
+    statement.insert("translation".into(), json!({"needsMap": false}));
+    Value::Object(statement)
 }
 
 fn head(resource_type: &str, hub: &Hub, started: Instant) -> Map<String, Value> {
@@ -257,11 +345,7 @@ fn rest(hub: &Hub, registry: &Registry, offers: &[Offer]) -> Value {
         .map(|compartment| json!(compartment.url))
         .collect();
     insert_list(&mut rest, "compartment", compartments);
-    insert_list(
-        &mut rest,
-        "operation",
-        operations(offers, |level| level == Level::System),
-    );
+    insert_list(&mut rest, "operation", operations(offers, None));
     rest
 }
 
@@ -315,7 +399,7 @@ fn resource(
     insert_list(
         &mut resource,
         "operation",
-        operations(offers, |level| level != Level::System),
+        operations(offers, Some(resource_type)),
     );
     resource
 }
@@ -335,11 +419,18 @@ fn interactions(offers: &[Offer], codes: &[(Interaction, Level, &str)]) -> Vec<V
         .collect()
 }
 
-fn operations(offers: &[Offer], at: impl Fn(Level) -> bool) -> Vec<Value> {
+/// The operations of a type, or those of the system.
+fn operations(offers: &[Offer], of: Option<ResourceType>) -> Vec<Value> {
+    let is_here = |offer: &&Offer| match of {
+        Some(resource_type) => {
+            offer.level != Level::System && offer.interaction.is_of(resource_type)
+        }
+        None => offer.level == Level::System,
+    };
     let mut named: Vec<(&str, &str)> = offers
         .iter()
-        .filter(|offer| at(offer.level))
-        .filter_map(|offer| offer.interaction.operation())
+        .filter(is_here)
+        .filter_map(|offer| offer.interaction.operation(of))
         .collect();
     named.sort_unstable();
     named.dedup();
@@ -482,7 +573,7 @@ mod tests {
         };
         assert_eq!(codes(RESOURCE_CODES), [r#""read""#]);
         assert_eq!(codes(SYSTEM_CODES), [r#""transaction""#, r#""batch""#]);
-        let named = operations(&offers, |level| level != Level::System);
+        let named = operations(&offers, ResourceType::parse("Patient"));
         assert_eq!(named.len(), 1);
         assert_eq!(named[0]["name"], "meta");
     }

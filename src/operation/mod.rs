@@ -1,6 +1,15 @@
 //! The operations (`$name`), one file each. <https://hl7.org/fhir/R4/operations.html>
 
 pub mod convert;
+pub mod expand;
+mod given;
+pub mod lookup;
 pub mod meta;
 pub mod reindex;
+pub mod subsumes;
+pub mod terminology;
+pub mod translate;
 pub mod validate;
+pub mod validate_code;
+
+pub use given::Given;

@@ -97,7 +97,7 @@ mod filter_expression;
 mod include;
 mod link;
 mod list;
-mod lookup;
+pub mod lookup;
 mod page;
 mod parse;
 mod places;

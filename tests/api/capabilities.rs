@@ -32,10 +32,16 @@ async fn the_statement_names_every_type_and_interaction() {
             codes(&resource["interaction"], "code").join(" "),
             "read vread update patch delete history-instance history-type create search-type"
         );
-        assert_eq!(
-            codes(&resource["operation"], "name"),
-            ["meta", "meta-add", "meta-delete", "reindex", "validate"]
-        );
+        let of_all = ["meta", "meta-add", "meta-delete", "reindex", "validate"];
+        let of_type = match resource["type"].as_str() {
+            Some("CodeSystem") => &["lookup", "subsumes", "validate-code"][..],
+            Some("ValueSet") => &["expand", "validate-code"],
+            Some("ConceptMap") => &["translate"],
+            _ => &[],
+        };
+        let mut operations = [&of_all[..], of_type].concat();
+        operations.sort_unstable();
+        assert_eq!(codes(&resource["operation"], "name"), operations);
         let parameters = codes(&resource["searchParam"], "name");
         assert!(
             parameters.iter().any(|code| code == "_id"),

@@ -9,6 +9,7 @@ mod fhirpath;
 mod invariants;
 mod patch;
 mod scoreboard;
+mod terminology;
 mod validator;
 
 use std::collections::BTreeMap;

@@ -19,22 +19,21 @@
 //!   answer needs no transaction: what a list means may be a moment older than its page.
 
 mod canonical;
-mod code_system;
 mod hierarchy;
-mod stored;
+mod library;
+pub mod stored;
 mod value_set;
 
 use super::bounds;
 use super::index::resource_key;
 use super::params::token::{self, Asked};
-use super::plan::{Lookup, Predicate};
+use super::plan::{Direction, Lookup, Predicate};
 use super::registry::Registry;
 use super::resolve::Query;
 use super::rewrite;
 use crate::access::Access;
 use crate::error::{Category, Error, Result};
 use crate::fhir::{ResourceType, Version};
-use code_system::CodeSystem;
 use futures::future::BoxFuture;
 use sqlx::PgConnection;
 use std::borrow::Cow;
@@ -117,7 +116,7 @@ async fn answer(stored: &mut Stored<'_>, lookup: &Lookup) -> Result<Predicate> {
     match lookup {
         Lookup::InValueSet { value_set, slots } => {
             let codes = value_set::codes(stored, value_set).await?;
-            Ok(token::has_member(slots, &codes.asked()?))
+            Ok(token::has_member(slots, &codes))
         }
         Lookup::Subsumed {
             system,
@@ -125,18 +124,20 @@ async fn answer(stored: &mut Stored<'_>, lookup: &Lookup) -> Result<Predicate> {
             direction,
             slots,
         } => {
-            let resource = stored.by_canonical("CodeSystem", system).await?;
-            let resource = resource.ok_or_else(|| not_found("code system", system))?;
-            let concepts = CodeSystem::of(&resource);
+            let concepts = stored.code_system(system).await?;
+            let concepts = concepts.ok_or_else(|| not_found("code system", system))?;
             if !concepts.is_complete {
                 return Err(not_supported(format!(
                     "only a part of the code system `{system}` is known here, so that what is \
                      above and below its codes is not"
                 )));
             }
-            let codes = concepts.subsumed(code, *direction);
+            let codes = match direction {
+                Direction::Above => concepts.above(code),
+                Direction::Below => concepts.below(code),
+            };
             check_count(codes.len(), "codes", MAX_CODES)?;
-            let pair = |code: &str| Asked::Pair(system.clone(), code.to_owned());
+            let pair = |code: String| Asked::Pair(system.clone(), code);
             let asked: Vec<Asked> = codes.into_iter().map(pair).collect();
             Ok(token::has_any(slots, &asked))
         }

@@ -11,6 +11,7 @@ use super::super::sql::{self, Wanted};
 use crate::access::Access;
 use crate::error::{Error, Result};
 use crate::fhir::{Instant, ResourceType, Version};
+use crate::terminology::code_system::{is_pattern, is_version};
 use serde_json::Value;
 use sqlx::postgres::PgRow;
 use sqlx::{PgConnection, Row};
@@ -54,8 +55,15 @@ impl Stored<'_> {
             None => (canonical, None),
         };
         let mut conditions = vec![self.condition(type_name, "url", url)];
-        conditions.extend(version.map(|version| self.condition(type_name, "version", version)));
-        let stored = self.find(type_name, Predicate::And(conditions)).await?;
+        let exact = version.filter(|version| !is_pattern(version));
+        conditions.extend(exact.map(|version| self.condition(type_name, "version", version)));
+        let mut stored = self.find(type_name, Predicate::And(conditions)).await?;
+        if let Some(named) = version.filter(|version| is_pattern(version)) {
+            stored.retain(|one| {
+                let version = one["version"].as_str();
+                version.is_some_and(|version| is_version(version, named))
+            });
+        }
         if let Some(found) = stored.into_iter().max_by(newer) {
             return Ok(Some(Arc::new(found)));
         }
@@ -70,7 +78,8 @@ impl Stored<'_> {
         Ok(found.into_iter().next().map(Arc::new))
     }
 
-    fn condition(&self, type_name: &str, code: &str, value: &str) -> Predicate {
+    /// What a parameter of a type asks for; nothing passes where it is unknown.
+    pub fn condition(&self, type_name: &str, code: &str, value: &str) -> Predicate {
         let parameter = ResourceType::parse(type_name)
             .and_then(|resource_type| self.registry.parameter(resource_type, code));
         let now = Instant::from_milliseconds(0);
@@ -80,7 +89,8 @@ impl Stored<'_> {
         compiled.unwrap_or(Predicate::Nothing)
     }
 
-    async fn find(&mut self, type_name: &str, filter: Predicate) -> Result<Vec<Value>> {
+    /// The resources of a type that pass, [`MAX_VERSIONS`] at most.
+    pub async fn find(&mut self, type_name: &str, filter: Predicate) -> Result<Vec<Value>> {
         let Some(resource_type) = ResourceType::parse(type_name) else {
             return Ok(Vec::new());
         };

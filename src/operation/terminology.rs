@@ -1,0 +1,158 @@
+//! What the terminology operations share: where they read, which resource and which coding
+//! they are asked of, and how what cannot be told is refused.
+//! <https://hl7.org/fhir/R4/terminology-service.html>
+
+use super::given::{Given, missing};
+use crate::access::Access;
+use crate::error::{Category, Error, Result};
+use crate::interaction::Hub;
+use crate::search::live::Edition;
+use crate::search::lookup::stored::Stored;
+
+use crate::terminology::{Problem, Reason, Versions};
+use serde_json::Value;
+use sqlx::{Postgres, Transaction};
+use std::sync::Arc;
+
+/// A call of one of the operations.
+pub struct Call<'a> {
+    pub hub: &'a Hub,
+    pub access: &'a Access,
+    /// The resource in the URL.
+    pub id: Option<&'a str>,
+    pub given: Given,
+}
+
+/// One state of the database, to read definitions from.
+pub struct Snapshot<'a> {
+    transaction: Transaction<'static, Postgres>,
+    edition: Arc<Edition>,
+    access: &'a Access,
+}
+
+impl Snapshot<'_> {
+    pub fn stored(&mut self) -> Stored<'_> {
+        Stored {
+            connection: &mut self.transaction,
+            access: self.access,
+            registry: &self.edition.searchable,
+        }
+    }
+}
+
+impl<'a> Call<'a> {
+    pub async fn snapshot(&self) -> Result<Snapshot<'a>> {
+        Ok(Snapshot {
+            edition: self.hub.live.current(),
+            transaction: self.hub.store.snapshot(self.access).await?,
+            access: self.access,
+        })
+    }
+
+    /// The resource that is asked: that of the URL, the one that was sent as the parameter
+    /// `sent`, or the one that `url` names.
+    ///
+    /// # Errors
+    /// `NotFound`; `Invalid`: none of them.
+    pub async fn resource(
+        &self,
+        stored: &mut Stored<'_>,
+        type_name: &str,
+        sent: &str,
+    ) -> Result<Arc<Value>> {
+        let found = self.find_resource(stored, type_name, sent).await?;
+        found.ok_or_else(|| missing("url"))
+    }
+
+    /// The same; `None` where none is named.
+    pub async fn find_resource(
+        &self,
+        stored: &mut Stored<'_>,
+        type_name: &str,
+        sent: &str,
+    ) -> Result<Option<Arc<Value>>> {
+        if let Some(id) = self.id {
+            let found = stored.by_id(type_name, id).await?;
+            return Ok(Some(found.ok_or_else(|| unknown(type_name, id))?));
+        }
+        if let Some(resource) = self.given.resource(sent) {
+            if resource["resourceType"] != type_name {
+                let text = format!("expected a {type_name} as the parameter {sent}");
+                return Err(Error::coded(Category::Invalid, "structure", text));
+            }
+            return Ok(Some(Arc::new(resource.clone())));
+        }
+        let Some(url) = self.given.text("url") else {
+            return match self.given.text("context") {
+                None => Ok(None),
+                Some(_) => Err(Error::new(
+                    Category::NotSupported,
+                    "expected url: the parameter context is not supported here",
+                )),
+            };
+        };
+        let version = match type_name {
+            "ValueSet" => self.given.text("valueSetVersion"),
+            "ConceptMap" => self.given.text("conceptMapVersion"),
+            _ => self.given.text("version"),
+        };
+        let canonical = match version {
+            Some(version) if !url.contains('|') => format!("{url}|{version}"),
+            _ => url.to_owned(),
+        };
+        let found = stored.by_canonical(type_name, &canonical).await?;
+        Ok(Some(found.ok_or_else(|| unknown(type_name, &canonical))?))
+    }
+
+    /// The versions of code systems that `$expand` is asked to use.
+    ///
+    /// # Errors
+    /// `Invalid`: a canonical without a version.
+    pub fn versions(&self) -> Result<Versions> {
+        let mut versions = Versions::default();
+        for (name, map) in [
+            ("system-version", &mut versions.default),
+            ("force-system-version", &mut versions.force),
+            ("check-system-version", &mut versions.check),
+        ] {
+            for canonical in self.given.texts(name) {
+                let (system, version) = canonical.split_once('|').ok_or_else(|| {
+                    let text = format!("expected system|version as {name} but found {canonical:?}");
+                    Error::coded(Category::Invalid, "value", text)
+                })?;
+                map.insert(system.to_owned(), version.to_owned());
+            }
+        }
+        Ok(versions)
+    }
+}
+
+pub fn unknown(type_name: &str, name: &str) -> Error {
+    Error::new(
+        Category::NotFound,
+        format!("expected a {type_name} that is known here but found `{name}`"),
+    )
+}
+
+/// A value set that cannot be evaluated.
+pub fn refusal(problem: Problem) -> Error {
+    let code = match problem.reason {
+        Reason::NotFound | Reason::NotKnown => "not-found",
+        Reason::NotSupported => "not-supported",
+        Reason::Invalid | Reason::Version => "invalid",
+        Reason::TooCostly => "too-costly",
+    };
+    let category = match problem.reason {
+        Reason::NotFound => Category::NotFound,
+        _ => Category::Unprocessable,
+    };
+    Error::coded(category, code, problem.text)
+}
+
+/// What a value set draws on may be too much: 422, as for any expansion that is.
+pub fn costly(error: Error) -> Error {
+    match error.category {
+        Category::TooCostly => Error::of(Category::Unprocessable, error.issues),
+        _ => error,
+    }
+}

@@ -1,0 +1,166 @@
+//! What a value set draws on, gathered before it is evaluated, so that evaluation does no I/O.
+//!
+//! Whoever has a place to read from asks [`Library::needs`], reads, adds what was found (or that
+//! nothing was), and asks again until nothing is missing: a search and an operation read what
+//! is stored here and then what is published, a binding only what is published.
+
+use super::code_system::{CodeSystem, items};
+use super::{Problem, Reason};
+use crate::definitions::Definitions;
+use serde_json::Value;
+use std::collections::{BTreeMap, HashMap};
+use std::sync::Arc;
+
+/// Value sets and code systems that one value set may draw on.
+pub const MAX_PARTS: usize = 500;
+
+/// A resource by its canonical.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum Part {
+    ValueSet(String),
+    CodeSystem(String),
+}
+
+/// Which version of a code system is meant, by its URL: the parameters of `$expand`.
+#[derive(Clone, Debug, Default)]
+pub struct Versions {
+    /// Where the value set names none.
+    pub default: BTreeMap<String, String>,
+    /// Whatever the value set names.
+    pub force: BTreeMap<String, String>,
+    /// What it has to turn out to be.
+    pub check: BTreeMap<String, String>,
+}
+
+impl Versions {
+    /// The canonical of the system that an `include` means.
+    pub fn canonical(&self, system: &str, named: Option<&str>) -> String {
+        let forced = self.force.get(system).map(String::as_str);
+        let default = self.default.get(system).map(String::as_str);
+        let checked = self.check.get(system).map(String::as_str);
+        match forced.or(named).or(default).or(checked) {
+            Some(version) => format!("{system}|{version}"),
+            None => system.to_owned(),
+        }
+    }
+}
+
+/// The value set that `#id` names within another. Those have none of their own.
+pub fn contained<'v>(value_set: &'v Value, reference: &str) -> Option<&'v Value> {
+    let id = reference.strip_prefix('#')?;
+    items(&value_set["contained"]).find(|one| one["id"] == id && one["resourceType"] == "ValueSet")
+}
+
+/// What was looked for; `None` for what is not known here.
+#[derive(Clone, Debug, Default)]
+pub struct Library {
+    pub versions: Versions,
+    value_sets: HashMap<String, Option<Arc<Value>>>,
+    systems: HashMap<String, Option<Arc<CodeSystem>>>,
+}
+
+impl Library {
+    pub fn with_versions(versions: Versions) -> Library {
+        Library {
+            versions,
+            ..Library::default()
+        }
+    }
+
+    /// What evaluating this value set needs and was not looked for yet. `listed`: also the
+    /// systems of codes that it lists, which membership can do without.
+    ///
+    /// # Errors
+    /// `TooCostly`.
+    pub fn needs(&self, value_set: &Value, listed: bool) -> Result<Vec<Part>, Problem> {
+        let compose = &value_set["compose"];
+        let mut parts = Vec::new();
+        for include in items(&compose["include"]).chain(items(&compose["exclude"])) {
+            if let Some(system) = include["system"].as_str()
+                && (listed || !include["concept"].is_array())
+            {
+                let named = include["version"].as_str();
+                parts.push(Part::CodeSystem(self.versions.canonical(system, named)));
+            }
+            for url in items(&include["valueSet"]).filter_map(Value::as_str) {
+                match contained(value_set, url) {
+                    Some(inner) => parts.extend(self.needs(inner, listed)?),
+                    None => parts.push(Part::ValueSet(url.to_owned())),
+                }
+            }
+        }
+        if listed && compose.is_null() {
+            for contains in items(&value_set["expansion"]["contains"]) {
+                if let Some(system) = contains["system"].as_str() {
+                    let named = contains["version"].as_str();
+                    parts.push(Part::CodeSystem(self.versions.canonical(system, named)));
+                }
+            }
+        }
+        parts.sort();
+        parts.dedup();
+        parts.retain(|part| !self.has(part));
+        match self.value_sets.len() + self.systems.len() + parts.len() > MAX_PARTS {
+            false => Ok(parts),
+            true => Err(Problem::new(
+                Reason::TooCostly,
+                format!("a value set draws on more than {MAX_PARTS} others"),
+            )),
+        }
+    }
+
+    pub fn has(&self, part: &Part) -> bool {
+        match part {
+            Part::ValueSet(url) => self.value_sets.contains_key(url),
+            Part::CodeSystem(url) => self.systems.contains_key(url),
+        }
+    }
+
+    pub fn add_value_set(&mut self, canonical: String, found: Option<Arc<Value>>) {
+        self.value_sets.insert(canonical, found);
+    }
+
+    pub fn add_code_system(&mut self, canonical: String, found: Option<Arc<CodeSystem>>) {
+        self.systems.insert(canonical, found);
+    }
+
+    pub fn value_set(&self, canonical: &str) -> Option<&Arc<Value>> {
+        self.value_sets.get(canonical)?.as_ref()
+    }
+
+    pub fn code_system(&self, canonical: &str) -> Option<&Arc<CodeSystem>> {
+        self.systems.get(canonical)?.as_ref()
+    }
+
+    /// The versions of a code system that were looked for and found.
+    pub fn versions_of(&self, system: &str) -> impl Iterator<Item = &Arc<CodeSystem>> {
+        let found = self.systems.values().filter_map(Option::as_ref);
+        found.filter(move |found| found.url == system)
+    }
+
+    /// All that a value set needs of what is published.
+    ///
+    /// # Errors
+    /// `TooCostly`.
+    pub fn published(definitions: &Definitions, value_set: Arc<Value>) -> Result<Library, Problem> {
+        let mut library = Library::default();
+        let mut open = vec![value_set];
+        while let Some(next) = open.pop() {
+            for part in library.needs(&next, true)? {
+                match part {
+                    Part::ValueSet(url) => {
+                        let found = definitions.artifact("ValueSet", &url);
+                        open.extend(found.clone());
+                        library.add_value_set(url, found);
+                    }
+                    Part::CodeSystem(url) => {
+                        let found = definitions.artifact("CodeSystem", &url);
+                        let found = found.map(|found| Arc::new(CodeSystem::of(&found)));
+                        library.add_code_system(url, found);
+                    }
+                }
+            }
+        }
+        Ok(library)
+    }
+}
