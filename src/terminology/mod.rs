@@ -7,8 +7,9 @@
 //! ```
 //!
 //! All of it is free of I/O: [`library`] says what is to be read. Search (`:in`, `:above`,
-//! `:below`), the operations (`$expand`, `$validate-code`, `$lookup`, `$subsumes`,
-//! `$translate`) and bindings ([`Published`]) evaluate by the same code.
+//! `:below`) and the operations (`$expand`, `$validate-code`, `$lookup`, `$subsumes`,
+//! `$translate`) evaluate by the same code. [`Published`] is what bindings should ask: they still
+//! have the lists of `definitions::value_set`.
 //!
 //! ## Decisions
 //! - *What is not known is told, never guessed.* A system that is not here, or of which only
