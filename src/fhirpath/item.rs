@@ -11,7 +11,7 @@ use crate::definitions::TypeKind;
 use crate::fhir::ResourceType;
 use crate::fhir::decimal::Decimal;
 use crate::fhir::ucum;
-use serde_json::Value;
+use serde_json::{Map, Value};
 use std::borrow::Cow;
 
 /// One item of a collection.
@@ -192,22 +192,21 @@ impl<'a> Node<'a> {
         Some(Quantity::new(Decimal::parse(number.as_str())?, unit))
     }
 
-    /// Every child, in the order of the JSON; what the type does not know is left out.
-    pub fn push_all_children(&self, model: &'a Model, out: &mut Vec<Item<'a>>) {
+    /// The JSON of the members; those of a primitive, id and extension, stand in its companion.
+    fn object(&self) -> Option<&'a Map<String, Value>> {
         let holder = match self.node_type.kind {
             TypeKind::Primitive => self.companion,
             _ => self.value,
         };
-        let Some(Value::Object(object)) = holder else {
+        holder?.as_object()
+    }
+
+    /// Every child, in the order of the JSON; what the type does not know is left out.
+    pub fn push_all_children(&self, model: &'a Model, out: &mut Vec<Item<'a>>) {
+        let Some(object) = self.object() else {
             return;
         };
-        for key in object.keys() {
-            let json_name = match key.strip_prefix('_') {
-                // Where the value is there too, it has brought its companion along.
-                Some(json_name) if object.contains_key(json_name) => continue,
-                Some(json_name) => json_name,
-                None => key,
-            };
+        for json_name in json_names(object) {
             if let Some(choice) = self.node_type.choice(json_name) {
                 push_choice(model, choice, object, out);
             }
@@ -240,12 +239,7 @@ impl<'a> Node<'a> {
         let Some(member) = self.node_type.member(name) else {
             return;
         };
-        // The members of a primitive, id and extension, stand in its companion.
-        let holder = match self.node_type.kind {
-            TypeKind::Primitive => self.companion,
-            _ => self.value,
-        };
-        let Some(Value::Object(object)) = holder else {
+        let Some(object) = self.object() else {
             return;
         };
         if member.choices.len() == 1 {
@@ -255,13 +249,7 @@ impl<'a> Node<'a> {
             return;
         }
         // A choice has up to fifty names, an object rarely more than a dozen: look through it.
-        for key in object.keys() {
-            let json_name = match key.strip_prefix('_') {
-                // Where the value is there too, it has brought its companion along.
-                Some(json_name) if object.contains_key(json_name) => continue,
-                Some(json_name) => json_name,
-                None => key,
-            };
+        for json_name in json_names(object) {
             if json_name.starts_with(name)
                 && let Some(choice) = member.choices.iter().find(|c| c.json_name == json_name)
             {
@@ -271,10 +259,20 @@ impl<'a> Node<'a> {
     }
 }
 
+/// The names of an object's members, each once, whether its value, its companion or both are there.
+fn json_names(object: &Map<String, Value>) -> impl Iterator<Item = &str> {
+    object.keys().filter_map(|key| match key.strip_prefix('_') {
+        // Where the value is there too, it has brought its companion along.
+        Some(json_name) if object.contains_key(json_name) => None,
+        Some(json_name) => Some(json_name),
+        None => Some(key.as_str()),
+    })
+}
+
 fn push_choice<'a>(
     model: &'a Model,
     choice: &'a Choice,
-    object: &'a serde_json::Map<String, Value>,
+    object: &'a Map<String, Value>,
     out: &mut Vec<Item<'a>>,
 ) {
     let value = object.get(&choice.json_name);

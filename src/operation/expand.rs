@@ -7,11 +7,11 @@
 //! refused (422), never cut. `context`, `date`, `excludeNotForUI`, `excludePostCoordinated`
 //! and supplements have no effect yet.
 
-use super::terminology::{Call, costly, refusal};
+use super::terminology::{Call, refusal};
 use crate::error::{Category, Error, Result};
 use crate::fhir::{Id, Instant};
 use crate::terminology::code_system::{languages, names, speaks};
-use crate::terminology::{Evaluation, Library, Member};
+use crate::terminology::{Evaluation, Member};
 use serde_json::{Map, Value, json};
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
@@ -110,10 +110,7 @@ pub async fn expand(call: &Call<'_>) -> Result<Value> {
     let look = Look::parse(call)?;
     let mut snapshot = call.snapshot().await?;
     let mut stored = snapshot.stored();
-    let value_set = call.resource(&mut stored, "ValueSet", "valueSet").await?;
-    let mut library = Library::with_versions(call.versions()?);
-    let gathered = stored.gather(&mut library, value_set.clone(), true).await;
-    gathered.map_err(costly)?;
+    let (value_set, library) = call.value_set(&mut stored).await?;
     let members = Evaluation::new(&library)
         .members(&value_set)
         .map_err(refusal)?;

@@ -9,7 +9,7 @@ use crate::interaction::Hub;
 use crate::search::live::Edition;
 use crate::search::lookup::stored::Stored;
 
-use crate::terminology::{Problem, Reason, Versions};
+use crate::terminology::{Library, Problem, Reason, Versions};
 use serde_json::Value;
 use sqlx::{Postgres, Transaction};
 use std::sync::Arc;
@@ -104,6 +104,18 @@ impl<'a> Call<'a> {
         Ok(Some(found.ok_or_else(|| unknown(type_name, &canonical))?))
     }
 
+    /// The value set that is asked, and all that it draws on.
+    ///
+    /// # Errors
+    /// `NotFound`: the value set, or one that it includes. `Invalid`: none is named.
+    pub async fn value_set(&self, stored: &mut Stored<'_>) -> Result<(Arc<Value>, Library)> {
+        let value_set = self.resource(stored, "ValueSet", "valueSet").await?;
+        let mut library = Library::with_versions(self.versions()?);
+        let gathered = stored.gather(&mut library, value_set.clone(), true).await;
+        gathered.map_err(costly)?;
+        Ok((value_set, library))
+    }
+
     /// The versions of code systems that `$expand` is asked to use.
     ///
     /// # Errors
@@ -150,7 +162,7 @@ pub fn refusal(problem: Problem) -> Error {
 }
 
 /// What a value set draws on may be too much: 422, as for any expansion that is.
-pub fn costly(error: Error) -> Error {
+fn costly(error: Error) -> Error {
     match error.category {
         Category::TooCostly => Error::of(Category::Unprocessable, error.issues),
         _ => error,

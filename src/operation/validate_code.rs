@@ -10,7 +10,7 @@
 //! same warning: its author may well have it. A CodeableConcept is right if one of its codings is, and no display is wrong.
 
 use super::given::{Given, missing};
-use super::terminology::{Call, costly, refusal, unknown};
+use super::terminology::{Call, refusal, unknown};
 use crate::error::{Category, Error, Issue, Result};
 use crate::fhir::outcome::operation_outcome;
 use crate::search::lookup::stored::Stored;
@@ -109,10 +109,7 @@ pub async fn in_value_set(call: &Call<'_>) -> Result<Value> {
     let codings = codings(&call.given, "systemVersion")?;
     let mut snapshot = call.snapshot().await?;
     let mut stored = snapshot.stored();
-    let value_set = call.resource(&mut stored, "ValueSet", "valueSet").await?;
-    let mut library = Library::with_versions(call.versions()?);
-    let gathered = stored.gather(&mut library, value_set.clone(), true).await;
-    gathered.map_err(costly)?;
+    let (value_set, library) = call.value_set(&mut stored).await?;
     let mut verdicts = Vec::new();
     for coding in &codings {
         let coding = inferred(call, &library, &value_set, coding)?;

@@ -250,7 +250,7 @@ fn of_parameter(
             plain(None, &format!("{}{value}", test.operator.name()))
         }
         Eq if is_ordered => plain(None, &format!("eq{value}")),
-        Eq if kind == Kind::String => plain(None, &value).map(whole),
+        Eq if kind == Kind::String => plain(None, &value).map(|found| alternatives(found, whole)),
         Eq => plain(None, &value),
         // Of several values one that is unequal would do, which no entry tells.
         Ne if is_single(parameter) => Ok(Predicate::And(vec![
@@ -260,8 +260,10 @@ fn of_parameter(
         Re if kind == Kind::Reference => plain(None, &value),
         Co if kind == Kind::String => modified("contains"),
         Sw if kind == Kind::String => plain(None, &value),
-        Ew if kind == Kind::String => plain(None, &value).map(ending),
-        Po if kind == Kind::Date => plain(None, &format!("eq{value}")).map(overlapping),
+        Ew if kind == Kind::String => plain(None, &value).map(|found| alternatives(found, ending)),
+        Po if kind == Kind::Date => {
+            plain(None, &format!("eq{value}")).map(|found| alternatives(found, overlapping))
+        }
         Pr => match (Modifier::parse(kind, "missing"), test.value.text.as_ref()) {
             (Some(missing), "true") => plain(Some(&missing), "false"),
             (Some(missing), "false") => plain(Some(&missing), "true"),
@@ -290,6 +292,17 @@ fn search_value(kind: Kind, value: &Value<'_>) -> String {
     }
 }
 
+/// Changes each alternative.
+fn alternatives(predicate: Predicate, change: fn(Predicate) -> Predicate) -> Predicate {
+    match predicate {
+        Predicate::Or(parts) => {
+            let each = parts.into_iter().map(|part| alternatives(part, change));
+            Predicate::Or(each.collect())
+        }
+        one => change(one),
+    }
+}
+
 /// What only begins with the text becomes what is the text.
 fn whole(predicate: Predicate) -> Predicate {
     match predicate {
@@ -300,7 +313,6 @@ fn whole(predicate: Predicate) -> Predicate {
             slot,
             test: StringTest::Is(text),
         },
-        Predicate::Or(parts) => Predicate::Or(parts.into_iter().map(whole).collect()),
         other => other,
     }
 }
@@ -315,7 +327,6 @@ fn ending(predicate: Predicate) -> Predicate {
             slot,
             test: StringTest::EndsWith(text),
         },
-        Predicate::Or(parts) => Predicate::Or(parts.into_iter().map(ending).collect()),
         other => other,
     }
 }
@@ -330,7 +341,6 @@ fn overlapping(predicate: Predicate) -> Predicate {
             slot,
             test: RangeTest::Overlaps(low, high),
         },
-        Predicate::Or(parts) => Predicate::Or(parts.into_iter().map(overlapping).collect()),
         // A point lies within what it overlaps.
         other => other,
     }

@@ -57,6 +57,13 @@ pub struct Ground<'a> {
     pub statistics: &'a Statistics,
 }
 
+impl Ground<'_> {
+    /// The entry, as the caller's tenant has it.
+    fn entry(&self, (slot, hash): &(Slot, i64)) -> i64 {
+        slot.entry(self.access.tenant, *hash)
+    }
+}
+
 /// Replaces the chains and `_has` of a filter that come down to few resources: they become
 /// entries and keys, which have indexes. The filter is asked of resources of `types`, and of
 /// contained ones where those count.
@@ -303,7 +310,8 @@ impl Ways<'_> {
     fn gives_up(&self, found: usize, looked_at: usize) -> bool {
         let plan = self.ask.plan;
         let parts = conjuncts(&plan.filter);
-        let Some((_, expected)) = rarest(parts, plan, self.ground) else {
+        let entries = rarest(parts, plan, self.ground);
+        let Some((_, expected)) = entries else {
             return false;
         };
         // What was not seen yet may be the next.
@@ -316,7 +324,7 @@ impl Ways<'_> {
             }
             _ => expected,
         };
-        left * per_row(plan, self.ground) > ASKED + matches * FETCHED
+        left * per_row(plan, self.ground, entries) > ASKED + matches * FETCHED
     }
 
     /// What a source finds; nothing if it did not get there within its reach.
@@ -596,7 +604,7 @@ pub(super) fn choose(plan: &Plan, ground: &Ground<'_>, limit: usize) -> Vec<Sour
         .filter(|part| !is_of_sort_key(plan, part))
         .map(|part| share(part, plan, ground))
         .product::<f64>();
-    let per_row = per_row(plan, ground);
+    let per_row = per_row(plan, ground, entries);
     let looked_at = (limit as f64 / share.max(1e-9)).max(1.0);
     // A power of two, so that there are few different statements.
     let window = ((looked_at * 2.0).clamp(128.0, 16_384.0) as usize).next_power_of_two();
@@ -637,14 +645,14 @@ pub(super) fn choose(plan: &Plan, ground: &Ground<'_>, limit: usize) -> Vec<Sour
 }
 
 /// Microseconds to look at a resource along the order: of what lacks an entry, along dates,
-/// most are passed over by their signature.
-fn per_row(plan: &Plan, ground: &Ground<'_>) -> f64 {
+/// most are passed over by their signature. `entries`: what is [`rarest`].
+fn per_row(plan: &Plan, ground: &Ground<'_>, entries: Option<(usize, f64)>) -> f64 {
     let parts = conjuncts(&plan.filter);
     let each = 2.0 + parts.iter().map(cost).sum::<f64>();
     match plan.sort.first().map(|key| &key.by) {
         Some(SortBy::Rows { table, single, .. }) => {
             let row = if *single { 0.3 } else { 1.5 };
-            let passed = match (table, rarest(parts, plan, ground)) {
+            let passed = match (table, entries) {
                 (RowTable::Date, Some((at, _))) => 0.1 + 0.9 * share(&parts[at], plan, ground),
                 _ => 1.0,
             };
@@ -714,10 +722,7 @@ fn rarest(parts: &[Predicate], plan: &Plan, ground: &Ground<'_>) -> Option<(usiz
 
 /// How many resources a conjunct of entries finds.
 fn having(part: &Predicate, plan: &Plan, ground: &Ground<'_>) -> Option<f64> {
-    let entry = |(slot, hash): &(Slot, i64)| {
-        let entry = slot.entry(ground.access.tenant, *hash);
-        ground.statistics.having(entry)
-    };
+    let entry = |one: &(Slot, i64)| ground.statistics.having(ground.entry(one));
     match part {
         Predicate::Entries(list) => Some(list.iter().map(entry).sum()),
         Predicate::EveryEntry(list) => {
@@ -738,8 +743,12 @@ fn share(part: &Predicate, plan: &Plan, ground: &Ground<'_>) -> f64 {
     match part {
         // Most values of a long list that nobody knows of are values that nobody has.
         Predicate::Entries(list) => {
-            let entry = |(slot, hash): &(Slot, i64)| slot.entry(ground.access.tenant, *hash);
-            let known = |one| ground.statistics.known(entry(one)).unwrap_or(UNKNOWN);
+            let known = |one| {
+                ground
+                    .statistics
+                    .known(ground.entry(one))
+                    .unwrap_or(UNKNOWN)
+            };
             (list.iter().map(known).sum::<f64>() / all).clamp(1e-6, 1.0)
         }
         Predicate::EveryEntry(_) => {

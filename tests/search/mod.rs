@@ -237,6 +237,13 @@ impl World {
             .unwrap_or_else(|error| panic!("{url}: {error}"))
     }
 
+    /// The ids of the matches of all pages, one after the other.
+    async fn walk_ids(&mut self, url: &str) -> String {
+        let found = self.walk(url).await;
+        let ids = found.iter().filter_map(|one| one.split('/').nth(1));
+        ids.collect::<Vec<&str>>().join(" ")
+    }
+
     /// The matches of all pages, following `next`; the way back by `previous` must show the
     /// same.
     async fn walk(&mut self, url: &str) -> Vec<String> {

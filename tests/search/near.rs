@@ -87,12 +87,7 @@ async fn places_sort_by_their_distance_and_tell_it() {
     ] {
         for count in [1, 2, 4, 20] {
             let url = format!("{near}&_sort={sort}&_count={count}");
-            let found = world.walk(&url).await;
-            let ids: Vec<&str> = found
-                .iter()
-                .filter_map(|one| one.split('/').nth(1))
-                .collect();
-            assert_eq!(ids.join(" "), expected, "{url}");
+            assert_eq!(world.walk_ids(&url).await, expected, "{url}");
         }
     }
     let ties = world.walk(&format!("{near}&_sort=near&_count=1")).await;

@@ -83,12 +83,7 @@ async fn matches_of_words_have_a_score_and_sort_by_it() {
     ] {
         for count in [1, 2, 3, 20] {
             let url = format!("Patient?_text=bone&_sort={sort}&_count={count}");
-            let found = world.walk(&url).await;
-            let ids: Vec<&str> = found
-                .iter()
-                .filter_map(|one| one.split('/').nth(1))
-                .collect();
-            assert_eq!(ids.join(" "), expected, "{url}");
+            assert_eq!(world.walk_ids(&url).await, expected, "{url}");
         }
     }
     assert_eq!(

@@ -281,7 +281,7 @@ impl fmt::Display for Temporal {
 mod tests {
     use super::*;
 
-    fn literal(text: &str) -> Temporal {
+    pub(super) fn literal(text: &str) -> Temporal {
         let (value, length) = Temporal::literal(text).unwrap_or_else(|| panic!("{text}"));
         assert_eq!(length, text.len(), "{text}");
         value

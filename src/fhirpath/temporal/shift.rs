@@ -97,13 +97,8 @@ fn thousandth() -> Decimal {
 
 #[cfg(test)]
 mod tests {
+    use super::super::tests::literal;
     use super::*;
-
-    fn literal(text: &str) -> Temporal {
-        let (value, length) = Temporal::literal(text).unwrap_or_else(|| panic!("{text}"));
-        assert_eq!(length, text.len(), "{text}");
-        value
-    }
 
     /// The examples of the specification.
     #[test]

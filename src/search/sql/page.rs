@@ -151,10 +151,15 @@ fn rest(statement: &mut Statement, ask: &Ask<'_>, driver: Option<usize>) {
     }
 }
 
-fn end(statement: &mut Statement, ask: &Ask<'_>, order: &Order<'_>) {
+/// Nothing up to the position.
+fn after(statement: &mut Statement, ask: &Ask<'_>, order: &Order<'_>) {
     if let After::Position(position) = ask.after {
         order.after(statement, position);
     }
+}
+
+fn end(statement: &mut Statement, ask: &Ask<'_>, order: &Order<'_>) {
+    after(statement, ask, order);
     order.order_by(statement);
     statement.push(" LIMIT ").number(ask.limit);
 }
@@ -320,9 +325,7 @@ fn walk_of_keys(
     };
     statement.push(" FROM (SELECT r.* FROM resource r WHERE ");
     exists(statement, &ask.plan.types);
-    if let After::Position(position) = ask.after {
-        order.after(statement, position);
-    }
+    after(statement, ask, order);
     order.order_by(statement);
     statement
         .push(" LIMIT ")
@@ -434,9 +437,7 @@ fn walked_rows(
     statement.bind(Bind::Int(slot));
     statement.push(of_whole(table, "s"));
     narrow(statement, ask);
-    if let After::Position(position) = ask.after {
-        order.after(statement, position);
-    }
+    after(statement, ask, order);
 }
 
 /// What a filter says of the signatures beside dates: the bits that all must be there, and of
@@ -635,9 +636,7 @@ fn resource_at(statement: &mut Statement, ask: &Ask<'_>, order: &Order<'_>, wind
         // The window of a walk of keys counts no deleted ones.
         statement.push(" AND r.body IS NOT NULL");
     }
-    if let After::Position(position) = ask.after {
-        order.after(statement, position);
-    }
+    after(statement, ask, order);
     statement.push(" ORDER BY r.").push(column);
     statement.push(if order.is_down(0) { " DESC" } else { "" });
     at(statement, window);
