@@ -43,6 +43,8 @@ pub enum Expected {
     Resource,
     Patch,
     Form,
+    /// A document of GraphQL, or a request with one in JSON.
+    Graphql,
 }
 
 /// What a request brings.
@@ -53,6 +55,7 @@ pub enum BodyFormat {
     JsonPatch,
     XmlPatch,
     Form,
+    Graphql,
 }
 
 /// Media types of resources, the server's choice first.
@@ -72,6 +75,7 @@ const OTHERS: &[(&str, BodyFormat)] = &[
     ("application/json-patch+json", BodyFormat::JsonPatch),
     ("application/xml-patch+xml", BodyFormat::XmlPatch),
     ("application/x-www-form-urlencoded", BodyFormat::Form),
+    ("application/graphql", BodyFormat::Graphql),
 ];
 
 /// `_format` codes that are no media types: <https://hl7.org/fhir/R4/http.html#mime-type>.
@@ -185,7 +189,8 @@ impl Expected {
         match self {
             Expected::Resource => matches!(found, BodyFormat::Json | BodyFormat::Xml),
             // A resource is the Parameters of a FHIRPath Patch.
-            Expected::Patch => found != BodyFormat::Form,
+            Expected::Patch => !matches!(found, BodyFormat::Form | BodyFormat::Graphql),
+            Expected::Graphql => matches!(found, BodyFormat::Json | BodyFormat::Graphql),
             Expected::Form => found == BodyFormat::Form,
         }
     }
@@ -197,6 +202,7 @@ impl Expected {
             }
             Expected::Patch => PATCHES,
             Expected::Form => "application/x-www-form-urlencoded",
+            Expected::Graphql => "application/json or application/graphql in UTF-8",
         }
     }
 }

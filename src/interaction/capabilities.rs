@@ -41,6 +41,7 @@ pub enum Interaction {
     MetaDelete,
     Reindex,
     Convert,
+    Graphql,
     Validate,
     Expand,
     ValidateCode,
@@ -109,6 +110,7 @@ impl Interaction {
             Interaction::MetaDelete => "$meta-delete",
             Interaction::Reindex => "$reindex",
             Interaction::Convert => "$convert",
+            Interaction::Graphql => "$graphql",
             Interaction::Validate => "$validate",
             Interaction::Expand => "$expand",
             Interaction::ValidateCode => "$validate-code",
@@ -140,6 +142,7 @@ impl Interaction {
             | Interaction::Meta
             | Interaction::Reindex
             | Interaction::Convert
+            | Interaction::Graphql
             | Interaction::Validate
             | Interaction::Expand
             | Interaction::ValidateCode
@@ -215,6 +218,10 @@ impl Interaction {
             Interaction::Convert => Some((
                 "convert",
                 "http://hl7.org/fhir/OperationDefinition/Resource-convert",
+            )),
+            Interaction::Graphql => Some((
+                "graphql",
+                "http://hl7.org/fhir/OperationDefinition/Resource-graphql",
             )),
             Interaction::Validate => Some((
                 "validate",
