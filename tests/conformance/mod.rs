@@ -10,6 +10,7 @@ mod graphql;
 mod invariants;
 mod patch;
 mod scoreboard;
+mod snapshot;
 mod terminology;
 mod validator;
 
