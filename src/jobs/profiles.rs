@@ -3,15 +3,17 @@
 //!
 //! [`refresh`] is called before each `$validate`; with `--validation profile` also after every
 //! write of such a resource and at every beat of the node, so that what another node stored is
-//! enforced here within seconds.
+//! enforced here within seconds. Only what has changed is read, and only what is asked for is
+//! parsed.
 
 use crate::access::Access;
 use crate::config::Validation;
 use crate::error::Result;
-use crate::fhir::{ResourceType, json};
+use crate::fhir::ResourceType;
 use crate::interaction::Hub;
 use crate::storage::conformance;
-use crate::validation::profile::Profiles;
+use crate::validation::profile::Given;
+use std::collections::HashMap;
 use std::sync::Arc;
 
 /// Calls [`refresh`] where writes are held to profiles and one was written. The write is done:
@@ -38,13 +40,22 @@ pub async fn refresh(hub: &Hub) -> Result<()> {
     if hub.profiles.writes() == writes {
         return Ok(());
     }
-    let stored = conformance::all(&mut connection, &access).await?;
-    drop(connection);
-    let parsed = stored
-        .iter()
-        .filter_map(|body| json::parse(body.as_bytes(), usize::MAX).ok())
+    let before = hub.profiles.profiles();
+    let known: HashMap<(i64, i32), &Arc<Given>> = before
+        .given()
+        .filter_map(|given| Some((given.origin()?, given)))
         .collect();
-    let profiles = Profiles::new(hub.definitions.clone(), parsed, &hub.settings.base);
+    let present = conformance::present(&mut connection, &access).await?;
+    let new = present.iter().filter(|row| !known.contains_key(row));
+    let keys = new.map(|(key, _)| *key).collect();
+    let read = conformance::read(&mut connection, &access, keys).await?;
+    drop(connection);
+    let kept = present.iter().filter_map(|row| known.get(row).copied());
+    let kept: Vec<Arc<Given>> = kept.cloned().collect();
+    let read = read
+        .into_iter()
+        .filter_map(|(key, version, body)| Given::stored(key, version, body));
+    let profiles = before.with(kept.into_iter().chain(read.map(Arc::new)));
     hub.profiles.adopt(writes, Arc::new(profiles));
     Ok(())
 }

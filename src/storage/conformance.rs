@@ -18,11 +18,15 @@ pub const TYPES: [&str; 4] = [
 const WRITES: &str = "SELECT coalesce(sum(version), 0)::bigint FROM resource \
     WHERE tenant = $1 AND type = ANY($2)";
 
-const ALL: &str = "SELECT body FROM resource \
+const PRESENT: &str = "SELECT key, version FROM resource \
     WHERE tenant = $1 AND type = ANY($2) AND body IS NOT NULL ORDER BY xact, id";
 
+/// The oldest first.
+const READ: &str = "SELECT key, version, body FROM resource \
+    WHERE tenant = $1 AND type = ANY($2) AND key = ANY($3) AND body IS NOT NULL ORDER BY xact, id";
+
 /// Every fixed statement of this file, for the test that prepares them.
-pub const STATEMENTS: [&str; 2] = [WRITES, ALL];
+pub const STATEMENTS: [&str; 3] = [WRITES, PRESENT, READ];
 
 fn numbers() -> Vec<i16> {
     let known = TYPES.iter().filter_map(|name| ResourceType::parse(name));
@@ -41,14 +45,31 @@ pub async fn writes(connection: &mut PgConnection, access: &Access) -> Result<i6
         .await?)
 }
 
-/// All of them as JSON, the oldest first.
+/// Key and version of all of them, the oldest first.
 ///
 /// # Errors
 /// Those of the database.
-pub async fn all(connection: &mut PgConnection, access: &Access) -> Result<Vec<String>> {
-    Ok(sqlx::query_scalar(ALL)
+pub async fn present(connection: &mut PgConnection, access: &Access) -> Result<Vec<(i64, i32)>> {
+    Ok(sqlx::query_as(PRESENT)
         .bind(access.tenant.0)
         .bind(numbers())
+        .fetch_all(connection)
+        .await?)
+}
+
+/// Those of these keys, as JSON with key and version, the oldest first.
+///
+/// # Errors
+/// Those of the database.
+pub async fn read(
+    connection: &mut PgConnection,
+    access: &Access,
+    keys: Vec<i64>,
+) -> Result<Vec<(i64, i32, String)>> {
+    Ok(sqlx::query_as(READ)
+        .bind(access.tenant.0)
+        .bind(numbers())
+        .bind(keys)
         .fetch_all(connection)
         .await?)
 }
