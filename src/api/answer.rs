@@ -20,8 +20,8 @@ use crate::interaction::{
     self, Patch, Read, Return, Subject, create, delete, history, patch, read, update, vread,
 };
 use crate::operation::{
-    Given, convert, expand, lookup, meta, reindex, subsumes, terminology, translate, validate,
-    validate_code,
+    Given, convert, expand, install_package, lookup, meta, reindex, subsumes, terminology,
+    translate, validate, validate_code,
 };
 use crate::search::{self, Handling};
 use axum::body::Body;
@@ -109,6 +109,7 @@ async fn perform(
         Interaction::MetaAdd => call.meta_add(body).await,
         Interaction::MetaDelete => call.meta_delete(body).await,
         Interaction::Reindex => call.reindex(body).await,
+        Interaction::InstallPackage => call.install_package(body).await,
         Interaction::Convert => call.convert(body).await,
         Interaction::Validate => call.validate(body).await,
         Interaction::Expand
@@ -440,6 +441,13 @@ impl Call<'_> {
         let url = format!("{}/_job/{}", self.base(), job.id);
         response::insert(response.headers_mut(), header::CONTENT_LOCATION, url);
         Ok(response)
+    }
+
+    async fn install_package(&self, body: Body) -> Result<Response> {
+        let (_, body) = self.read_body(body, Expected::Package).await?;
+        let (hub, pairs) = (&self.api.hub, &self.query.pairs);
+        let answer = install_package::install_archive(hub, &self.access, body, pairs).await?;
+        Ok(self.parameters(&answer))
     }
 
     async fn convert(&self, body: Body) -> Result<Response> {

@@ -40,6 +40,7 @@ pub enum Interaction {
     MetaAdd,
     MetaDelete,
     Reindex,
+    InstallPackage,
     Convert,
     Validate,
     Expand,
@@ -108,6 +109,7 @@ impl Interaction {
             Interaction::MetaAdd => "$meta-add",
             Interaction::MetaDelete => "$meta-delete",
             Interaction::Reindex => "$reindex",
+            Interaction::InstallPackage => "$install-package",
             Interaction::Convert => "$convert",
             Interaction::Validate => "$validate",
             Interaction::Expand => "$expand",
@@ -130,6 +132,7 @@ impl Interaction {
             | Interaction::Delete
             | Interaction::ConditionalDelete
             | Interaction::Bundle
+            | Interaction::InstallPackage
             | Interaction::MetaAdd
             | Interaction::MetaDelete => true,
             Interaction::Read
@@ -219,6 +222,10 @@ impl Interaction {
             Interaction::Validate => Some((
                 "validate",
                 "http://hl7.org/fhir/OperationDefinition/Resource-validate",
+            )),
+            Interaction::InstallPackage => Some((
+                "install-package",
+                "https://andiron.example/fhir/OperationDefinition/install-package",
             )),
             Interaction::Reindex => Some((
                 "reindex",
