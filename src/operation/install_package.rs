@@ -210,10 +210,7 @@ fn refuse_incomplete(
     installed: &[Installed],
     without: &[String],
 ) -> Result<()> {
-    let new = all
-        .iter()
-        .filter(|package| !installed.iter().any(|one| is_of(one, &package.manifest)));
-    let manifests: Vec<Manifest> = new.map(|package| package.manifest.clone()).collect();
+    let manifests: Vec<Manifest> = all.iter().map(|one| one.manifest.clone()).collect();
     let (_, missing) = order(&manifests, &[], &names(installed), without);
     match missing.is_empty() {
         true => Ok(()),

@@ -69,6 +69,7 @@ pub const INSTALLED: [&str; 29] = [
 /// The folder of a package that counts, and its list of contents, which nobody needs.
 const FOLDER: &str = "package/";
 const MANIFEST: &str = "package/package.json";
+const SECOND_GUIDE: &str = "package/ig-r4.json";
 
 /// How deep the JSON of a package may be nested: expansions are, and examples within guides.
 const DEPTH: usize = 200;
@@ -128,6 +129,7 @@ impl Package {
             }
         }
         package.contents.sort_by(|a, b| a.entry.cmp(&b.entry));
+        package.drop_second_guide();
         package.refuse_repeated()?;
         Ok(package)
     }
@@ -166,6 +168,22 @@ impl Package {
             None => self.others.push(entry.name),
         }
         Ok(())
+    }
+
+    /// Older publishers wrote the guide once more, in the form of each release.
+    fn drop_second_guide(&mut self) {
+        let second = self
+            .contents
+            .iter()
+            .position(|one| one.entry == SECOND_GUIDE);
+        let Some(at) = second else { return };
+        let id = &self.contents[at].id;
+        let mut guides = self.contents.iter();
+        let is_same =
+            |one: &Content| one.resource_type.name() == "ImplementationGuide" && one.id == *id;
+        if guides.any(|one| is_same(one) && one.entry != SECOND_GUIDE) {
+            self.contents.remove(at);
+        }
     }
 
     fn refuse_repeated(&self) -> Result<(), String> {

@@ -71,7 +71,15 @@ impl Walk<'_> {
         }
         self.begun.push(place);
         let manifest = self.all[place];
-        for dependency in &manifest.dependencies {
+        let is_known = |(name, version): &(String, String)| {
+            *name == manifest.name && *version == manifest.version
+        };
+        // What is installed already was asked for with what it lacks.
+        let needs = match self.installed.iter().any(is_known) {
+            true => &[][..],
+            false => &manifest.dependencies,
+        };
+        for dependency in needs {
             self.meet(dependency, manifest);
         }
         self.done.push(place);

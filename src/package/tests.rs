@@ -329,6 +329,13 @@ fn what_others_need_comes_first() {
     let installed = [("b".to_owned(), "1.1.0".to_owned())];
     let (places, _) = order(&asked, &beside, &installed, &[]);
     assert_eq!(places, [0], "what is installed is enough");
+    let installed = [("a".to_owned(), "1.0.0".to_owned())];
+    let (places, missing) = order(&asked, &[], &installed, &[]);
+    assert_eq!(
+        (places, missing.len()),
+        (vec![0], 0),
+        "what is there lacks nothing"
+    );
 
     let (_, missing) = order(&asked, &beside[2..], &[], &[]);
     let told: Vec<String> = missing.iter().map(Missing::to_string).collect();

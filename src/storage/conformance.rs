@@ -1,5 +1,5 @@
 //! The stored resources that others are validated by: StructureDefinitions, ValueSets,
-//! CodeSystems and Questionnaires. <https://hl7.org/fhir/R4/conformance-module.html>
+//! CodeSystems and Questionnaires; and ImplementationGuides, which name what they belong to. <https://hl7.org/fhir/R4/conformance-module.html>
 
 use crate::access::Access;
 use crate::error::Result;
@@ -7,19 +7,23 @@ use crate::fhir::ResourceType;
 use sqlx::postgres::PgConnection;
 
 /// The types that say what is valid.
-pub const TYPES: [&str; 4] = [
+pub const TYPES: [&str; 5] = [
     "StructureDefinition",
     "ValueSet",
     "CodeSystem",
     "Questionnaire",
+    "ImplementationGuide",
 ];
 
 /// Each write of a resource adds one to the sum of versions, a deletion too.
 const WRITES: &str = "SELECT coalesce(sum(version), 0)::bigint FROM resource \
     WHERE tenant = $1 AND type = ANY($2)";
 
-const PRESENT: &str = "SELECT key, version FROM resource \
-    WHERE tenant = $1 AND type = ANY($2) AND body IS NOT NULL ORDER BY xact, id";
+/// With the package that each came with.
+const PRESENT: &str = "SELECT r.key, r.version, p.name || '#' || p.package_version AS package \
+    FROM resource r LEFT JOIN package_resource p \
+      ON p.tenant = r.tenant AND p.type = r.type AND p.key = r.key \
+    WHERE r.tenant = $1 AND r.type = ANY($2) AND r.body IS NOT NULL ORDER BY r.xact, r.id";
 
 /// The oldest first.
 const READ: &str = "SELECT key, version, body FROM resource \
@@ -45,11 +49,20 @@ pub async fn writes(connection: &mut PgConnection, access: &Access) -> Result<i6
         .await?)
 }
 
-/// Key and version of all of them, the oldest first.
+/// A row of [`present`].
+#[derive(Clone, Debug, PartialEq, Eq, sqlx::FromRow)]
+pub struct Present {
+    pub key: i64,
+    pub version: i32,
+    /// `name#version` of the package that it came with.
+    pub package: Option<String>,
+}
+
+/// All of them, the oldest first.
 ///
 /// # Errors
 /// Those of the database.
-pub async fn present(connection: &mut PgConnection, access: &Access) -> Result<Vec<(i64, i32)>> {
+pub async fn present(connection: &mut PgConnection, access: &Access) -> Result<Vec<Present>> {
     Ok(sqlx::query_as(PRESENT)
         .bind(access.tenant.0)
         .bind(numbers())

@@ -1,7 +1,12 @@
 //! Resources that profiles are made of: text until somebody asks for one, since of what a
 //! package brings most is never asked for.
+//!
+//! What came with a package means the others of that package, in that version, by what it
+//! refers to without a version: else a profile of US Core 6.1.0 would ask for extensions of 7.0.0
+//! as soon as both are there.
 
 use std::cmp::Ordering;
+use std::collections::HashMap;
 use std::sync::{Arc, OnceLock};
 
 use serde::Deserialize;
@@ -16,8 +21,13 @@ pub struct Given {
     /// Where it is stored: key and version.
     origin: Option<(i64, i32)>,
     text: Option<String>,
+    package: Option<Arc<str>>,
+    pins: Option<Arc<Pins>>,
     resource: OnceLock<Option<Arc<Value>>>,
 }
+
+/// The versions that a package has of its own canonicals.
+pub type Pins = HashMap<String, String>;
 
 /// What it is found by, read past everything else.
 #[derive(Debug, Default, Deserialize)]
@@ -43,8 +53,21 @@ impl Given {
             head: serde_json::from_slice(bare).ok()?,
             origin: Some((key, version)),
             text: Some(text),
+            package: None,
+            pins: None,
             resource: OnceLock::new(),
         })
+    }
+
+    /// The same, as it came with a package of that name and version.
+    pub fn of(self, package: Option<Arc<str>>) -> Given {
+        Given { package, ..self }
+    }
+
+    /// The same, with the versions of what it refers to.
+    pub fn pinned(self, pins: Arc<Pins>) -> Given {
+        let pins = Some(pins);
+        Given { pins, ..self }
     }
 
     /// One that is parsed already; `None` where it has no url.
@@ -62,6 +85,8 @@ impl Given {
             head,
             origin: None,
             text: None,
+            package: None,
+            pins: None,
             resource: OnceLock::from(Some(Arc::new(resource))),
         })
     }
@@ -83,6 +108,11 @@ impl Given {
         self.origin
     }
 
+    /// The package that it came with.
+    pub fn package(&self) -> Option<&Arc<str>> {
+        self.package.as_ref()
+    }
+
     /// The resource type that it is a profile of.
     pub fn profiled(&self) -> Option<&str> {
         let head = &self.head;
@@ -97,10 +127,51 @@ impl Given {
     pub(super) fn resource(&self) -> Option<Arc<Value>> {
         let parse = || {
             let text = self.text.as_deref().unwrap_or_default();
-            let parsed = json::parse(text.as_bytes(), usize::MAX);
-            parsed.ok().map(Arc::new)
+            let mut parsed = json::parse(text.as_bytes(), usize::MAX).ok()?;
+            if let Some(pins) = &self.pins {
+                pin(&mut parsed, pins);
+            }
+            Some(Arc::new(parsed))
         };
         self.resource.get_or_init(parse).clone()
+    }
+}
+
+/// Gives the canonicals by which a resource refers to others their versions.
+fn pin(resource: &mut Value, pins: &Pins) {
+    let fix = |canonical: &mut Value| {
+        let Some(url) = canonical.as_str() else {
+            return;
+        };
+        if let Some(version) = pins.get(url).filter(|version| !version.is_empty()) {
+            *canonical = Value::from(format!("{url}|{version}"));
+        }
+    };
+    fn each<'v>(of: &'v mut Value, list: &str) -> impl Iterator<Item = &'v mut Value> {
+        let list = of.get_mut(list).and_then(Value::as_array_mut);
+        list.into_iter().flatten()
+    }
+    if let Some(base) = resource.get_mut("baseDefinition") {
+        fix(base);
+    }
+    for view in ["snapshot", "differential"] {
+        let view = resource.get_mut(view).into_iter();
+        for element in view.flat_map(|view| each(view, "element")) {
+            for of in each(element, "type") {
+                each(of, "profile").for_each(fix);
+                each(of, "targetProfile").for_each(fix);
+            }
+            let binding = element.get_mut("binding");
+            if let Some(value_set) = binding.and_then(|one| one.get_mut("valueSet")) {
+                fix(value_set);
+            }
+        }
+    }
+    for part in ["include", "exclude"] {
+        let compose = resource.get_mut("compose").into_iter();
+        for include in compose.flat_map(|compose| each(compose, part)) {
+            each(include, "valueSet").for_each(fix);
+        }
     }
 }
 
@@ -148,6 +219,20 @@ mod tests {
             assert_eq!(compare_versions(newer, older), Ordering::Greater);
             assert_eq!(compare_versions(newer, newer), Ordering::Equal);
         }
+    }
+
+    #[test]
+    fn what_a_package_refers_to_is_of_that_package() {
+        let text = r#"{"resourceType":"StructureDefinition","url":"a","baseDefinition":"b","snapshot":{
+            "element":[{"type":[{"profile":["a","b|1"],"targetProfile":["c"]}],"binding":{"valueSet":"d"}}]}}"#;
+        let pins = ["a", "b", "d"].map(|url| (url.to_owned(), "6.1.0".to_owned()));
+        let given = Given::stored(1, 1, text.to_owned()).expect("a url");
+        let given = given.pinned(Arc::new(pins.into_iter().collect()));
+        let whole = given.resource().expect("it is JSON");
+        assert_eq!(whole["baseDefinition"], "b|6.1.0");
+        let element = whole["snapshot"]["element"][0].to_string();
+        let expected = r#"{"type":[{"profile":["a|6.1.0","b|1"],"targetProfile":["c"]}],"binding":{"valueSet":"d|6.1.0"}}"#;
+        assert_eq!(element, expected);
     }
 
     #[test]

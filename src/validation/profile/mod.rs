@@ -52,7 +52,7 @@ use crate::fhirpath::{Expression, Model, Node};
 
 pub use compile::{Profile, Rule};
 pub use current::Current;
-pub use given::{Given, compare_versions};
+pub use given::{Given, Pins, compare_versions};
 
 /// A profile of a profile of a profile: deeper than this is taken for a circle.
 const DEEPEST_BASE: usize = 24;
