@@ -70,6 +70,13 @@ pub struct Reindex {
 }
 
 #[derive(Clone, Debug)]
+pub struct Package {
+    pub place: Place,
+    pub log: Log,
+    pub writing: Writing,
+}
+
+#[derive(Clone, Debug)]
 pub struct Plain {
     pub place: Place,
     pub log: Log,
@@ -157,6 +164,25 @@ pub fn reindex(args: &ReindexArgs, environment: Environment) -> Result<Reindex, 
         types,
     };
     finish(sources, reindex)
+}
+
+/// What the commands of packages run with.
+pub fn package(
+    args: &impl serde::Serialize,
+    environment: Environment,
+) -> Result<Package, Problems> {
+    let mut sources = gather(args, environment);
+    let mut log = log(&mut sources);
+    // As with `load`: what there is to say is printed.
+    if sources.origin("log") == Origin::Default {
+        log.directives = "warn,sqlx::query=error".to_owned();
+    }
+    let package = Package {
+        place: place(&mut sources),
+        log,
+        writing: writing(&mut sources),
+    };
+    finish(sources, package)
 }
 
 /// What `migrate` runs with.

@@ -55,7 +55,7 @@ impl Follower {
                 () = settled => self.know(current).await,
                 _ = beat.tick() => self.beat().await,
                 heard = heard => match heard {
-                    Ok(()) => parameters::refresh(&self.hub).await,
+                    Ok(()) => self.catch_up().await,
                     Err(error) => Err(error),
                 },
             };
@@ -83,9 +83,14 @@ impl Follower {
         Ok(())
     }
 
-    async fn beat(&mut self) -> Result<()> {
+    /// Takes over what other nodes have written.
+    async fn catch_up(&self) -> Result<()> {
         parameters::refresh(&self.hub).await?;
-        follow_profiles(&self.hub).await?;
+        follow_profiles(&self.hub).await
+    }
+
+    async fn beat(&mut self) -> Result<()> {
+        self.catch_up().await?;
         let mut connection = self.hub.store.pool().acquire().await?;
         let beat = nodes::beat(&mut connection, &self.node).await?;
         if beat.is_some_and(|beat| !beat.was_away) {

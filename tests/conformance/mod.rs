@@ -7,6 +7,7 @@
 
 mod fhirpath;
 mod invariants;
+mod packages;
 mod patch;
 mod scoreboard;
 mod terminology;

@@ -117,14 +117,26 @@ impl Overlay<'_> {
         let mut at = root;
         for (name, slice) in self.steps(element).into_iter().skip(1) {
             at = self.step(at, &name);
-            // `a/b` is a slice within the slice `a`.
-            for slice in slice.as_deref().unwrap_or_default().split('/') {
-                if !slice.is_empty() {
-                    at = self.slice(at, slice);
-                }
-            }
+            at = self.slice_of(at, slice.as_deref().unwrap_or_default());
         }
         self.apply(at, element);
+    }
+
+    /// The rule of a slice: `a/b` is the slice `b` within the slice `a`, where there is one of
+    /// that name; else a name with a slash in it.
+    fn slice_of<'r>(&self, at: &'r mut Rule, name: &str) -> &'r mut Rule {
+        let is_slice = |at: &Rule, name: &str| {
+            let mut slices = at.slices.iter();
+            slices.any(|slice| slice.slice.as_deref() == Some(name))
+        };
+        match name.split_once('/') {
+            _ if name.is_empty() => at,
+            Some((outer, inner)) if is_slice(at, outer) => {
+                let outer = self.slice(at, outer);
+                self.slice_of(outer, inner)
+            }
+            _ => self.slice(at, name),
+        }
     }
 
     /// Each step of the path, with the slice that is meant of it.

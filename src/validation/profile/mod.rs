@@ -28,6 +28,7 @@ mod coded;
 mod compile;
 mod current;
 mod extensions;
+mod given;
 mod outside;
 mod questionnaire;
 mod references;
@@ -51,6 +52,7 @@ use crate::fhirpath::{Expression, Model, Node};
 
 pub use compile::{Profile, Rule};
 pub use current::Current;
+pub use given::{Given, Pins, compare_versions};
 
 /// A profile of a profile of a profile: deeper than this is taken for a circle.
 const DEEPEST_BASE: usize = 24;
@@ -59,19 +61,14 @@ const DEEPEST_BASE: usize = 24;
 /// stored does, another one is made.
 pub struct Profiles {
     definitions: Arc<Definitions>,
-    model: Model,
+    model: Arc<Model>,
     /// By resource type and URL, the newest version first.
-    given: HashMap<(String, String), Vec<Given>>,
+    given: HashMap<(String, String), Vec<Arc<Given>>>,
     compiled: RwLock<HashMap<String, Arc<Profile>>>,
     /// The constraints of the base definitions by element path.
-    invariants: RwLock<HashMap<String, Arc<[Invariant]>>>,
+    invariants: Arc<RwLock<HashMap<String, Arc<[Invariant]>>>>,
     codes: RwLock<HashMap<String, Option<Arc<CodeSet>>>>,
     base: String,
-}
-
-struct Given {
-    version: String,
-    resource: Arc<Value>,
 }
 
 /// A constraint with its expression compiled.
@@ -106,32 +103,37 @@ impl Profiles {
     /// ValueSets, CodeSystems and Questionnaires, which come before what the definitions have. `base` is our
     /// own base URL.
     pub fn new(definitions: Arc<Definitions>, resources: Vec<Value>, base: &str) -> Profiles {
-        let mut given: HashMap<(String, String), Vec<Given>> = HashMap::new();
-        for resource in resources {
-            let text = |name: &str| resource.get(name).and_then(Value::as_str);
-            let (Some(kind), Some(url)) = (text("resourceType"), text("url")) else {
-                continue;
-            };
-            let version = text("version").unwrap_or_default().to_owned();
-            let key = (kind.to_owned(), url.to_owned());
-            let resource = Arc::new(resource);
-            given
-                .entry(key)
-                .or_default()
-                .push(Given { version, resource });
-        }
-        for versions in given.values_mut() {
-            versions.sort_by(|a, b| b.version.cmp(&a.version));
-        }
+        let given = resources
+            .into_iter()
+            .filter_map(Given::parsed)
+            .map(Arc::new);
         Profiles {
-            model: Model::new(definitions.clone()),
+            model: Arc::new(Model::new(definitions.clone())),
             definitions,
-            given,
+            given: by_url(given),
             compiled: RwLock::default(),
-            invariants: RwLock::default(),
+            invariants: Arc::default(),
             codes: RwLock::default(),
             base: base.to_owned(),
         }
+    }
+
+    /// The same of other resources; what was compiled of the definitions is kept.
+    pub fn with(&self, given: impl IntoIterator<Item = Arc<Given>>) -> Profiles {
+        Profiles {
+            definitions: self.definitions.clone(),
+            model: self.model.clone(),
+            given: by_url(given),
+            compiled: RwLock::default(),
+            invariants: self.invariants.clone(),
+            codes: RwLock::default(),
+            base: self.base.clone(),
+        }
+    }
+
+    /// The resources that were handed in.
+    pub fn given(&self) -> impl Iterator<Item = &Arc<Given>> {
+        self.given.values().flatten()
     }
 
     pub fn model(&self) -> &Model {
@@ -176,8 +178,8 @@ impl Profiles {
         let versions = self.given.get(&(kind.to_owned(), url.to_owned()))?;
         let found = versions
             .iter()
-            .find(|given| version.is_none_or(|version| given.version == version));
-        found.map(|given| given.resource.clone())
+            .find(|given| version.is_none_or(|version| given.version() == version));
+        found?.resource()
     }
 
     /// A profile by its canonical, compiled when it is first asked for. What is not known is
@@ -260,6 +262,20 @@ impl Profiles {
         let at = structure.elements.iter().position(|e| e.path == path)?;
         Some((structure, at))
     }
+}
+
+fn by_url(
+    given: impl IntoIterator<Item = Arc<Given>>,
+) -> HashMap<(String, String), Vec<Arc<Given>>> {
+    let mut all: HashMap<(String, String), Vec<Arc<Given>>> = HashMap::new();
+    for one in given {
+        let key = (one.kind().to_owned(), one.url().to_owned());
+        all.entry(key).or_default().push(one);
+    }
+    for versions in all.values_mut() {
+        versions.sort_by(|a, b| compare_versions(b.version(), a.version()));
+    }
+    all
 }
 
 /// Constraints that the structure has met already.
