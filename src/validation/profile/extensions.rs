@@ -31,7 +31,7 @@ impl<'w> Walk<'w> {
         let is_modifier = node
             .choice
             .is_some_and(|choice| choice.field.name == "modifierExtension");
-        let Some(profile) = self.profiles.profile(url) else {
+        let Some(profile) = self.definition(url, node, scope) else {
             let issue = match is_modifier {
                 true => Issue::error(
                     "extension",

@@ -35,6 +35,7 @@ mod references;
 mod rules;
 mod slices;
 mod values;
+mod versions;
 mod walk;
 
 #[cfg(test)]
