@@ -17,14 +17,13 @@
 use andiron::definitions::Definitions;
 use andiron::error::Issue;
 use andiron::fhir::ResourceType;
+use andiron::package::{Bounds, Package};
 use andiron::validation::Validator;
 use andiron::validation::profile::Profiles;
 use clap::Parser;
-use flate2::read::GzDecoder;
 use serde_json::{Value, json};
 use std::fs::File;
 use std::hint::black_box;
-use std::io::Read;
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -101,13 +100,6 @@ fn give_memory_back() {
             .env(DELAY, "0")
             .exec();
     }
-}
-
-/// A package's definitions, and those of its examples that are measured.
-#[derive(Default)]
-struct Package {
-    definitions: Vec<Value>,
-    samples: Vec<Value>,
 }
 
 /// The engines, and what they are asked about.
@@ -216,17 +208,15 @@ fn measure(options: &Options) -> Result<()> {
 
 fn start_up() -> Result<Bench> {
     let definitions = Definitions::r4();
-    let package = package("us_core_610.tgz")?;
-    if package.samples.len() != SAMPLES.len() {
-        return Err("the package lacks some of the examples".into());
-    }
+    let (package, samples) = package("us_core_610.tgz")?;
+    let contents = package.contents.into_iter().map(|one| one.resource);
     let base = "http://localhost/fhir";
     Ok(Bench {
         validator: Validator::new(definitions.clone()),
-        profiles: Profiles::new(definitions.clone(), package.definitions, base),
+        profiles: Profiles::new(definitions.clone(), contents.collect(), base),
         bare: Profiles::new(definitions, Vec::new(), base),
         kind: ResourceType::parse("Observation").ok_or("no Observation")?,
-        samples: package.samples,
+        samples,
     })
 }
 
@@ -293,37 +283,25 @@ fn resident() -> Result<f64> {
     Ok(kilobytes.ok_or("no VmRSS")?.parse::<f64>()? / 1024.0)
 }
 
-fn package(name: &str) -> Result<Package> {
+/// A package, and those of its examples that are measured.
+fn package(name: &str) -> Result<(Package, Vec<Value>)> {
     let path = shared().join("packages").join(name);
     let file = File::open(&path)
         .map_err(|error| format!("ANDIRON_SHARED: {}: {error}", path.display()))?;
-    let mut archive = tar::Archive::new(GzDecoder::new(file));
-    let mut package = Package::default();
-    for entry in archive.entries()? {
-        let mut entry = entry?;
-        let path = entry.path()?.into_owned();
-        let is_example = path.parent() == Some(Path::new("package/example"));
-        let is_definition = path.parent() == Some(Path::new("package"));
-        let name = path.file_stem().unwrap_or_default().to_string_lossy();
-        let is_sample = is_example
-            && SAMPLES
-                .iter()
-                .any(|one| name == format!("Observation-{one}"));
-        let is_json = path
-            .extension()
-            .is_some_and(|extension| extension == "json");
-        if !is_json || !(is_definition || is_sample) {
-            continue;
-        }
-        let mut text = Vec::new();
-        entry.read_to_end(&mut text)?;
-        let resource: Value = serde_json::from_slice(&text)?;
-        match is_sample {
-            true => package.samples.push(resource),
-            false => package.definitions.push(resource),
-        }
+    let package = Package::read(file, &Bounds::default())?;
+    let is_sample = |name: &str| {
+        SAMPLES
+            .iter()
+            .any(|one| name.ends_with(&format!("/Observation-{one}.json")))
+    };
+    let samples = package.examples.iter().filter(|one| is_sample(&one.name));
+    let samples: Vec<Value> = samples
+        .map(|one| serde_json::from_slice(&one.bytes))
+        .collect::<Result<_, _>>()?;
+    if samples.len() != SAMPLES.len() {
+        return Err("the package lacks some of the examples".into());
     }
-    Ok(package)
+    Ok((package, samples))
 }
 
 fn shared() -> PathBuf {

@@ -7,6 +7,7 @@
 
 mod fhirpath;
 mod invariants;
+mod mutants;
 mod packages;
 mod patch;
 mod scoreboard;
