@@ -549,12 +549,7 @@ async fn writes_are_held_to_what_the_configuration_says() {
     );
     let transaction = json!({"resourceType": "Bundle", "type": "transaction", "entry": entries});
     let refused = server.post("", &transaction).await;
-    assert!(
-        refused
-            .expect(422)
-            .issues()
-            .contains("Bundle.entry[1].resource.name"),
-        "{}",
-        refused.text()
-    );
+    let issues = refused.expect(422).issues();
+    assert!(issues.contains("Bundle.entry[1].resource.name"), "{issues}");
+    assert!(issues.contains("grp-1"), "each entry is told: {issues}");
 }
