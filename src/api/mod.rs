@@ -55,9 +55,12 @@ struct Api {
     started: Instant,
     /// The CapabilityStatement, with the generation of the search parameters that it names and
     /// the count of writes of what its profiles are made of.
-    capabilities: Mutex<Option<((i64, i64), Arc<Statement>)>>,
+    capabilities: Mutex<Option<Composed>>,
     terminology: OnceLock<Arc<Statement>>,
 }
+
+/// A statement, with what it was composed of.
+type Composed = ((i64, i64), Arc<Statement>);
 
 /// A resource that is composed once, not for each request.
 struct Statement {

@@ -3,7 +3,6 @@
 
 use super::{asked, parameters, profiles, reindex};
 use crate::access::Access;
-use crate::config::Validation;
 use crate::error::Result;
 use crate::interaction::Hub;
 use crate::storage::nodes::{self, Listener};
@@ -104,9 +103,9 @@ impl Follower {
 
 /// Where writes are held to profiles, these are kept up to date.
 async fn follow_profiles(hub: &Hub) -> Result<()> {
-    match hub.settings.validation {
-        Validation::Profile => profiles::refresh(hub).await,
-        Validation::Off | Validation::Structure => Ok(()),
+    match hub.settings.uses_profiles() {
+        true => profiles::refresh(hub).await,
+        false => Ok(()),
     }
 }
 

@@ -1,13 +1,12 @@
 //! From the stored StructureDefinitions, ValueSets and CodeSystems to the profiles that
 //! resources are validated against.
 //!
-//! [`refresh`] is called before each `$validate` and for the CapabilityStatement; with `--validation profile` also after every
+//! [`refresh`] is called before each `$validate` and for the CapabilityStatement; where writes are held to profiles also after every
 //! write of such a resource and at every beat of the node, so that what another node stored is
 //! enforced here within seconds. Only what has changed is read, and only what is asked for is
 //! parsed.
 
 use crate::access::Access;
-use crate::config::Validation;
 use crate::error::Result;
 use crate::fhir::ResourceType;
 use crate::interaction::Hub;
@@ -21,7 +20,7 @@ use std::time::Duration;
 /// where the database fails now, the node finds out by itself soon after.
 pub async fn refresh_after(hub: &Hub, written: &[ResourceType]) {
     let counts = |kind: &ResourceType| conformance::TYPES.contains(&kind.name());
-    if hub.settings.validation == Validation::Profile
+    if hub.settings.uses_profiles()
         && written.iter().any(counts)
         && let Err(error) = refresh(hub).await
     {

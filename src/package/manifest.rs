@@ -83,7 +83,7 @@ fn refuse_other_releases(manifest: &Value, name: &str) -> Result<(), String> {
         versions.extend(manifest["dependencies"][CORE.0].as_str());
     }
     let is_r4 = |version: &&str| version.starts_with("4.0");
-    match versions.iter().any(|version| is_r4(version)) {
+    match versions.iter().any(is_r4) {
         true => Ok(()),
         false if versions.is_empty() => Err(format!(
             "expected {name} to name 4.0.1 in fhirVersions but it names no version of FHIR"

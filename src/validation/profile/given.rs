@@ -178,13 +178,14 @@ fn pin(resource: &mut Value, pins: &Pins) {
 /// The order of business versions, the numbers in them as numbers: 1.9.0 before 1.10.0, and
 /// what is marked as not released before what is: 2.0.0-ballot before 2.0.0.
 pub fn compare_versions(left: &str, right: &str) -> Ordering {
-    let parts = |text: &str| -> Vec<(u64, String)> {
+    type Parts = Vec<(u64, String)>;
+    let parts = |text: &str| -> Parts {
         let parts = text.split('.');
         parts
             .map(|part| (part.parse().unwrap_or_default(), part.to_owned()))
             .collect()
     };
-    let split = |text: &str| -> (Vec<(u64, String)>, bool, Vec<(u64, String)>) {
+    let split = |text: &str| -> (Parts, bool, Parts) {
         match text.split_once('-') {
             // A date is no number with a label.
             Some((number, label)) if number.contains('.') => (parts(number), false, parts(label)),

@@ -44,6 +44,7 @@ mod structure_definition;
 mod texts;
 mod uris;
 mod values;
+mod versions;
 mod walk;
 
 #[cfg(test)]
