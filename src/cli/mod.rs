@@ -21,6 +21,7 @@ mod reindex;
 mod serve;
 mod sources;
 mod stop;
+pub mod terminology;
 mod values;
 
 use arguments::{Command, CommandLine};
@@ -157,6 +158,11 @@ fn dispatch(command: Command) -> Result<(), Failure> {
         }
         Command::CompileDefinitions { source, out } => {
             compile_definitions::run(&source, &out).map_err(Failure::new)
+        }
+        Command::Terminology(args) => {
+            let options = options::plain(&args.plain(), environment).map_err(Failure::usage)?;
+            logging::start(&options.log);
+            block_on(terminology::run(&args, options))
         }
         Command::Package(_) => not_yet("package"),
         Command::Client(_) => not_yet("client"),
