@@ -43,6 +43,7 @@ pub enum Expected {
     Resource,
     Patch,
     Form,
+    Package,
     /// A document of GraphQL, or a request with one in JSON.
     Graphql,
 }
@@ -55,6 +56,7 @@ pub enum BodyFormat {
     JsonPatch,
     XmlPatch,
     Form,
+    Package,
     Graphql,
 }
 
@@ -75,6 +77,13 @@ const OTHERS: &[(&str, BodyFormat)] = &[
     ("application/json-patch+json", BodyFormat::JsonPatch),
     ("application/xml-patch+xml", BodyFormat::XmlPatch),
     ("application/x-www-form-urlencoded", BodyFormat::Form),
+    // A .tgz, by the names that tools give it.
+    ("application/gzip", BodyFormat::Package),
+    ("application/x-gzip", BodyFormat::Package),
+    ("application/tar+gzip", BodyFormat::Package),
+    ("application/x-gtar", BodyFormat::Package),
+    ("application/x-compressed-tar", BodyFormat::Package),
+    ("application/octet-stream", BodyFormat::Package),
     ("application/graphql", BodyFormat::Graphql),
 ];
 
@@ -189,9 +198,13 @@ impl Expected {
         match self {
             Expected::Resource => matches!(found, BodyFormat::Json | BodyFormat::Xml),
             // A resource is the Parameters of a FHIRPath Patch.
-            Expected::Patch => !matches!(found, BodyFormat::Form | BodyFormat::Graphql),
+            Expected::Patch => !matches!(
+                found,
+                BodyFormat::Form | BodyFormat::Package | BodyFormat::Graphql
+            ),
             Expected::Graphql => matches!(found, BodyFormat::Json | BodyFormat::Graphql),
             Expected::Form => found == BodyFormat::Form,
+            Expected::Package => found == BodyFormat::Package,
         }
     }
 
@@ -202,6 +215,7 @@ impl Expected {
             }
             Expected::Patch => PATCHES,
             Expected::Form => "application/x-www-form-urlencoded",
+            Expected::Package => "application/gzip (a .tgz)",
             Expected::Graphql => "application/json or application/graphql in UTF-8",
         }
     }

@@ -8,6 +8,8 @@
 mod fhirpath;
 mod graphql;
 mod invariants;
+mod mutants;
+mod packages;
 mod patch;
 mod scoreboard;
 mod snapshot;
