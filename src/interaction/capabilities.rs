@@ -47,6 +47,7 @@ pub enum Interaction {
     InstallPackage,
     Convert,
     Graphql,
+    Snapshot,
     Validate,
     Expand,
     ValidateCode,
@@ -117,6 +118,7 @@ impl Interaction {
             Interaction::InstallPackage => "$install-package",
             Interaction::Convert => "$convert",
             Interaction::Graphql => "$graphql",
+            Interaction::Snapshot => "$snapshot",
             Interaction::Validate => "$validate",
             Interaction::Expand => "$expand",
             Interaction::ValidateCode => "$validate-code",
@@ -150,6 +152,7 @@ impl Interaction {
             | Interaction::Reindex
             | Interaction::Convert
             | Interaction::Graphql
+            | Interaction::Snapshot
             | Interaction::Validate
             | Interaction::Expand
             | Interaction::ValidateCode
@@ -167,6 +170,7 @@ impl Interaction {
             Interaction::ValidateCode => Some(&["CodeSystem", "ValueSet"]),
             Interaction::Lookup | Interaction::Subsumes => Some(&["CodeSystem"]),
             Interaction::Translate => Some(&["ConceptMap"]),
+            Interaction::Snapshot => Some(&["StructureDefinition"]),
             _ => None,
         }
     }
@@ -229,6 +233,10 @@ impl Interaction {
             Interaction::Graphql => Some((
                 "graphql",
                 "http://hl7.org/fhir/OperationDefinition/Resource-graphql",
+            )),
+            Interaction::Snapshot => Some((
+                "snapshot",
+                "http://hl7.org/fhir/OperationDefinition/StructureDefinition-snapshot",
             )),
             Interaction::Validate => Some((
                 "validate",

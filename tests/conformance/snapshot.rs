@@ -99,7 +99,7 @@ impl Folder {
         let is_json = name.ends_with(".json");
         let text = match is_json {
             true => text,
-            false => to_json(&self.definitions, &text, 200).ok()?.into(),
+            false => to_json(&self.definitions, &text, 200).ok()?,
         };
         json::parse(&text, 200).ok()
     }
