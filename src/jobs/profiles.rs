@@ -87,7 +87,7 @@ fn with_read(
     let read: Vec<Given> = read
         .into_iter()
         .filter_map(|(key, version, body)| {
-            let given = Given::stored(key, version, body)?;
+            let given = Given::stored(key, version, &body)?;
             Some(given.of(packages.get(&key).cloned()))
         })
         .collect();

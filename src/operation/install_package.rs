@@ -34,7 +34,7 @@ use crate::fhir::{Draft, Id, Method, ResourceType};
 use crate::interaction::Hub;
 use crate::jobs::parameters::refresh_after;
 use crate::package::{
-    Bounds, Content, Dependency, Manifest, Package, is_built_in, order, satisfies,
+    Bounds, CORE, Content, Dependency, Manifest, Package, is_built_in, order, satisfies,
 };
 use crate::search::custom;
 use crate::search::index::{hash, resource_key};
@@ -150,6 +150,7 @@ async fn attempt(
     let mut transaction = hub.store.begin(access).await?;
     packages::lock(&mut transaction).await?;
     let installed = packages::all(&mut transaction, access).await?;
+    refuse_core(all)?;
     refuse_changed(all, &installed)?;
     refuse_incomplete(all, &installed, without)?;
     let mut known: Vec<(String, String)> = names(&installed);
@@ -184,6 +185,19 @@ fn names(installed: &[Installed]) -> Vec<(String, String)> {
     let each = installed.iter();
     each.map(|one| (one.name.clone(), one.version.clone()))
         .collect()
+}
+
+fn refuse_core(all: &[Arc<Package>]) -> Result<()> {
+    match all.iter().find(|package| package.manifest.name == CORE.0) {
+        None => Ok(()),
+        Some(package) => Err(Error::new(
+            Category::Conflict,
+            format!(
+                "{} is what the server is made of: its definitions are there already",
+                package.manifest.label()
+            ),
+        )),
+    }
 }
 
 fn refuse_changed(all: &[Arc<Package>], installed: &[Installed]) -> Result<()> {
@@ -241,6 +255,9 @@ pub fn missing(dependencies: &[Dependency], known: &[(String, String)]) -> Vec<D
     unmet.cloned().collect()
 }
 
+/// How many resources are parsed and written at a time.
+const AT_A_TIME: usize = 200;
+
 /// Stores the resources of one package in the open transaction.
 async fn store(
     hub: &Arc<Hub>,
@@ -249,31 +266,35 @@ async fn store(
     package: &Arc<Package>,
     outcome: &mut Outcome,
 ) -> Result<()> {
-    let (ids, rows) = choose_ids(connection, access, package).await?;
-    let prepare = {
-        let (hub, access) = (hub.clone(), access.clone());
-        let (package, ids) = (package.clone(), ids.clone());
-        move || prepare(&hub, &access, &package, &ids, &rows)
-    };
-    let prepared = tokio::task::spawn_blocking(prepare).await;
-    let (changes, issues) = prepared.map_err(Error::fault)?;
+    let (ids, deleted) = choose_ids(connection, access, package).await?;
+    let plan = Arc::new(Plan {
+        hub: hub.clone(),
+        access: access.clone(),
+        package: package.clone(),
+        ids,
+        deleted,
+    });
     let moment = write::moment(connection, access).await?;
-    let versions = write::apply(connection, access, moment, &changes).await?;
-    let mut owned = Vec::with_capacity(versions.len());
-    for ((content, change), version) in package.contents.iter().zip(&changes).zip(&versions) {
-        *outcome
-            .stored
-            .entry(content.resource_type.name())
-            .or_default() += 1;
-        owned.push(Owned {
-            resource_type: content.resource_type,
-            id: change.id.clone(),
-            own_id: content.id.clone(),
-            key: change.key,
-            version: version.version,
-        });
+    let mut owned = Vec::with_capacity(package.contents.len());
+    for start in (0..package.contents.len()).step_by(AT_A_TIME) {
+        let plan = plan.clone();
+        let prepared = tokio::task::spawn_blocking(move || plan.prepare(start)).await;
+        let (changes, issues) = prepared.map_err(Error::fault)?.map_err(Error::invalid)?;
+        let versions = write::apply(connection, access, moment, &changes).await?;
+        let contents = &package.contents[start..];
+        for ((content, change), version) in contents.iter().zip(&changes).zip(&versions) {
+            let kind = content.resource_type;
+            *outcome.stored.entry(kind.name()).or_default() += 1;
+            owned.push(Owned {
+                resource_type: kind,
+                id: change.id.clone(),
+                own_id: content.id.clone(),
+                key: change.key,
+                version: version.version,
+            });
+        }
+        outcome.issues.extend(issues);
     }
-    outcome.issues.extend(issues);
     packages::add(connection, access, package, &owned).await
 }
 
@@ -346,64 +367,73 @@ fn id_here(own: &str, manifest: &Manifest, is_hashed: bool) -> String {
     format!("{}{tail}", &id[..kept])
 }
 
-/// What is written of a package, in the order of its contents, and what is wrong with them.
-fn prepare(
-    hub: &Hub,
-    access: &Access,
-    package: &Package,
-    ids: &[String],
-    deleted: &HashMap<i64, Current>,
-) -> (Vec<Change>, Vec<Issue>) {
-    let here: HashMap<(ResourceType, &str), &str> = package
-        .contents
-        .iter()
-        .zip(ids)
-        .map(|(content, id)| ((content.resource_type, content.id.as_str()), id.as_str()))
-        .collect();
-    let canonical = package.manifest.canonical.as_deref();
-    let registry = hub.registry();
-    let (mut changes, mut issues) = (Vec::new(), Vec::new());
-    for (content, id) in package.contents.iter().zip(ids) {
-        issues.extend(structure(hub, content));
-        let kind = content.resource_type;
-        let mut resource = content.resource.clone();
-        rewrite_references(&mut resource, &mut |text| {
-            let Target::Local {
-                resource_type, id, ..
-            } = Target::parse(text, "urn:none")
-            else {
-                return None;
-            };
-            match here.get(&(resource_type, id)) {
-                Some(id) => Some(format!("{resource_type}/{id}")),
-                None => canonical.map(|canonical| format!("{canonical}/{text}")),
-            }
-        });
-        let key = resource_key(kind, id);
-        let index = registry.index_as(access.tenant, kind, id, &resource, &hub.settings.base);
-        changes.push(Change {
-            resource_type: kind,
-            id: id.clone(),
-            key,
-            method: Method::Put,
-            content: resource
-                .as_object()
-                .map(|resource| Draft::new(resource, id)),
-            index,
-            previous: deleted.get(&key).map(Into::into),
-        });
+/// What a package becomes here.
+struct Plan {
+    hub: Arc<Hub>,
+    access: Access,
+    package: Arc<Package>,
+    /// Those of its contents, in order.
+    ids: Vec<String>,
+    /// What was deleted under them, by key.
+    deleted: HashMap<i64, Current>,
+}
+
+impl Plan {
+    /// What is written of the contents from `start` on, and what is wrong with them.
+    fn prepare(&self, start: usize) -> Result<(Vec<Change>, Vec<Issue>), String> {
+        let contents = &self.package.contents;
+        let here: HashMap<(ResourceType, &str), &str> = contents
+            .iter()
+            .zip(&self.ids)
+            .map(|(content, id)| ((content.resource_type, content.id.as_str()), id.as_str()))
+            .collect();
+        let registry = self.hub.registry();
+        let (mut changes, mut issues) = (Vec::new(), Vec::new());
+        let some = contents.iter().zip(&self.ids).skip(start).take(AT_A_TIME);
+        for (content, id) in some {
+            let kind = content.resource_type;
+            let mut resource = content.resource()?;
+            issues.extend(structure(&self.hub, content, &resource));
+            rewrite_references(&mut resource, &mut |text| self.led(&here, text));
+            let key = resource_key(kind, id);
+            let (tenant, base) = (self.access.tenant, &self.hub.settings.base);
+            changes.push(Change {
+                resource_type: kind,
+                id: id.clone(),
+                key,
+                method: Method::Put,
+                content: resource
+                    .as_object()
+                    .map(|resource| Draft::new(resource, id)),
+                index: registry.index_as(tenant, kind, id, &resource, base),
+                previous: self.deleted.get(&key).map(Into::into),
+            });
+        }
+        Ok((changes, issues))
     }
-    (changes, issues)
+
+    /// Where a relative reference leads.
+    fn led(&self, here: &HashMap<(ResourceType, &str), &str>, text: &str) -> Option<String> {
+        let Target::Local {
+            resource_type, id, ..
+        } = Target::parse(text, "urn:none")
+        else {
+            return None;
+        };
+        let canonical = self.package.manifest.canonical.as_deref();
+        match here.get(&(resource_type, id)) {
+            Some(id) => Some(format!("{resource_type}/{id}")),
+            None => canonical.map(|canonical| format!("{canonical}/{text}")),
+        }
+    }
 }
 
 /// What breaks the structure of R4, in one warning.
-fn structure(hub: &Hub, content: &Content) -> Option<Issue> {
+fn structure(hub: &Hub, content: &Content, resource: &Value) -> Option<Issue> {
     if hub.settings.validation == Validation::Off {
         return None;
     }
-    let issues = hub
-        .validator
-        .validate(content.resource_type, &content.resource);
+    let issues = hub.validator.validate(content.resource_type, resource);
     let first = issues.first()?;
     let more = match issues.len() {
         1 => String::new(),
@@ -411,7 +441,7 @@ fn structure(hub: &Hub, content: &Content) -> Option<Issue> {
     };
     let text = format!(
         "{} is stored though it is not as R4 defines it: {}{more}",
-        content.entry, first.text
+        content.entry.name, first.text
     );
     let place = first.expression.clone().unwrap_or_default();
     Some(Issue::warning("structure", text).at(place))
@@ -425,18 +455,21 @@ fn tell_parameters(hub: &Hub, package: &Package, outcome: &mut Outcome) {
         .iter()
         .filter(|content| content.resource_type.name() == "SearchParameter");
     for content in parameters {
-        let (url, version) = (&content.resource["url"], &content.resource["version"]);
+        let Ok(resource) = content.resource() else {
+            continue;
+        };
+        let (url, version) = (&resource["url"], &resource["version"]);
         let is_this = |custom: &&custom::Custom| custom.definition.url == *url;
         if let Some(live) = registry.custom().iter().find(is_this) {
             outcome.parameters += usize::from(live.definition.version == *version);
             continue;
         }
         // Under an id that none has, so that nothing is taken for itself.
-        if custom::is_repetition(&registry, "", &content.resource) {
+        if custom::is_repetition(&registry, "", &resource) {
             continue;
         }
-        if let Err(error) = custom::check(&registry, "", &content.resource) {
-            let text = format!("{} is stored and not live: {error}", content.entry);
+        if let Err(error) = custom::check(&registry, "", &resource) {
+            let text = format!("{} is stored and not live: {error}", content.entry.name);
             let issue = Issue::warning("conflict", text);
             outcome.issues.push(issue.at("SearchParameter"));
         }

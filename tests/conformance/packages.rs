@@ -8,7 +8,7 @@ use andiron::definitions::Definitions;
 use andiron::error::Issue;
 use andiron::fhir::{Instant, ResourceType, json};
 use andiron::jobs::{self, Work};
-use andiron::package::{Bounds, Package};
+use andiron::package::{Bounds, Entry, Package};
 use andiron::validation::Validator;
 use andiron::validation::profile::Profiles;
 use serde_json::Value;
@@ -37,12 +37,12 @@ fn read(folder: &Path, name: &str) -> Package {
 
 /// The errors of each example, against the profiles that it claims.
 fn errors(
-    package: &Package,
+    examples: &[Entry],
     validator: &Validator,
     profiles: &Profiles,
 ) -> BTreeMap<String, Vec<Issue>> {
     let mut all = BTreeMap::new();
-    for example in &package.examples {
+    for example in examples {
         let name = example.name.rsplit('/').next().unwrap_or_default();
         let Some(name) = name
             .strip_suffix(".json")
@@ -70,8 +70,8 @@ fn errors(
 }
 
 /// Claims of profiles that the package and R4 do not have, by example.
-fn unknown_claims(package: &Package, profiles: &Profiles) -> usize {
-    let claims = package.examples.iter().filter_map(|example| {
+fn unknown_claims(examples: &[Entry], profiles: &Profiles) -> usize {
+    let claims = examples.iter().filter_map(|example| {
         let resource: Value = json::parse(&example.bytes, usize::MAX).ok()?;
         let claims = resource["meta"]["profile"].as_array()?.clone();
         Some(claims.into_iter())
@@ -91,18 +91,18 @@ fn the_examples_of_packages_are_valid() {
     let (mut failed, mut rows) = (BTreeMap::new(), String::new());
     for name in PACKAGES {
         let package = read(&folder, name);
-        let contents = package.contents.iter().map(|one| one.resource.clone());
-        let contents: Vec<Value> = contents.collect();
+        let contents = package.contents.iter().map(|one| one.resource());
+        let contents: Vec<Value> = contents.collect::<Result<_, _>>().expect("JSON");
         let base = crate::harness::BASE;
         let profiles = Profiles::new(Arc::clone(&definitions), contents, base);
-        let found = errors(&package, &validator, &profiles);
+        let found = errors(&package.examples, &validator, &profiles);
         let valid = found.values().filter(|issues| issues.is_empty()).count();
         rows.push_str(&format!(
             "| {} | {} | {} | {} | {valid} |\n",
             package.manifest.label(),
             package.contents.len(),
             found.len(),
-            unknown_claims(&package, &profiles),
+            unknown_claims(&package.examples, &profiles),
         ));
         for (example, issues) in found {
             if let Some(first) = issues.first() {
@@ -212,8 +212,9 @@ async fn in_each_version(server: &Server, folder: &Path) {
         .filter(|name| name.starts_with("us_core"))
     {
         let package = read(folder, name);
-        let examples = package.examples.iter();
-        let mut example: Value = examples
+        let mut example: Value = package
+            .examples
+            .iter()
             .filter(|one| one.name.ends_with("/Patient-example.json"))
             .map(|one| json::parse(&one.bytes, 100).expect("JSON"))
             .next()
