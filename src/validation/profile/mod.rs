@@ -24,16 +24,25 @@
 //! between, and most published profiles need no snapshot. Cost: an element that two profiles
 //! speak of is visited twice.
 
+mod attachment;
+mod bundle;
 mod coded;
 mod compile;
+mod conformance;
 mod current;
+mod displays;
 mod extensions;
 mod given;
+mod measure_report;
 mod outside;
 mod questionnaire;
 mod references;
 mod rules;
+mod settings;
 mod slices;
+mod structure_definition;
+mod texts;
+mod uris;
 mod values;
 mod versions;
 mod walk;
@@ -49,11 +58,13 @@ use serde_json::Value;
 use crate::definitions::{CodeSet, Constraint, Definitions, Derivation, Structure};
 use crate::error::Issue;
 use crate::fhir::Instant;
+use crate::fhir::reference::Target;
 use crate::fhirpath::{Expression, Model, Node};
 
 pub use compile::{Profile, Rule};
 pub use current::Current;
 pub use given::{Given, Pins, compare_versions};
+pub use settings::Settings;
 
 /// A profile of a profile of a profile: deeper than this is taken for a circle.
 const DEEPEST_BASE: usize = 24;
@@ -63,13 +74,18 @@ const DEEPEST_BASE: usize = 24;
 pub struct Profiles {
     definitions: Arc<Definitions>,
     model: Arc<Model>,
-    /// By resource type and URL, the newest version first.
-    given: HashMap<(String, String), Vec<Arc<Given>>>,
+    /// By resource type, then by URL, the newest version first.
+    given: HashMap<String, HashMap<String, Vec<Arc<Given>>>>,
     compiled: RwLock<HashMap<String, Arc<Profile>>>,
     /// The constraints of the base definitions by element path.
     invariants: Arc<RwLock<HashMap<String, Arc<[Invariant]>>>>,
     codes: RwLock<HashMap<String, Option<Arc<CodeSet>>>>,
+    /// By code system.
+    displays: RwLock<HashMap<String, Arc<displays::Displays>>>,
     base: String,
+    settings: Settings,
+    /// Resources that references may mean, by `Type/id`.
+    instances: HashMap<String, Value>,
 }
 
 /// A constraint with its expression compiled.
@@ -115,7 +131,10 @@ impl Profiles {
             compiled: RwLock::default(),
             invariants: Arc::default(),
             codes: RwLock::default(),
+            displays: RwLock::default(),
             base: base.to_owned(),
+            settings: Settings::default(),
+            instances: HashMap::new(),
         }
     }
 
@@ -128,13 +147,63 @@ impl Profiles {
             compiled: RwLock::default(),
             invariants: self.invariants.clone(),
             codes: RwLock::default(),
+            displays: RwLock::default(),
+            settings: self.settings.clone(),
+            instances: HashMap::new(),
             base: self.base.clone(),
         }
     }
 
     /// The resources that were handed in.
     pub fn given(&self) -> impl Iterator<Item = &Arc<Given>> {
-        self.given.values().flatten()
+        self.given.values().flat_map(HashMap::values).flatten()
+    }
+
+    /// The same, as strict as this.
+    pub fn with_settings(self, settings: Settings) -> Profiles {
+        Profiles { settings, ..self }
+    }
+
+    /// The same, with resources at hand that references may mean: their targets are held to
+    /// the profiles that an element wants of them.
+    pub fn with_instances(mut self, instances: Vec<Value>) -> Profiles {
+        for instance in instances {
+            let text = |name: &str| instance.get(name).and_then(Value::as_str);
+            if let (Some(kind), Some(id)) = (text("resourceType"), text("id")) {
+                self.instances.insert(format!("{kind}/{id}"), instance);
+            }
+        }
+        self
+    }
+
+    fn instance(&self, target: &Target<'_>) -> Option<&Value> {
+        match target {
+            _ if self.instances.is_empty() => None,
+            Target::Local {
+                resource_type, id, ..
+            } => self.instances.get(&format!("{resource_type}/{id}")),
+            _ => None,
+        }
+    }
+
+    /// Whether a value set draws on systems that it names, and not on this one: then none of
+    /// its codes are of it, wherever they may be listed.
+    fn has_no_code_of(&self, value_set: &str, system: &str) -> bool {
+        let Some(value_set) = self.find("ValueSet", value_set) else {
+            return false;
+        };
+        let include = value_set
+            .pointer("/compose/include")
+            .and_then(Value::as_array);
+        include.is_some_and(|include| {
+            include.iter().all(|part| {
+                part.get("valueSet").is_none()
+                    && part
+                        .get("system")
+                        .and_then(Value::as_str)
+                        .is_some_and(|own| own != system)
+            })
+        })
     }
 
     pub fn model(&self) -> &Model {
@@ -176,10 +245,16 @@ impl Profiles {
             Some((url, version)) => (url, Some(version)),
             None => (canonical, None),
         };
-        let versions = self.given.get(&(kind.to_owned(), url.to_owned()))?;
+        let versions = self.given.get(kind)?.get(url)?;
+        // `1.2` means the newest of its patches where no version is just that.
+        let is_patch = |given: &Given| {
+            let rest = version.and_then(|version| given.version().strip_prefix(version));
+            rest.is_some_and(|rest| rest.starts_with('.'))
+        };
         let found = versions
             .iter()
-            .find(|given| version.is_none_or(|version| given.version() == version));
+            .find(|given| version.is_none_or(|version| given.version() == version))
+            .or_else(|| versions.iter().find(|given| is_patch(given)));
         found?.resource()
     }
 
@@ -227,6 +302,41 @@ impl Profiles {
         codes
     }
 
+    /// The type of a search parameter that is at hand.
+    fn search_type(&self, canonical: &str) -> Option<String> {
+        if let Some(given) = self.find_given("SearchParameter", canonical) {
+            return given.get("type").and_then(Value::as_str).map(str::to_owned);
+        }
+        let known = self.definitions.search_parameter_by_url(canonical)?;
+        Some(known.kind.as_str().to_owned())
+    }
+
+    /// Whether a resource of this type with this canonical is at hand.
+    fn has(&self, kind: &str, canonical: &str) -> bool {
+        self.find_given(kind, canonical).is_some() || self.definitions.has(kind, canonical)
+    }
+
+    /// The displays of the codes of a system; `None` where it is not at hand.
+    fn displays(&self, system: &str) -> Option<Arc<displays::Displays>> {
+        let known = self.displays.read().unwrap_or_else(PoisonError::into_inner);
+        if let Some(found) = known.get(system) {
+            return Some(found.clone());
+        }
+        drop(known);
+        // What is not known is not remembered, since systems come from requests.
+        if !self.has("CodeSystem", system) {
+            return None;
+        }
+        let found = self.find("CodeSystem", system)?;
+        let found = Arc::new(displays::of(&found));
+        let mut known = self
+            .displays
+            .write()
+            .unwrap_or_else(PoisonError::into_inner);
+        known.insert(system.to_owned(), found.clone());
+        Some(found)
+    }
+
     /// The constraints that the base definition puts on the element with this path, such as
     /// `Patient` or `Patient.contact`.
     fn invariants(&self, path: &str) -> Arc<[Invariant]> {
@@ -267,13 +377,13 @@ impl Profiles {
 
 fn by_url(
     given: impl IntoIterator<Item = Arc<Given>>,
-) -> HashMap<(String, String), Vec<Arc<Given>>> {
-    let mut all: HashMap<(String, String), Vec<Arc<Given>>> = HashMap::new();
+) -> HashMap<String, HashMap<String, Vec<Arc<Given>>>> {
+    let mut all: HashMap<String, HashMap<String, Vec<Arc<Given>>>> = HashMap::new();
     for one in given {
-        let key = (one.kind().to_owned(), one.url().to_owned());
-        all.entry(key).or_default().push(one);
+        let of_kind = all.entry(one.kind().to_owned()).or_default();
+        of_kind.entry(one.url().to_owned()).or_default().push(one);
     }
-    for versions in all.values_mut() {
+    for versions in all.values_mut().flat_map(HashMap::values_mut) {
         versions.sort_by(|a, b| compare_versions(b.version(), a.version()));
     }
     all

@@ -33,8 +33,8 @@ impl<'w> Walk<'w> {
 impl Profiles {
     /// The versions of a StructureDefinition before the newest, the newest of them first.
     fn older(&self, url: &str) -> &[Arc<Given>] {
-        let key = ("StructureDefinition".to_owned(), url.to_owned());
-        let versions = self.given.get(&key).map(Vec::as_slice);
+        let versions = self.given.get("StructureDefinition");
+        let versions = versions.and_then(|all| all.get(url)).map(Vec::as_slice);
         versions.unwrap_or_default().get(1..).unwrap_or_default()
     }
 }
