@@ -188,6 +188,13 @@ async fn packages_install_and_are_enforced() {
         .await;
     eprintln!("one more value set in {:?}", begun.elapsed());
     let begun = Clock::now();
+    let parameter = crate::rest::search_parameter::eyes();
+    server
+        .put("/SearchParameter/eyes", &parameter)
+        .await
+        .expect(201);
+    eprintln!("one more search parameter in {:?}", begun.elapsed());
+    let begun = Clock::now();
     let statement = server.get("/metadata").await.json();
     eprintln!("CapabilityStatement in {:?}", begun.elapsed());
     let guides = statement["implementationGuide"].as_array().expect("a list");
