@@ -5,6 +5,7 @@ use serde_json::Value;
 
 use super::walk::Scope;
 use super::{Profiles, coded, walk};
+use crate::fhir::reference::Target;
 use crate::fhirpath::{Node, Outside};
 
 /// The outside of an evaluation during a walk.
@@ -17,7 +18,9 @@ pub(super) struct Around<'w> {
 
 impl Outside for Around<'_> {
     fn resolve(&self, reference: &str) -> Option<&Value> {
-        in_bundle(self.scope.outermost.value?, reference)
+        let outermost = self.scope.outermost.value?;
+        let target = Target::parse(reference, &self.profiles.base);
+        in_bundle(outermost, reference).or_else(|| self.profiles.instance(&target))
     }
 
     fn member_of(&self, value_set: &str, coded: &Node<'_>) -> Result<Option<bool>, String> {
@@ -53,17 +56,26 @@ pub(super) fn in_bundle<'v>(bundle: &'v Value, reference: &str) -> Option<&'v Va
     let reference = reference
         .split_once("/_history/")
         .map_or(reference, |(url, _)| url);
+    let is_relative = !reference.contains(':');
     let is_meant = |entry: &&Value| {
         let full = entry.get("fullUrl").and_then(Value::as_str);
-        let is_relative = !reference.contains(':');
         full.is_some_and(|full| {
             full == reference
                 || is_relative
                     && full
                         .strip_suffix(reference)
                         .is_some_and(|base| base.ends_with('/'))
+                // A UUID is no base of a relative reference; type and id mean it all the same.
+                || is_relative && full.starts_with("urn:") && is_named(entry, reference)
         })
     };
     let entries = bundle.get("entry")?.as_array()?;
     entries.iter().find(is_meant)?.get("resource")
+}
+
+/// Whether the resource of an entry has this type and id.
+fn is_named(entry: &Value, reference: &str) -> bool {
+    let text = |name: &str| entry.get("resource")?.get(name)?.as_str();
+    let names = (text("resourceType"), text("id"));
+    matches!(names, (Some(kind), Some(id)) if reference.split_once('/') == Some((kind, id)))
 }
