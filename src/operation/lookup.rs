@@ -10,7 +10,9 @@ use super::terminology::{Call, unknown};
 use crate::error::{Category, Error, Result};
 use crate::terminology::CodeSystem;
 use crate::terminology::code_system::{At, languages, speaks, value_of};
+use crate::terminology::tables::Wanted;
 use serde_json::{Value, json};
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 /// # Errors
@@ -27,7 +29,11 @@ pub async fn lookup(call: &Call<'_>) -> Result<Value> {
     let system = system.ok_or_else(|| missing("system"))?;
     let version = given.text("version").or(part("version"));
     let mut snapshot = call.snapshot().await?;
-    let found = find(&mut snapshot.stored(), system, version).await?;
+    let wanted = Wanted {
+        codes: BTreeSet::from([code.to_owned()]),
+        children: true,
+    };
+    let found = find(&mut snapshot.stored(), system, version, &wanted).await?;
     let at = found.find(code).ok_or_else(|| no_code(&found, code))?;
     Ok(json!({"resourceType": "Parameters", "parameter": told(call, &found, at)}))
 }
@@ -40,12 +46,13 @@ pub async fn find(
     stored: &mut crate::search::lookup::stored::Stored<'_>,
     system: &str,
     version: Option<&str>,
+    wanted: &Wanted,
 ) -> Result<Arc<CodeSystem>> {
     let canonical = match version {
         Some(version) => format!("{system}|{version}"),
         None => system.to_owned(),
     };
-    let found = stored.code_system(&canonical).await?;
+    let found = stored.code_system(&canonical, wanted).await?;
     found.ok_or_else(|| unknown("CodeSystem", &canonical))
 }
 

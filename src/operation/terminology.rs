@@ -7,8 +7,8 @@ use crate::access::Access;
 use crate::error::{Category, Error, Result};
 use crate::interaction::Hub;
 use crate::search::live::Edition;
+use crate::search::lookup::library::Purpose;
 use crate::search::lookup::stored::Stored;
-
 use crate::terminology::{Library, Problem, Reason, Versions};
 use serde_json::Value;
 use sqlx::{Postgres, Transaction};
@@ -108,10 +108,16 @@ impl<'a> Call<'a> {
     ///
     /// # Errors
     /// `NotFound`: the value set, or one that it includes. `Invalid`: none is named.
-    pub async fn value_set(&self, stored: &mut Stored<'_>) -> Result<(Arc<Value>, Library)> {
+    pub async fn value_set(
+        &self,
+        stored: &mut Stored<'_>,
+        purpose: &Purpose,
+    ) -> Result<(Arc<Value>, Library)> {
         let value_set = self.resource(stored, "ValueSet", "valueSet").await?;
         let mut library = Library::with_versions(self.versions()?);
-        let gathered = stored.gather(&mut library, value_set.clone(), true).await;
+        let gathered = stored
+            .gather(&mut library, value_set.clone(), purpose)
+            .await;
         gathered.map_err(costly)?;
         Ok((value_set, library))
     }

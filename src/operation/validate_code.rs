@@ -13,8 +13,10 @@ use super::given::{Given, missing};
 use super::terminology::{Call, refusal, unknown};
 use crate::error::{Category, Error, Issue, Result};
 use crate::fhir::outcome::operation_outcome;
+use crate::search::lookup::library::Purpose;
 use crate::search::lookup::stored::Stored;
 use crate::terminology::code_system::{Name, items, languages, names, speaks};
+use crate::terminology::tables::Wanted;
 use crate::terminology::{CodeSystem, Evaluation, Library, Membership, Reason};
 use serde_json::{Value, json};
 use std::sync::Arc;
@@ -109,7 +111,12 @@ pub async fn in_value_set(call: &Call<'_>) -> Result<Value> {
     let codings = codings(&call.given, "systemVersion")?;
     let mut snapshot = call.snapshot().await?;
     let mut stored = snapshot.stored();
-    let (value_set, library) = call.value_set(&mut stored).await?;
+    let purpose = Purpose {
+        listed: true,
+        members: false,
+        codes: codings.iter().map(|coding| coding.code.clone()).collect(),
+    };
+    let (value_set, library) = call.value_set(&mut stored, &purpose).await?;
     let mut verdicts = Vec::new();
     for coding in &codings {
         let coding = inferred(call, &library, &value_set, coding)?;
@@ -171,13 +178,14 @@ async fn own_system(
     if let Some(found) = known.first() {
         return Ok(Some((*found).clone()));
     }
-    stored
-        .code_system(
-            &library
-                .versions
-                .canonical(system, coding.version.as_deref()),
-        )
-        .await
+    let canonical = library
+        .versions
+        .canonical(system, coding.version.as_deref());
+    let wanted = Wanted {
+        codes: [coding.code.clone()].into(),
+        children: false,
+    };
+    stored.code_system(&canonical, &wanted).await
 }
 
 fn judge(

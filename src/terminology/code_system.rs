@@ -5,9 +5,10 @@
 //! `parent` and `subsumedBy` name; `child` says the same from above. Deeper meanings of
 //! subsumption (expressions, inferred classification) are not known here, nor are supplements.
 
+use super::tables::Table;
 use serde_json::Value;
 use std::borrow::Cow;
-use std::collections::{BTreeSet, HashMap};
+use std::collections::{BTreeSet, HashMap, HashSet};
 
 /// A concept by its place in its system: the order of the resource.
 pub type At = usize;
@@ -24,6 +25,10 @@ pub struct Concept {
     pub properties: Vec<Value>,
     /// What it is nested in.
     pub nested_in: Option<At>,
+    /// No longer in use.
+    pub is_inactive: bool,
+    /// Not to be chosen by a user: it only groups others.
+    pub is_abstract: bool,
 }
 
 /// The concepts of one CodeSystem.
@@ -37,16 +42,15 @@ pub struct CodeSystem {
     pub is_complete: bool,
     /// `content` is `fragment`: the author has more codes than are here.
     pub is_fragment: bool,
+    /// Only what a question needs was read of a system that is in tables: a code that is not
+    /// here was not asked for, or does not exist.
+    pub is_excerpt: bool,
     /// Codes that differ in case are different, unless the resource says that they are not.
     pub is_case_sensitive: bool,
     pub concepts: Vec<Concept>,
     by_code: HashMap<String, At>,
     children: HashMap<String, Vec<String>>,
     parents: HashMap<String, Vec<String>>,
-    /// Codes of the properties that mean "not to be chosen" and "not in use", by what they are
-    /// named here.
-    not_selectable: Vec<String>,
-    inactive: Vec<String>,
 }
 
 impl CodeSystem {
@@ -60,9 +64,11 @@ impl CodeSystem {
             is_complete: resource["content"] == "complete",
             is_fragment: resource["content"] == "fragment",
             is_case_sensitive: resource["caseSensitive"] != false,
+            ..CodeSystem::default()
+        };
+        let flags = Flags {
             not_selectable: property_named(resource, "notSelectable"),
             inactive: property_named(resource, "inactive"),
-            ..CodeSystem::default()
         };
         // From the last to the first, so that they come off the stack in their order.
         let mut open: Vec<(Option<At>, &Value)> = items(&resource["concept"])
@@ -70,19 +76,34 @@ impl CodeSystem {
             .collect();
         open.reverse();
         while let Some((nested_in, concept)) = open.pop() {
-            if let Some(at) = system.add(concept, nested_in) {
+            if let Some(at) = system.add(concept, nested_in, &flags) {
                 let inner = items(&concept["concept"]).map(|inner| (Some(at), inner));
                 let mut inner: Vec<_> = inner.collect();
                 inner.reverse();
                 open.extend(inner);
             }
         }
+        system.settle();
         system
     }
 
-    fn add(&mut self, concept: &Value, nested_in: Option<At>) -> Option<At> {
+    /// The system of a table, without concepts yet.
+    pub(super) fn excerpt_of(table: &Table) -> CodeSystem {
+        CodeSystem {
+            url: table.url.clone(),
+            version: table.version.clone(),
+            name: Some(table.name.clone()),
+            language: table.language.clone(),
+            is_complete: table.content == "complete",
+            is_fragment: table.content == "fragment",
+            is_excerpt: true,
+            is_case_sensitive: table.is_case_sensitive,
+            ..CodeSystem::default()
+        }
+    }
+
+    fn add(&mut self, concept: &Value, nested_in: Option<At>, flags: &Flags) -> Option<At> {
         let code = concept["code"].as_str()?;
-        let at = self.concepts.len();
         if let Some(parent) = nested_in {
             let parent = self.concepts[parent].code.clone();
             self.relate(&parent, code);
@@ -95,28 +116,47 @@ impl CodeSystem {
             }
         }
         let text = |name: &str| concept[name].as_str().map(str::to_owned);
-        self.by_code
-            .entry(self.key(code).into_owned())
-            .or_insert(at);
-        self.concepts.push(Concept {
+        let mut concept = Concept {
             code: code.to_owned(),
             display: text("display"),
             definition: text("definition"),
             designations: items(&concept["designation"]).cloned().collect(),
             properties: items(&concept["property"]).cloned().collect(),
             nested_in,
-        });
-        Some(at)
+            ..Concept::default()
+        };
+        flags.mark(&mut concept);
+        Some(self.push(concept))
     }
 
-    fn relate(&mut self, parent: &str, child: &str) {
-        let add = |list: &mut Vec<String>, code: &str| {
-            if !list.iter().any(|known| known == code) {
-                list.push(code.to_owned());
-            }
+    /// Adds a concept behind the others.
+    pub(super) fn push(&mut self, concept: Concept) -> At {
+        let at = self.concepts.len();
+        self.by_code
+            .entry(self.key(&concept.code).into_owned())
+            .or_insert(at);
+        self.concepts.push(concept);
+        at
+    }
+
+    /// Says once more what is above what; in the end each is to be said once.
+    pub(super) fn relate(&mut self, parent: &str, child: &str) {
+        let add = |lists: &mut HashMap<String, Vec<String>>, of: &str, code: &str| {
+            lists
+                .entry(of.to_owned())
+                .or_default()
+                .push(code.to_owned());
         };
-        add(self.children.entry(parent.to_owned()).or_default(), child);
-        add(self.parents.entry(child.to_owned()).or_default(), parent);
+        add(&mut self.children, parent, child);
+        add(&mut self.parents, child, parent);
+    }
+
+    /// Each relation once, where it was said first.
+    fn settle(&mut self) {
+        for list in self.children.values_mut().chain(self.parents.values_mut()) {
+            let mut seen = HashSet::with_capacity(list.len());
+            list.retain(|code| seen.insert(code.clone()));
+        }
     }
 
     fn key<'c>(&self, code: &'c str) -> Cow<'c, str> {
@@ -173,19 +213,12 @@ impl CodeSystem {
         self.concept(code).map_or(code, |concept| &concept.code)
     }
 
-    /// Not to be chosen by a user: it only groups others.
     pub fn is_abstract(&self, at: At) -> bool {
-        let concept = &self.concepts[at];
-        let says = |name: &String| values_of(concept, name).any(|value| value == "true");
-        self.not_selectable.iter().any(says)
+        self.concepts[at].is_abstract
     }
 
-    /// No longer in use, by its property `inactive` or a `status` that says so.
     pub fn is_inactive(&self, at: At) -> bool {
-        let concept = &self.concepts[at];
-        let says = |name: &String| values_of(concept, name).any(|value| value == "true");
-        let ended = |value: String| matches!(value.as_str(), "retired" | "inactive");
-        self.inactive.iter().any(says) || values_of(concept, "status").any(ended)
+        self.concepts[at].is_inactive
     }
 
     /// What a concept has for a property, those that the specification defines among them.
@@ -208,6 +241,27 @@ impl CodeSystem {
             value,
         });
         display.into_iter().chain(names(&concept.designations))
+    }
+}
+
+/// Codes of the properties that mean "not to be chosen" and "not in use", by what they are
+/// named in one system.
+struct Flags {
+    not_selectable: Vec<String>,
+    inactive: Vec<String>,
+}
+
+impl Flags {
+    /// A concept is not in use by its property `inactive` or a `status` that says so.
+    fn mark(&self, concept: &mut Concept) {
+        let holds = |names: &[String]| {
+            let mut names = names.iter();
+            names.any(|name| values_of(concept, name).any(|value| value == "true"))
+        };
+        let ended = |value: String| matches!(value.as_str(), "retired" | "inactive");
+        let is_abstract = holds(&self.not_selectable);
+        let is_inactive = holds(&self.inactive) || values_of(concept, "status").any(ended);
+        (concept.is_abstract, concept.is_inactive) = (is_abstract, is_inactive);
     }
 }
 

@@ -5,10 +5,11 @@
 //! is stored here and then what is published, a binding only what is published.
 
 use super::code_system::{CodeSystem, items};
+use super::filter::Condition;
 use super::{Problem, Reason};
 use crate::definitions::Definitions;
 use serde_json::Value;
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
 
 /// Value sets and code systems that one value set may draw on.
@@ -107,6 +108,42 @@ impl Library {
                 format!("a value set draws on more than {MAX_PARTS} others"),
             )),
         }
+    }
+
+    /// The codes of a system that a value set itself names: those that its filters speak of,
+    /// and with `listed` those that it lists.
+    pub fn codes_named(value_set: &Value, system: &str, listed: bool) -> BTreeSet<String> {
+        let mut codes = BTreeSet::new();
+        let compose = &value_set["compose"];
+        let parts = items(&compose["include"]).chain(items(&compose["exclude"]));
+        for part in parts.filter(|part| part["system"] == system) {
+            let filters = items(&part["filter"]);
+            let conditions = filters.filter_map(|one| Condition::parse(system, one).ok());
+            codes.extend(conditions.flat_map(|condition| condition.names()));
+            let concepts = items(&part["concept"]).filter(|_| listed);
+            codes.extend(concepts.filter_map(|one| one["code"].as_str().map(str::to_owned)));
+        }
+        let mut open: Vec<&Value> = items(&value_set["expansion"]["contains"]).collect();
+        while let Some(next) = open.pop() {
+            if listed && next["system"] == system {
+                codes.extend(next["code"].as_str().map(str::to_owned));
+            }
+            open.extend(items(&next["contains"]));
+        }
+        for inner in items(&value_set["contained"]) {
+            if inner["resourceType"] == "ValueSet" {
+                codes.extend(Library::codes_named(inner, system, listed));
+            }
+        }
+        codes
+    }
+
+    /// Whether a value set itself filters a system by what is directly below its concepts.
+    pub fn asks_for_children(value_set: &Value, system: &str) -> bool {
+        let compose = &value_set["compose"];
+        let parts = items(&compose["include"]).chain(items(&compose["exclude"]));
+        let mut parts = parts.filter(|part| part["system"] == system);
+        parts.any(|part| items(&part["filter"]).any(|filter| filter["property"] == "child"))
     }
 
     pub fn has(&self, part: &Part) -> bool {

@@ -187,17 +187,20 @@ fn parse(version: &Version) -> Result<Value> {
 
 /// By business version, the numbers in it as numbers; then by when it was stored.
 fn newer(left: &Value, right: &Value) -> Ordering {
-    let version = |resource: &Value| -> Vec<(u64, String)> {
-        let text = resource["version"].as_str().unwrap_or_default();
-        let parts = text.split(['.', '-']);
-        parts
-            .map(|part| (part.parse().unwrap_or_default(), part.to_owned()))
-            .collect()
-    };
+    let version =
+        |resource: &Value| version_parts(resource["version"].as_str().unwrap_or_default());
     let stored = |resource: &Value| resource["meta"]["lastUpdated"].as_str().map(str::to_owned);
     version(left)
         .cmp(&version(right))
         .then_with(|| stored(left).cmp(&stored(right)))
+}
+
+/// What business versions are ordered by.
+pub fn version_parts(version: &str) -> Vec<(u64, String)> {
+    let parts = version.split(['.', '-']);
+    parts
+        .map(|part| (part.parse().unwrap_or_default(), part.to_owned()))
+        .collect()
 }
 
 #[cfg(test)]
