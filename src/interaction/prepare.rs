@@ -13,6 +13,7 @@ use crate::search::custom;
 use crate::search::index::resource_key;
 use crate::search::literal_references::literal_references;
 use crate::storage::writer::{Next, Pointer};
+use crate::validation::places;
 use serde_json::{Map, Value};
 
 /// The tag of a resource that lacks elements, which must not overwrite the whole one.
@@ -137,7 +138,10 @@ fn validate(hub: &Hub, resource_type: ResourceType, resource: &Value) -> Result<
         issues.extend(hub.profiles.profiles().validate(resource, &[]));
     }
     match issues.iter().any(Issue::is_error) {
-        true => Err(Error::of(category, issues)),
+        true => {
+            places::point(&mut issues, resource);
+            Err(Error::of(category, issues))
+        }
         false => Ok(()),
     }
 }

@@ -40,6 +40,7 @@
 mod calendar;
 mod issues;
 mod keywords;
+pub mod places;
 mod primitive;
 pub mod profile;
 mod schema;

@@ -3,7 +3,7 @@
 //!
 //! | rule | of |
 //! |---|---|
-//! | an entry has a fullUrl, which is absolute, without a version, and fits type and id | `fullUrl` |
+//! | an entry has a fullUrl, which is absolute and fits type and id | `fullUrl` |
 //! | a reference means at most one entry, of the type that it names | resolving references |
 //! | what the Composition of a document refers to is there; whatever is there hangs together | documents |
 //! | a link for paging is there once; a style sheet that is relative is there | `link` |
@@ -243,11 +243,8 @@ impl<'w> Walk<'w> {
 
     /// `fullUrl SHALL NOT disagree with the id in the resource`.
     fn identity(&mut self, url: &str, resource: &Value, place: &str) {
+        // That it has no version is bdl-8.
         let unversioned = url.split("/_history/").next().unwrap_or(url);
-        if unversioned.len() < url.len() && is_http(url) {
-            let text = "expected a fullUrl without a version but found one with";
-            self.report(Issue::error("value", text), place);
-        }
         let FullUrl::Rest { kind, id, .. } = FullUrl::parse(unversioned) else {
             return;
         };

@@ -104,9 +104,13 @@ pub(super) fn compile(
             profiles,
             has_ids: listed.any(|element| element.get("id").is_some()),
             last_slice: HashMap::new(),
+            stray: None,
         };
         for element in &elements {
             overlay.lay(&mut root, element);
+        }
+        if let Some(stray) = overlay.stray {
+            return Err(format!("it speaks of {stray}, which is no element"));
         }
     }
     let contexts = definition["context"].as_array().into_iter().flatten();
@@ -117,7 +121,9 @@ pub(super) fn compile(
         .flatten();
     let invariants = invariants.filter_map(|text| {
         let text = text.as_str()?;
-        let expression = Expression::compile_invariant(text).ok()?;
+        let expression = Expression::compile_with(text, &["extension"])
+            .inspect_err(|error| tracing::warn!(%error, "a context invariant cannot be read"))
+            .ok()?;
         Some((text.to_owned(), Arc::new(expression)))
     });
     Ok(Profile {
@@ -143,6 +149,8 @@ struct Overlay<'p> {
     has_ids: bool,
     /// By path, the slice that was last named there.
     last_slice: HashMap<String, String>,
+    /// The first step that leads to no element of its type.
+    stray: Option<String>,
 }
 
 impl Overlay<'_> {
@@ -197,7 +205,7 @@ impl Overlay<'_> {
 
     /// The rule of an element below another. `valueQuantity` for `value[x]` means the slice
     /// of that type.
-    fn step<'r>(&self, at: &'r mut Rule, name: &str) -> &'r mut Rule {
+    fn step<'r>(&mut self, at: &'r mut Rule, name: &str) -> &'r mut Rule {
         let info = at
             .key
             .as_ref()
@@ -206,6 +214,12 @@ impl Overlay<'_> {
         let field = info.as_ref().and_then(|info| info.field(bare));
         let by_type = field.filter(|field| field.is_choice && field.name != bare);
         let own = by_type.map_or(bare, |field| field.name.as_str());
+        if let Some(info) = &info
+            && info.fields_of(own).next().is_none()
+            && self.stray.is_none()
+        {
+            self.stray = Some(format!("{}.{own}", info.key));
+        }
         let found = match at.children.iter().position(|child| child.name == own) {
             Some(found) => found,
             None => {

@@ -229,7 +229,9 @@ impl<'w> Walk<'w> {
             return fixed.value.as_str() == url;
         }
         let mut profiles = slice.types.iter().flat_map(|one| &one.profiles);
+        // A slice that says nothing itself is what the slices within it are.
         profiles.any(|canonical| canonical.split('|').next() == url)
+            || slice.types.is_empty() && slice.slices.iter().any(|one| self.is_named(one, node))
     }
 
     /// The rules at a discriminator's path below a slice: its own, and through the profiles of

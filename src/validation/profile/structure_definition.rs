@@ -56,7 +56,8 @@ impl Walk<'_> {
         let definitions = &self.profiles.definitions;
         if !path.contains('.') && element.get("slicing").is_some() {
             let text = "expected no slicing of the root but found one";
-            self.report(Issue::error("structure", text), &format!("{place}.slicing"));
+            let at = format!("{place}.slicing");
+            return self.report(Issue::error("structure", text), &at);
         }
         let found = find(definitions, type_name, path.split('.').skip(1));
         if let Found::Nothing(step) = &found {
