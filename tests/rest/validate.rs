@@ -66,10 +66,10 @@ fn extensions(reply: &Reply, place: &str) -> Vec<(String, Value)> {
         let url = extension["url"].as_str().unwrap_or_default();
         let name = url.rsplit('/').next().unwrap_or_default().to_owned();
         let members = extension.as_object().into_iter().flatten();
-        let value = members
+        let mut value = members
             .filter(|(name, _)| name.starts_with("value"))
             .map(|(_, value)| value.clone());
-        (name, value.last().unwrap_or_default())
+        (name, value.next_back().unwrap_or_default())
     };
     extensions.map(said).collect()
 }
