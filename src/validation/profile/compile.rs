@@ -14,7 +14,8 @@ use serde_json::Value;
 
 use super::{Invariant, Profiles, is_structural};
 use crate::definitions::{
-    Binding, Constraint, Derivation, Element, ElementType, Max, Slicing, Structure, TypedValue,
+    Binding, Constraint, Derivation, Element, ElementType, Max, Slicing, Structure, TypeInfo,
+    TypeKind, TypedValue,
 };
 use crate::fhirpath::Expression;
 
@@ -158,14 +159,26 @@ impl Overlay<'_> {
         let mut at = root;
         for (name, slice) in self.steps(element).into_iter().skip(1) {
             at = self.step(at, &name);
-            // `a/b` is a slice within the slice `a`.
-            for slice in slice.as_deref().unwrap_or_default().split('/') {
-                if !slice.is_empty() {
-                    at = self.slice(at, slice);
-                }
-            }
+            at = self.slice_of(at, slice.as_deref().unwrap_or_default());
         }
         self.apply(at, element);
+    }
+
+    /// The rule of a slice: `a/b` is the slice `b` within the slice `a`, where there is one of
+    /// that name; else a name with a slash in it.
+    fn slice_of<'r>(&self, at: &'r mut Rule, name: &str) -> &'r mut Rule {
+        let is_slice = |at: &Rule, name: &str| {
+            let mut slices = at.slices.iter();
+            slices.any(|slice| slice.slice.as_deref() == Some(name))
+        };
+        match name.split_once('/') {
+            _ if name.is_empty() => at,
+            Some((outer, inner)) if is_slice(at, outer) => {
+                let outer = self.slice(at, outer);
+                self.slice_of(outer, inner)
+            }
+            _ => self.slice(at, name),
+        }
     }
 
     /// Each step of the path, with the slice that is meant of it.
@@ -214,8 +227,11 @@ impl Overlay<'_> {
         let field = info.as_ref().and_then(|info| info.field(bare));
         let by_type = field.filter(|field| field.is_choice && field.name != bare);
         let own = by_type.map_or(bare, |field| field.name.as_str());
+        // The value of a primitive has a path in profiles, and no element of its own here.
+        let is_value = |info: &TypeInfo| info.kind == TypeKind::Primitive && own == "value";
         if let Some(info) = &info
             && info.fields_of(own).next().is_none()
+            && !is_value(info)
             && self.stray.is_none()
         {
             self.stray = Some(format!("{}.{own}", info.key));

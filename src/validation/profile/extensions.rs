@@ -37,7 +37,7 @@ impl<'w> Walk<'w> {
             }
             None => url,
         };
-        let Some(profile) = self.profiles.profile(url) else {
+        let Some(profile) = self.definition(url, node, scope) else {
             return self.unknown_extension(url, &node, path);
         };
         if profile.type_name != "Extension" {

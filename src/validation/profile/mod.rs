@@ -32,6 +32,7 @@ mod conformance;
 mod current;
 mod displays;
 mod extensions;
+mod given;
 mod measure_report;
 mod outside;
 mod questionnaire;
@@ -43,6 +44,7 @@ mod structure_definition;
 mod texts;
 mod uris;
 mod values;
+mod versions;
 mod walk;
 
 #[cfg(test)]
@@ -61,6 +63,7 @@ use crate::fhirpath::{Expression, Model, Node};
 
 pub use compile::{Profile, Rule};
 pub use current::Current;
+pub use given::{Given, Pins, compare_versions};
 pub use settings::Settings;
 
 /// A profile of a profile of a profile: deeper than this is taken for a circle.
@@ -70,12 +73,12 @@ const DEEPEST_BASE: usize = 24;
 /// stored does, another one is made.
 pub struct Profiles {
     definitions: Arc<Definitions>,
-    model: Model,
+    model: Arc<Model>,
     /// By resource type, then by URL, the newest version first.
-    given: HashMap<String, HashMap<String, Vec<Given>>>,
+    given: HashMap<String, HashMap<String, Vec<Arc<Given>>>>,
     compiled: RwLock<HashMap<String, Arc<Profile>>>,
     /// The constraints of the base definitions by element path.
-    invariants: RwLock<HashMap<String, Arc<[Invariant]>>>,
+    invariants: Arc<RwLock<HashMap<String, Arc<[Invariant]>>>>,
     codes: RwLock<HashMap<String, Option<Arc<CodeSet>>>>,
     /// By code system.
     displays: RwLock<HashMap<String, Arc<displays::Displays>>>,
@@ -83,11 +86,6 @@ pub struct Profiles {
     settings: Settings,
     /// Resources that references may mean, by `Type/id`.
     instances: HashMap<String, Value>,
-}
-
-struct Given {
-    version: String,
-    resource: Arc<Value>,
 }
 
 /// A constraint with its expression compiled.
@@ -122,34 +120,43 @@ impl Profiles {
     /// ValueSets, CodeSystems and Questionnaires, which come before what the definitions have. `base` is our
     /// own base URL.
     pub fn new(definitions: Arc<Definitions>, resources: Vec<Value>, base: &str) -> Profiles {
-        let mut given: HashMap<String, HashMap<String, Vec<Given>>> = HashMap::new();
-        for resource in resources {
-            let text = |name: &str| resource.get(name).and_then(Value::as_str);
-            let (Some(kind), Some(url)) = (text("resourceType"), text("url")) else {
-                continue;
-            };
-            let version = text("version").unwrap_or_default().to_owned();
-            let (kind, url) = (kind.to_owned(), url.to_owned());
-            let resource = Arc::new(resource);
-            let of_kind = given.entry(kind).or_default();
-            let versions = of_kind.entry(url).or_default();
-            versions.push(Given { version, resource });
-        }
-        for versions in given.values_mut().flat_map(HashMap::values_mut) {
-            versions.sort_by(|a, b| b.version.cmp(&a.version));
-        }
+        let given = resources
+            .into_iter()
+            .filter_map(Given::parsed)
+            .map(Arc::new);
         Profiles {
-            model: Model::new(definitions.clone()),
+            model: Arc::new(Model::new(definitions.clone())),
             definitions,
-            given,
+            given: by_url(given),
             compiled: RwLock::default(),
-            invariants: RwLock::default(),
+            invariants: Arc::default(),
             codes: RwLock::default(),
             displays: RwLock::default(),
             base: base.to_owned(),
             settings: Settings::default(),
             instances: HashMap::new(),
         }
+    }
+
+    /// The same of other resources; what was compiled of the definitions is kept.
+    pub fn with(&self, given: impl IntoIterator<Item = Arc<Given>>) -> Profiles {
+        Profiles {
+            definitions: self.definitions.clone(),
+            model: self.model.clone(),
+            given: by_url(given),
+            compiled: RwLock::default(),
+            invariants: self.invariants.clone(),
+            codes: RwLock::default(),
+            displays: RwLock::default(),
+            settings: self.settings.clone(),
+            instances: HashMap::new(),
+            base: self.base.clone(),
+        }
+    }
+
+    /// The resources that were handed in.
+    pub fn given(&self) -> impl Iterator<Item = &Arc<Given>> {
+        self.given.values().flat_map(HashMap::values).flatten()
     }
 
     /// The same, as strict as this.
@@ -240,15 +247,15 @@ impl Profiles {
         };
         let versions = self.given.get(kind)?.get(url)?;
         // `1.2` means the newest of its patches where no version is just that.
-        let is_patch = |given: &&Given| {
-            let rest = version.and_then(|version| given.version.strip_prefix(version));
+        let is_patch = |given: &Given| {
+            let rest = version.and_then(|version| given.version().strip_prefix(version));
             rest.is_some_and(|rest| rest.starts_with('.'))
         };
         let found = versions
             .iter()
-            .find(|given| version.is_none_or(|version| given.version == version))
-            .or_else(|| versions.iter().find(is_patch));
-        found.map(|given| given.resource.clone())
+            .find(|given| version.is_none_or(|version| given.version() == version))
+            .or_else(|| versions.iter().find(|given| is_patch(given)));
+        found?.resource()
     }
 
     /// A profile by its canonical, compiled when it is first asked for. What is not known is
@@ -366,6 +373,20 @@ impl Profiles {
         let at = structure.elements.iter().position(|e| e.path == path)?;
         Some((structure, at))
     }
+}
+
+fn by_url(
+    given: impl IntoIterator<Item = Arc<Given>>,
+) -> HashMap<String, HashMap<String, Vec<Arc<Given>>>> {
+    let mut all: HashMap<String, HashMap<String, Vec<Arc<Given>>>> = HashMap::new();
+    for one in given {
+        let of_kind = all.entry(one.kind().to_owned()).or_default();
+        of_kind.entry(one.url().to_owned()).or_default().push(one);
+    }
+    for versions in all.values_mut().flat_map(HashMap::values_mut) {
+        versions.sort_by(|a, b| compare_versions(b.version(), a.version()));
+    }
+    all
 }
 
 /// Constraints that the structure has met already.

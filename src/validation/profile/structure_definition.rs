@@ -14,7 +14,7 @@ use super::compile::Profile;
 use super::slices::steps;
 use super::values;
 use super::walk::Walk;
-use crate::definitions::{Definitions, Field, TypedValue};
+use crate::definitions::{Definitions, Field, TypeKind, TypedValue};
 use crate::error::Issue;
 
 impl Walk<'_> {
@@ -184,6 +184,8 @@ fn find<'s>(
                 is_known = false;
                 continue;
             };
+            // The value of a primitive has a path, and no element.
+            is_known &= info.kind != TypeKind::Primitive || step != "value";
             // `valueQuantity` is one of `value[x]`.
             let by_json_name = info.field(step);
             let fields = info
@@ -228,6 +230,7 @@ mod tests {
             ("Patient.deceased[x]", types(&["boolean", "dateTime"])),
             ("Patient.deceasedBoolean", types(&["boolean"])),
             ("Patient.contained.name", Found::Unknown),
+            ("Patient.birthDate.value", Found::Unknown),
             ("Observation.valueBla", nothing("valueBla")),
             ("Observation.value[x].coding.code", types(&["code"])),
             ("Questionnaire.item.item.linkId", types(&["string"])),
