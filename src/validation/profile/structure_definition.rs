@@ -10,7 +10,7 @@ use std::sync::Arc;
 
 use serde_json::Value;
 
-use super::compile::Profile;
+use super::compiled::Profile;
 use super::slices::steps;
 use super::values;
 use super::walk::Walk;
