@@ -160,7 +160,8 @@ fn dispatch(command: Command) -> Result<(), Failure> {
             compile_definitions::run(&source, &out).map_err(Failure::new)
         }
         Command::Terminology(args) => {
-            let options = options::plain(&args.plain(), environment).map_err(Failure::usage)?;
+            let options =
+                options::terminology(&args.plain(), environment).map_err(Failure::usage)?;
             logging::start(&options.log);
             block_on(terminology::run(&args, options))
         }

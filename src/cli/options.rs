@@ -169,6 +169,21 @@ pub fn plain(args: &PlainArgs, environment: Environment) -> Result<Plain, Proble
     finish(sources, plain)
 }
 
+/// What `terminology` runs with.
+pub fn terminology(args: &PlainArgs, environment: Environment) -> Result<Plain, Problems> {
+    let mut sources = gather(args, environment);
+    let mut log = log(&mut sources);
+    // As with `load`: the progress is what there is to see.
+    if sources.origin("log") == Origin::Default {
+        log.directives = "warn,sqlx::query=error".to_owned();
+    }
+    let plain = Plain {
+        place: place(&mut sources),
+        log,
+    };
+    finish(sources, plain)
+}
+
 /// What `doctor` looks at: the options of `serve`, and what is wrong with them. The places are
 /// usable even where other options are not, so that the rest can still be looked at.
 pub fn doctor(args: &DoctorArgs, environment: Environment) -> (Plain, Result<Serve, Problems>) {

@@ -34,7 +34,7 @@ mod statement;
 mod write;
 
 pub use excerpt::{Wanted, below_or_above, excerpt};
-pub use page::{Counted, Page, codes, count, page};
+pub use page::{Counted, Effort, Page, codes, count, page};
 pub use sink::{Chunk, Concept, Designation, Sink};
 pub use write::{Load, Loaded, System, remove};
 
