@@ -1,6 +1,8 @@
 //! What can be configured: a plain struct per concern. The command line, the environment
 //! and the TOML file are read in `cli::options`; nothing here reads anything.
 
+use crate::fhir::ResourceType;
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 /// How writes are validated (`--validation`).
@@ -12,6 +14,19 @@ pub enum Validation {
     Structure,
     /// Invariants, bindings and the profiles in `meta.profile` too.
     Profile,
+}
+
+/// Where writes are validated otherwise than `--validation` says; tables of the configuration file.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Overrides {
+    /// `[validation-by-type]`: instead of the general mode.
+    pub types: BTreeMap<ResourceType, Validation>,
+    /// `[validation-by-profile]`: whether a resource that claims a profile, by its URL with or
+    /// without `|version`, is held to it, whatever the mode is.
+    pub profiles: BTreeMap<String, bool>,
+    /// `[required-profiles]`: a resource of the type has to keep one of these, whether it claims
+    /// it or not, whatever the mode is.
+    pub required: BTreeMap<ResourceType, Vec<String>>,
 }
 
 /// How references are checked (`--referential-integrity`).
@@ -75,6 +90,27 @@ pub struct Settings {
     /// The FHIR base without a trailing slash: every absolute link begins with it.
     pub base: String,
     pub validation: Validation,
+    pub overrides: Overrides,
     pub integrity: Integrity,
     pub limits: Limits,
+}
+
+impl Settings {
+    /// How writes of this type are validated.
+    pub fn validation_of(&self, resource_type: ResourceType) -> Validation {
+        let own = self.overrides.types.get(&resource_type);
+        own.copied().unwrap_or(self.validation)
+    }
+
+    /// Whether any write is held to profiles.
+    pub fn uses_profiles(&self) -> bool {
+        let overrides = &self.overrides;
+        self.validation == Validation::Profile
+            || overrides
+                .types
+                .values()
+                .any(|of| *of == Validation::Profile)
+            || overrides.profiles.values().any(|is_held| *is_held)
+            || !overrides.required.is_empty()
+    }
 }

@@ -25,6 +25,15 @@ impl Severity {
     }
 }
 
+/// Where something stands in a text of JSON.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Place {
+    /// RFC 6901: `/name/0/given`.
+    pub pointer: String,
+    /// Line and column, from 1, in the text that was sent, where that is at hand.
+    pub position: Option<(u32, u32)>,
+}
+
 /// One finding, as an OperationOutcome carries it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Issue {
@@ -35,6 +44,10 @@ pub struct Issue {
     pub text: String,
     /// Where: a simple FHIRPath such as `Patient.name[0].given[1]` or `Bundle.entry[3]`.
     pub expression: Option<String>,
+    /// The same place in the JSON, where somebody has looked for it.
+    pub place: Option<Box<Place>>,
+    /// The key of the constraint that does not hold, `pat-1`.
+    pub key: Option<String>,
 }
 
 impl Issue {
@@ -44,6 +57,8 @@ impl Issue {
             code,
             text: text.into(),
             expression: None,
+            place: None,
+            key: None,
         }
     }
 
@@ -64,6 +79,12 @@ impl Issue {
     /// The same issue, placed at an element.
     pub fn at(mut self, expression: impl Into<String>) -> Issue {
         self.expression = Some(expression.into());
+        self
+    }
+
+    /// The same issue, of the constraint with this key.
+    pub fn keyed(mut self, key: impl Into<String>) -> Issue {
+        self.key = Some(key.into());
         self
     }
 
@@ -215,6 +236,11 @@ impl Error {
         for issue in &mut self.issues {
             let inner = issue.expression.take();
             issue.expression = Some(placed_in_entry(inner.as_deref(), index));
+            if let Some(place) = &mut issue.place {
+                place
+                    .pointer
+                    .insert_str(0, &format!("/entry/{index}/resource"));
+            }
         }
         self
     }

@@ -5,7 +5,7 @@
 //! ```text
 //! 4 edge        api  cli                             HTTP, headers, command line; the only users of axum
 //! 3 use cases   interaction  operation  jobs
-//! 2 engines     search  validation  terminology
+//! 2 engines     search  validation  terminology  package
 //! 1 ground      storage | definitions <- fhirpath, format
 //!                                                    storage alone opens database connections
 //! 0 values      fhir (decimals, UCUM, XML)  access  error  config    plain data, no I/O, no globals
@@ -37,6 +37,7 @@ pub mod format;
 pub mod interaction;
 pub mod jobs;
 pub mod operation;
+pub mod package;
 pub mod search;
 pub mod storage;
 #[cfg(test)]

@@ -19,9 +19,10 @@ use crate::interaction::subset::{Subset, subset};
 use crate::interaction::{
     self, Patch, Read, Return, Subject, create, delete, history, patch, read, update, vread,
 };
+use crate::jobs::profiles;
 use crate::operation::{
-    Given, convert, expand, lookup, meta, reindex, subsumes, terminology, translate, validate,
-    validate_code,
+    Given, convert, expand, install_package, lookup, meta, reindex, subsumes, terminology,
+    translate, validate, validate_code,
 };
 use crate::search::{self, Handling};
 use axum::body::Body;
@@ -31,6 +32,10 @@ use axum::http::{Method, StatusCode, header};
 use axum::response::Response;
 use bytes::Bytes;
 use std::sync::Arc;
+use std::time::Duration;
+
+/// How long the CapabilityStatement waits to hear which profiles are stored.
+const PROFILES_TIME: Duration = Duration::from_secs(1);
 
 /// Which route answered, for the log and the metrics.
 #[derive(Clone, Copy)]
@@ -104,11 +109,12 @@ async fn perform(
         Interaction::History => call.history().await,
         Interaction::Search => call.search(body).await,
         Interaction::Bundle => call.bundle(body).await,
-        Interaction::Capabilities => call.capabilities(),
+        Interaction::Capabilities => call.capabilities().await,
         Interaction::Meta => call.meta(body).await,
         Interaction::MetaAdd => call.meta_add(body).await,
         Interaction::MetaDelete => call.meta_delete(body).await,
         Interaction::Reindex => call.reindex(body).await,
+        Interaction::InstallPackage => call.install_package(body).await,
         Interaction::Convert => call.convert(body).await,
         Interaction::Validate => call.validate(body).await,
         Interaction::Expand
@@ -376,7 +382,8 @@ impl Call<'_> {
         Ok(response)
     }
 
-    fn capabilities(&self) -> Result<Response> {
+    async fn capabilities(&self) -> Result<Response> {
+        profiles::refresh_within(&self.api.hub, PROFILES_TIME).await;
         let statement = self.api.statement(self.query.first("mode"))?;
         let if_none_match = request::joined(&self.parts.headers, &header::IF_NONE_MATCH)?;
         let is_known = if_none_match.is_some_and(|tags| tags.contains(&statement.etag));
@@ -440,6 +447,13 @@ impl Call<'_> {
         let url = format!("{}/_job/{}", self.base(), job.id);
         response::insert(response.headers_mut(), header::CONTENT_LOCATION, url);
         Ok(response)
+    }
+
+    async fn install_package(&self, body: Body) -> Result<Response> {
+        let (_, body) = self.read_body(body, Expected::Package).await?;
+        let (hub, pairs) = (&self.api.hub, &self.query.pairs);
+        let answer = install_package::install_archive(hub, &self.access, body, pairs).await?;
+        Ok(self.parameters(&answer))
     }
 
     async fn convert(&self, body: Body) -> Result<Response> {

@@ -53,10 +53,14 @@ struct Api {
     metrics: Arc<metrics::Metrics>,
     /// When this server began to say what it says of itself.
     started: Instant,
-    /// The CapabilityStatement, with the generation of the search parameters that it names.
-    capabilities: Mutex<Option<(i64, Arc<Statement>)>>,
+    /// The CapabilityStatement, with the generation of the search parameters that it names and
+    /// the count of writes of what its profiles are made of.
+    capabilities: Mutex<Option<Composed>>,
     terminology: OnceLock<Arc<Statement>>,
 }
+
+/// A statement, with what it was composed of.
+type Composed = ((i64, i64), Arc<Statement>);
 
 /// A resource that is composed once, not for each request.
 struct Statement {
@@ -95,20 +99,21 @@ impl Api {
         }
     }
 
-    /// Composed anew when the search parameters have changed.
+    /// Composed anew when the search parameters or the profiles have changed.
     fn capability_statement(&self) -> Arc<Statement> {
         let generation = self.hub.live.current().generation;
+        let now = (generation, self.hub.profiles.writes());
         let mut kept = self
             .capabilities
             .lock()
             .unwrap_or_else(PoisonError::into_inner);
-        if let Some((_, statement)) = kept.as_ref().filter(|(of, _)| *of == generation) {
+        if let Some((_, statement)) = kept.as_ref().filter(|(of, _)| *of == now) {
             return statement.clone();
         }
         let offers = router::offers();
         let composed = capabilities::capability_statement(&self.hub, &offers, self.started);
         let statement = Arc::new(Statement::of(&composed));
-        *kept = Some((generation, statement.clone()));
+        *kept = Some((now, statement.clone()));
         statement
     }
 }

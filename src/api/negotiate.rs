@@ -43,6 +43,7 @@ pub enum Expected {
     Resource,
     Patch,
     Form,
+    Package,
 }
 
 /// What a request brings.
@@ -53,6 +54,7 @@ pub enum BodyFormat {
     JsonPatch,
     XmlPatch,
     Form,
+    Package,
 }
 
 /// Media types of resources, the server's choice first.
@@ -72,6 +74,13 @@ const OTHERS: &[(&str, BodyFormat)] = &[
     ("application/json-patch+json", BodyFormat::JsonPatch),
     ("application/xml-patch+xml", BodyFormat::XmlPatch),
     ("application/x-www-form-urlencoded", BodyFormat::Form),
+    // A .tgz, by the names that tools give it.
+    ("application/gzip", BodyFormat::Package),
+    ("application/x-gzip", BodyFormat::Package),
+    ("application/tar+gzip", BodyFormat::Package),
+    ("application/x-gtar", BodyFormat::Package),
+    ("application/x-compressed-tar", BodyFormat::Package),
+    ("application/octet-stream", BodyFormat::Package),
 ];
 
 /// `_format` codes that are no media types: <https://hl7.org/fhir/R4/http.html#mime-type>.
@@ -185,8 +194,9 @@ impl Expected {
         match self {
             Expected::Resource => matches!(found, BodyFormat::Json | BodyFormat::Xml),
             // A resource is the Parameters of a FHIRPath Patch.
-            Expected::Patch => found != BodyFormat::Form,
+            Expected::Patch => !matches!(found, BodyFormat::Form | BodyFormat::Package),
             Expected::Form => found == BodyFormat::Form,
+            Expected::Package => found == BodyFormat::Package,
         }
     }
 
@@ -197,6 +207,7 @@ impl Expected {
             }
             Expected::Patch => PATCHES,
             Expected::Form => "application/x-www-form-urlencoded",
+            Expected::Package => "application/gzip (a .tgz)",
         }
     }
 }

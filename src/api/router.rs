@@ -47,6 +47,7 @@ pub static ROUTES: &[Route] = &[
     route(GET,    "/fhir/$meta",                             Interaction::Meta),
     route(POST,   "/fhir/$meta",                             Interaction::Meta),
     route(POST,   "/fhir/$reindex",                          Interaction::Reindex),
+    route(POST,   "/fhir/$install-package",                  Interaction::InstallPackage),
     route(POST,   "/fhir/$convert",                          Interaction::Convert),
     route(GET,    "/fhir/_job",                              Interaction::Job),
     route(GET,    "/fhir/_job/{id}",                         Interaction::Job),

@@ -35,8 +35,8 @@ pub enum Command {
         #[arg(long, value_name = "FILE")]
         out: PathBuf,
     },
-    /// Install FHIR packages (not there yet).
-    Package(NotYetArgs),
+    /// Install, list and remove FHIR packages, such as US Core.
+    Package(Box<PackageArgs>),
     /// Load code systems such as SNOMED CT and LOINC, and list them.
     Terminology(Box<TerminologyArgs>),
     /// Rebuild the rows of the search index.
@@ -205,6 +205,59 @@ pub struct ReindexArgs {
     #[arg(long = "type", value_name = "TYPE")]
     #[serde(skip)]
     pub types: Vec<String>,
+    #[command(flatten)]
+    #[serde(flatten)]
+    pub common: CommonArgs,
+    #[command(flatten)]
+    #[serde(flatten)]
+    pub write: WriteArgs,
+}
+
+/// A package is a .tgz file as it is published; nothing is ever fetched.
+#[derive(Debug, Args)]
+pub struct PackageArgs {
+    #[command(subcommand)]
+    pub action: PackageAction,
+}
+
+#[derive(Debug, Subcommand)]
+pub enum PackageAction {
+    /// Install packages with what they need: all of it, or nothing.
+    Add(Box<PackageAddArgs>),
+    /// Say which packages are installed, and what they miss.
+    List(Box<PlainArgs>),
+    /// Take a package out; resources that were changed since they came stay.
+    Remove(Box<PackageRemoveArgs>),
+}
+
+#[derive(Debug, Default, Args, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub struct PackageAddArgs {
+    /// Packages. What they need is looked for among those that are installed, then among these
+    /// and the other .tgz files of their folders.
+    #[arg(required = true, value_name = "FILE")]
+    #[serde(skip)]
+    pub files: Vec<PathBuf>,
+    /// Do without this package where it is needed and not there; may be repeated. What it
+    /// defines is then not known: profiles and value sets that name it are checked in part.
+    #[arg(long, value_name = "NAME")]
+    #[serde(skip)]
+    pub without_dependency: Vec<String>,
+    #[command(flatten)]
+    #[serde(flatten)]
+    pub common: CommonArgs,
+    #[command(flatten)]
+    #[serde(flatten)]
+    pub write: WriteArgs,
+}
+
+#[derive(Debug, Default, Args, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub struct PackageRemoveArgs {
+    /// Name and version as `andiron package list` tells them: hl7.fhir.us.core#6.1.0.
+    #[arg(value_name = "NAME#VERSION")]
+    #[serde(skip)]
+    pub package: String,
     #[command(flatten)]
     #[serde(flatten)]
     pub common: CommonArgs,

@@ -1,7 +1,7 @@
 //! The command line: what the user types, and what each subcommand does with it.
 //!
 //! ```text
-//! arguments -> sources -> options -> serve | load | reindex | migrate | doctor
+//! arguments -> sources -> options -> serve | load | package | reindex | migrate | doctor
 //!   clap        merging    judging
 //! ```
 //!
@@ -17,6 +17,7 @@ mod load;
 mod logging;
 mod migrate;
 pub mod options;
+mod package;
 mod reindex;
 mod serve;
 mod sources;
@@ -24,7 +25,7 @@ mod stop;
 pub mod terminology;
 mod values;
 
-use arguments::{Command, CommandLine};
+use arguments::{Command, CommandLine, PackageAction};
 use clap::{Arg, CommandFactory, FromArgMatches};
 use options::Problems;
 use sources::{find_default, process_environment, variables};
@@ -105,7 +106,11 @@ pub fn run(line: impl IntoIterator<Item = OsString>) -> ExitCode {
 /// that is also used to read them.
 fn command() -> clap::Command {
     CommandLine::command()
-        .mut_subcommands(|subcommand| subcommand.next_line_help(true).mut_args(describe))
+        .mut_subcommands(|subcommand| described(subcommand).mut_subcommands(described))
+}
+
+fn described(command: clap::Command) -> clap::Command {
+    command.next_line_help(true).mut_args(describe)
 }
 
 fn describe(argument: Arg) -> Arg {
@@ -159,18 +164,30 @@ fn dispatch(command: Command) -> Result<(), Failure> {
         Command::CompileDefinitions { source, out } => {
             compile_definitions::run(&source, &out).map_err(Failure::new)
         }
+        Command::Package(args) => package_command(args.action),
         Command::Terminology(args) => {
             let options =
                 options::terminology(&args.plain(), environment).map_err(Failure::usage)?;
             logging::start(&options.log);
             block_on(terminology::run(&args, options))
         }
-        Command::Package(_) => not_yet("package"),
         Command::Client(_) => not_yet("client"),
         Command::User(_) => not_yet("user"),
         Command::Validate(_) => not_yet("validate"),
         Command::Fhirpath(_) => not_yet("fhirpath"),
     }
+}
+
+fn package_command(action: PackageAction) -> Result<(), Failure> {
+    let environment = &process_environment;
+    let options = match &action {
+        PackageAction::Add(args) => options::package(args, environment),
+        PackageAction::List(args) => options::package(args, environment),
+        PackageAction::Remove(args) => options::package(args, environment),
+    };
+    let options = options.map_err(Failure::usage)?;
+    logging::start(&options.log);
+    block_on(package::run(action, options))
 }
 
 fn not_yet(command: &str) -> Result<(), Failure> {
@@ -220,12 +237,7 @@ mod tests {
 
     #[test]
     fn commands_to_come_say_so() {
-        for line in [
-            "package add x.tgz",
-            "validate --output json x",
-            "fhirpath --help",
-            "user",
-        ] {
+        for line in ["validate --output json x", "fhirpath --help", "user"] {
             let line = format!("andiron {line}");
             let parsed = CommandLine::command()
                 .try_get_matches_from(line.split(' '))

@@ -130,6 +130,7 @@ pub async fn open_hub(
         settings: Settings {
             base,
             validation: writing.validation,
+            overrides: writing.overrides.clone(),
             integrity: writing.integrity,
             limits: limits.clone(),
         },

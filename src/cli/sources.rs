@@ -34,6 +34,13 @@ const DEFAULTS: [(&str, &str); 21] = [
     ("validation", "structure"),
 ];
 
+/// What only the file can say, in tables of these names.
+const TABLES: [&str; 3] = [
+    "required-profiles",
+    "validation-by-profile",
+    "validation-by-type",
+];
+
 /// How a variable of the environment is looked up: the real one, or a test's.
 pub type Environment<'a> = &'a dyn Fn(&str) -> Option<String>;
 
@@ -73,6 +80,8 @@ pub enum Origin {
 #[derive(Debug)]
 pub struct Sources {
     given: BTreeMap<String, (String, Origin)>,
+    /// The tables of the file, which have no flag or variable.
+    tables: BTreeMap<String, (toml::Table, PathBuf)>,
     pub problems: Vec<String>,
 }
 
@@ -82,6 +91,7 @@ impl Sources {
     pub fn gather(args: &impl Serialize, known: &[String], environment: Environment) -> Sources {
         let mut sources = Sources {
             given: BTreeMap::new(),
+            tables: BTreeMap::new(),
             problems: Vec::new(),
         };
         for (name, flag) in members(args) {
@@ -124,6 +134,18 @@ impl Sources {
             },
         };
         for (name, value) in table {
+            if TABLES.contains(&name.as_str()) {
+                match value {
+                    toml::Value::Table(table) => {
+                        self.tables.insert(name, (table, path.clone()));
+                    }
+                    other => self.problems.push(format!(
+                        "{shown}: `{name}`: expected a table but found {}",
+                        other.type_str()
+                    )),
+                }
+                continue;
+            }
             if name == "config" || !known.contains(&name) {
                 self.problems
                     .push(format!("{shown}: there is no option `{name}`"));
@@ -172,6 +194,26 @@ impl Sources {
                 None
             }
         }
+    }
+
+    /// The entries of a table of the file, each judged; what is wrong with one is noted.
+    pub fn table<T>(
+        &mut self,
+        name: &str,
+        parse: impl Fn(&str, &toml::Value) -> Result<T, String>,
+    ) -> Vec<T> {
+        let mut judged = Vec::new();
+        if let Some((table, path)) = self.tables.get(name) {
+            for (key, value) in table {
+                match parse(key, value) {
+                    Ok(entry) => judged.push(entry),
+                    Err(problem) => self
+                        .problems
+                        .push(format!("{}: [{name}] `{key}`: {problem}", path.display())),
+                }
+            }
+        }
+        judged
     }
 
     /// Who gave the value of an option.

@@ -137,6 +137,11 @@ impl Definitions {
             .map(Arc::new)
     }
 
+    /// Whether there is an artifact of this type with this canonical; nothing is decoded.
+    pub fn has(&self, resource_type: &str, canonical: &str) -> bool {
+        self.find(resource_type, canonical).is_some()
+    }
+
     /// A StructureDefinition by the name of its type (`Patient`) or by its canonical.
     pub fn structure(&self, name_or_url: &str) -> Option<Arc<Structure>> {
         let at = match name_or_url.contains(':') {

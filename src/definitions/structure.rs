@@ -11,6 +11,18 @@ use serde_json::Value;
 const SYSTEM: &str = "http://hl7.org/fhirpath/System.";
 const FHIR_TYPE: &str = "http://hl7.org/fhir/StructureDefinition/structuredefinition-fhir-type";
 const REGEX: &str = "http://hl7.org/fhir/StructureDefinition/regex";
+const MIN_LENGTH: &str = "http://hl7.org/fhir/StructureDefinition/minLength";
+const MUST_HAVE_VALUE: &str =
+    "http://hl7.org/fhir/5.0/StructureDefinition/extension-ElementDefinition.mustHaveValue";
+const VALUE_ALTERNATIVES: &str =
+    "http://hl7.org/fhir/5.0/StructureDefinition/extension-ElementDefinition.valueAlternatives";
+const NARRATIVE_LANGUAGES: &str =
+    "http://hl7.org/fhir/StructureDefinition/narrative-language-control";
+const NARRATIVE_SOURCE: &str = "http://hl7.org/fhir/StructureDefinition/narrative-source-control";
+const ADDITIONAL_BINDINGS: [&str; 2] = [
+    "http://hl7.org/fhir/5.0/StructureDefinition/extension-ElementDefinition.binding.additional",
+    "http://hl7.org/fhir/tools/StructureDefinition/additional-binding",
+];
 
 /// `StructureDefinition.kind`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -86,6 +98,19 @@ pub struct Element {
     pub max_value: Option<TypedValue>,
     pub constraints: Vec<Constraint>,
     pub max_length: Option<u32>,
+    /// By an extension: the least number of characters.
+    pub min_length: Option<u32>,
+    /// By extensions of R5: the value itself must be there, and no extension may stand for it.
+    pub must_have_value: bool,
+    /// By an extension of R5: the extensions, one of which must be there where no value is.
+    pub value_alternatives: Vec<String>,
+    /// By an extension of R5: bindings beside the one that R4 knows, each with its purpose.
+    pub more_bindings: Vec<Binding>,
+    /// By an extension, of a narrative: the languages of its sections, or `_no`, `_yes`,
+    /// `_resource`.
+    pub narrative_languages: Vec<String>,
+    /// By an extension, of a narrative: that its parts say where they come from.
+    pub narrative_source: Option<String>,
     /// Of the value of a primitive: the pattern that all of it must match.
     pub regex: Option<String>,
 }
@@ -251,6 +276,26 @@ impl Element {
                 .map(Constraint::parse)
                 .collect(),
             max_length: number(definition, "maxLength"),
+            min_length: extension(definition, MIN_LENGTH)
+                .and_then(|one| number(one, "valueInteger")),
+            must_have_value: extension(definition, MUST_HAVE_VALUE)
+                .is_some_and(|one| one["valueBoolean"] == true),
+            value_alternatives: items(&definition["extension"])
+                .filter(|one| one["url"] == VALUE_ALTERNATIVES)
+                .filter_map(|one| {
+                    let canonical = one["valueCanonical"].as_str().or(one["valueUri"].as_str());
+                    canonical.map(str::to_owned)
+                })
+                .collect(),
+            narrative_languages: items(&definition["extension"])
+                .filter(|one| one["url"] == NARRATIVE_LANGUAGES)
+                .filter_map(|one| text(one, "valueCode"))
+                .collect(),
+            narrative_source: extension(definition, NARRATIVE_SOURCE)
+                .and_then(|one| text(one, "valueCode")),
+            more_bindings: items(&definition["binding"]["extension"])
+                .filter_map(Binding::parse_additional)
+                .collect(),
             regex: value_type.and_then(|t| {
                 extension(t, REGEX)?["valueString"]
                     .as_str()
@@ -310,6 +355,26 @@ impl Binding {
     }
 }
 
+impl Binding {
+    /// The extensions by which R4 tells `binding.additional` of R5. Bindings for one use only
+    /// are left out: who they are for is nothing that an instance tells.
+    fn parse_additional(definition: &Value) -> Option<Binding> {
+        let url = definition["url"].as_str()?;
+        ADDITIONAL_BINDINGS.contains(&url).then_some(())?;
+        extension(definition, "usage").is_none().then_some(())?;
+        let strength = match extension(definition, "purpose")?["valueCode"].as_str()? {
+            "required" => Strength::Required,
+            "extensible" => Strength::Extensible,
+            _ => return None,
+        };
+        let value_set = extension(definition, "valueSet")?["valueCanonical"].as_str()?;
+        Some(Binding {
+            strength,
+            value_set: value_set.to_owned(),
+        })
+    }
+}
+
 impl Constraint {
     fn parse(definition: &Value) -> Constraint {
         const BEST_PRACTICE: &str =
@@ -344,7 +409,8 @@ impl Slicing {
 }
 
 impl TypedValue {
-    fn parse(definition: &Value, choice: &str) -> Option<TypedValue> {
+    /// The member of a definition whose name begins so, `fixed` or `pattern`.
+    pub fn parse(definition: &Value, choice: &str) -> Option<TypedValue> {
         definition.as_object()?.iter().find_map(|(name, value)| {
             let suffix = name.strip_prefix(choice)?;
             suffix

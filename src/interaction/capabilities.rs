@@ -4,7 +4,9 @@
 //!
 //! The route table of `api` hands over its [`Offer`]s; the resource types are those of the
 //! definitions and the search parameters those of the registry, so that nothing is said that
-//! is not served. Profiles and supported profiles beyond the base are not listed here.
+//! is not served. The profiles that are stored are listed with their types, and the guides of the
+//! packages that are installed; `instantiates` is not claimed, since a guide's own statement asks
+//! for more than this server has, such as SMART.
 //!
 //! ## Decisions
 //! 2026-11-21: composed with `serde_json::json!`, not with the typed models of `fhir-model`.
@@ -16,7 +18,9 @@ use crate::config::Integrity;
 use crate::fhir::{Instant, ResourceType};
 use crate::search::params::Modifier;
 use crate::search::registry::{Kind, Parameter, Registry};
+use crate::validation::profile::{Given, Profiles};
 use serde_json::{Map, Value, json};
+use std::collections::{BTreeSet, HashMap};
 
 /// What a route does: an interaction of the RESTful API or one of our operations.
 /// <https://hl7.org/fhir/R4/valueset-restful-interaction.html>
@@ -40,6 +44,7 @@ pub enum Interaction {
     MetaAdd,
     MetaDelete,
     Reindex,
+    InstallPackage,
     Convert,
     Validate,
     Expand,
@@ -108,6 +113,7 @@ impl Interaction {
             Interaction::MetaAdd => "$meta-add",
             Interaction::MetaDelete => "$meta-delete",
             Interaction::Reindex => "$reindex",
+            Interaction::InstallPackage => "$install-package",
             Interaction::Convert => "$convert",
             Interaction::Validate => "$validate",
             Interaction::Expand => "$expand",
@@ -130,6 +136,7 @@ impl Interaction {
             | Interaction::Delete
             | Interaction::ConditionalDelete
             | Interaction::Bundle
+            | Interaction::InstallPackage
             | Interaction::MetaAdd
             | Interaction::MetaDelete => true,
             Interaction::Read
@@ -220,6 +227,10 @@ impl Interaction {
                 "validate",
                 "http://hl7.org/fhir/OperationDefinition/Resource-validate",
             )),
+            Interaction::InstallPackage => Some((
+                "install-package",
+                "https://andiron.example/fhir/OperationDefinition/install-package",
+            )),
             Interaction::Reindex => Some((
                 "reindex",
                 "https://andiron.example/fhir/OperationDefinition/reindex",
@@ -252,6 +263,11 @@ pub fn capability_statement(hub: &Hub, offers: &[Offer], started: Instant) -> Va
         "application/fhir+xml",
     ];
     statement.insert("patchFormat".into(), json!(patches));
+    let profiles = hub.profiles.profiles();
+    let guides: Vec<Value> = guides(&profiles).map(Value::from).collect();
+    if !guides.is_empty() {
+        statement.insert("implementationGuide".into(), Value::Array(guides));
+    }
     let registry = &hub.live.current().searchable;
     statement.insert("rest".into(), json!([rest(hub, registry, offers)]));
     Value::Object(statement)
@@ -306,6 +322,39 @@ fn head(resource_type: &str, hub: &Hub, started: Instant) -> Map<String, Value> 
     }
 }
 
+/// The guides of installed packages.
+fn guides(profiles: &Profiles) -> impl Iterator<Item = String> {
+    let mut all: Vec<String> = profiles
+        .given()
+        .filter(|given| given.kind() == "ImplementationGuide" && given.package().is_some())
+        .map(|given| canonical(given))
+        .collect();
+    all.sort();
+    all.dedup();
+    all.into_iter()
+}
+
+fn canonical(given: &Given) -> String {
+    match given.version() {
+        "" => given.url().to_owned(),
+        version => format!("{}|{version}", given.url()),
+    }
+}
+
+/// The profiles of each type that are stored: by URL, which means the newest version, and with
+/// each version that there is.
+fn supported_profiles(profiles: &Profiles) -> HashMap<&str, BTreeSet<String>> {
+    let mut all: HashMap<&str, BTreeSet<String>> = HashMap::new();
+    for given in profiles.given() {
+        if let Some(name) = given.profiled() {
+            let of_type = all.entry(name).or_default();
+            of_type.insert(given.url().to_owned());
+            of_type.insert(canonical(given));
+        }
+    }
+    all
+}
+
 /// What a search takes that is no parameter of a type.
 const SEARCHES: &str = "Searches are strict: what is not known is refused unless Prefer: \
     handling=lenient. _include and _revinclude take Source:parameter, Source:parameter:Target, \
@@ -318,8 +367,13 @@ const SEARCHES: &str = "Searches are strict: what is not known is refused unless
     Patient/1/Observation, Patient/1/*.";
 
 fn rest(hub: &Hub, registry: &Registry, offers: &[Offer]) -> Value {
+    let profiles = hub.profiles.profiles();
+    let mut supported = supported_profiles(&profiles);
     let resources: Vec<Value> = ResourceType::all()
-        .map(|resource_type| resource(hub, registry, offers, resource_type))
+        .map(|resource_type| {
+            let profiles = supported.remove(resource_type.name()).unwrap_or_default();
+            resource(hub, registry, offers, resource_type, profiles)
+        })
         .collect();
     // What every type has, any type shows.
     let common: Vec<Value> = ResourceType::parse("Basic")
@@ -354,6 +408,7 @@ fn resource(
     registry: &Registry,
     offers: &[Offer],
     resource_type: ResourceType,
+    profiles: BTreeSet<String>,
 ) -> Value {
     let serves = |interaction| offers.iter().any(|offer| offer.interaction == interaction);
     let name = resource_type.name();
@@ -377,6 +432,8 @@ fn resource(
         },
         "referencePolicy": references,
     });
+    let profiles = profiles.into_iter().map(Value::from).collect();
+    insert_list(&mut resource, "supportedProfile", profiles);
     insert_list(
         &mut resource,
         "extension",

@@ -17,6 +17,7 @@ pub mod meter;
 pub mod patch;
 pub mod prepare;
 pub mod read;
+pub mod rules;
 pub mod search;
 pub mod search_combinations;
 pub mod subset;

@@ -3,9 +3,9 @@
 //! Every interaction that writes passes through here, so that the same rules hold for a
 //! create, an update, a patch and each entry of a Bundle.
 
-use super::Hub;
+use super::{Hub, rules};
 use crate::access::Access;
-use crate::config::{Integrity, Validation};
+use crate::config::Integrity;
 use crate::error::{Category, Error, Issue, Result};
 use crate::fhir::reference::Target;
 use crate::fhir::{Draft, Id, Method, ResourceType, json};
@@ -101,7 +101,7 @@ pub fn prepare(
         resource.shift_remove("id");
     }
     let resource = Value::Object(resource);
-    validate(hub, resource_type, &resource)?;
+    rules::check(hub, resource_type, &resource)?;
     refuse_subsetted(resource_type, &resource)?;
     let base = &hub.settings.base;
     let registry = hub.registry();
@@ -121,25 +121,6 @@ pub fn prepare(
         hold: hub.settings.integrity == Integrity::Full,
         referrers: Vec::new(),
     })
-}
-
-/// What is wrong with the structure is said at once with what breaks a profile.
-fn validate(hub: &Hub, resource_type: ResourceType, resource: &Value) -> Result<()> {
-    if hub.settings.validation == Validation::Off {
-        return Ok(());
-    }
-    let mut issues = hub.validator.validate(resource_type, resource);
-    let category = match issues.iter().any(Issue::is_error) {
-        true => Category::Invalid,
-        false => Category::Unprocessable,
-    };
-    if hub.settings.validation == Validation::Profile {
-        issues.extend(hub.profiles.profiles().validate(resource, &[]));
-    }
-    match issues.iter().any(Issue::is_error) {
-        true => Err(Error::of(category, issues)),
-        false => Ok(()),
-    }
 }
 
 /// What a deletion stores.

@@ -3,7 +3,6 @@
 
 use super::{asked, parameters, profiles, reindex};
 use crate::access::Access;
-use crate::config::Validation;
 use crate::error::Result;
 use crate::interaction::Hub;
 use crate::storage::nodes::{self, Listener};
@@ -55,7 +54,7 @@ impl Follower {
                 () = settled => self.know(current).await,
                 _ = beat.tick() => self.beat().await,
                 heard = heard => match heard {
-                    Ok(()) => parameters::refresh(&self.hub).await,
+                    Ok(()) => self.catch_up().await,
                     Err(error) => Err(error),
                 },
             };
@@ -83,9 +82,14 @@ impl Follower {
         Ok(())
     }
 
-    async fn beat(&mut self) -> Result<()> {
+    /// Takes over what other nodes have written.
+    async fn catch_up(&self) -> Result<()> {
         parameters::refresh(&self.hub).await?;
-        follow_profiles(&self.hub).await?;
+        follow_profiles(&self.hub).await
+    }
+
+    async fn beat(&mut self) -> Result<()> {
+        self.catch_up().await?;
         let mut connection = self.hub.store.pool().acquire().await?;
         let beat = nodes::beat(&mut connection, &self.node).await?;
         if beat.is_some_and(|beat| !beat.was_away) {
@@ -99,9 +103,9 @@ impl Follower {
 
 /// Where writes are held to profiles, these are kept up to date.
 async fn follow_profiles(hub: &Hub) -> Result<()> {
-    match hub.settings.validation {
-        Validation::Profile => profiles::refresh(hub).await,
-        Validation::Off | Validation::Structure => Ok(()),
+    match hub.settings.uses_profiles() {
+        true => profiles::refresh(hub).await,
+        false => Ok(()),
     }
 }
 

@@ -6,7 +6,7 @@
 //!
 //! Two SearchParameters that take the same code and were written at the same time, so that
 //! neither saw the other, are decided here: the one that was live first, then the older, is
-//! live.
+//! live. Of several versions of one URL, as packages bring them, the newest is.
 
 use super::{profiles, reindex};
 use crate::access::Access;
@@ -142,24 +142,34 @@ fn live_ones(
         .partition(|(id, _)| known.contains_key(id.as_str()));
     let mut accepted: Vec<Custom> = Vec::new();
     let mut live = Vec::new();
-    for (id, body) in first.into_iter().chain(then) {
+    for (id, body) in custom::newest(first.into_iter().chain(then).collect()) {
         let Ok(resource) = json::parse(body.as_bytes(), usize::MAX) else {
             continue;
         };
         let others = registry.with_custom(accepted.clone(), Edition::default());
         match custom::check(&others, &id, &resource) {
             Ok(Some(custom)) => {
+                // What another version has indexed need not be indexed again.
+                let of_url = |row: &&Row| state(row).is_some_and(|of| is_same(&of, &custom));
                 let before = known.get(id.as_str()).copied();
+                let before = before.or_else(|| rows.iter().find(of_url));
                 live.push(row(&custom, body, before, next));
                 accepted.push(custom);
             }
             Ok(None) => {}
+            Err(_) if custom::is_repetition(&others, &id, &resource) => {}
             Err(error) => {
                 tracing::warn!(parameter = id, %error, "a stored SearchParameter is not live");
             }
         }
     }
     live
+}
+
+/// Whether a live parameter is another version of this one.
+fn is_same(live: &State, custom: &Custom) -> bool {
+    let (live, own) = (&live.custom.definition, &custom.definition);
+    live.url == own.url && live.code == own.code
 }
 
 /// The row of a parameter. What is built stays so, and what is being built stays with its

@@ -3,6 +3,7 @@
 pub mod convert;
 pub mod expand;
 mod given;
+pub mod install_package;
 pub mod lookup;
 pub mod meta;
 pub mod reindex;

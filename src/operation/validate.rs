@@ -9,13 +9,14 @@
 //! `profile` and `mode` stand in the URL or in the Parameters. The answer is 200 with an
 //! OperationOutcome whether the resource is valid or not; what cannot be read as JSON, and a
 //! profile that is not known here, are errors of the request. The mode `delete` says no more
-//! than that the resource is there; uniqueness is not checked by any mode.
+//! than that the resource is there; uniqueness is not checked by any mode. The profiles that a
+//! type requires here count in every mode but `profile`, which asks about those it names.
 
 use crate::access::Access;
 use crate::error::{Category, Error, Issue, Result};
 use crate::fhir::ResourceType;
 use crate::fhir::outcome::operation_outcome;
-use crate::interaction::{Hub, Read, prepare, read};
+use crate::interaction::{Hub, Read, prepare, read, rules};
 use crate::jobs::profiles;
 use serde_json::{Map, Value};
 
@@ -139,6 +140,13 @@ pub async fn validate(
     let resource = Value::Object(resource);
     issues.extend(hub.validator.validate(resource_type, &resource));
     issues.extend(known.validate(&resource, &asked));
+    if request.mode.as_deref() != Some("profile") {
+        for issue in rules::missed(hub, &known, resource_type, &resource) {
+            if !issues.contains(&issue) {
+                issues.push(issue);
+            }
+        }
+    }
     Ok(operation_outcome(&issues))
 }
 

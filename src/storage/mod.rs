@@ -119,6 +119,7 @@ mod instant;
 pub mod jobs;
 pub mod migrate;
 pub mod nodes;
+pub mod packages;
 pub mod parameters;
 pub mod read;
 pub mod reindex;

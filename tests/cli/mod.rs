@@ -3,6 +3,7 @@
 mod crash;
 mod load;
 mod options;
+mod package;
 mod program;
 mod reindex;
 mod serve;

@@ -7,6 +7,8 @@
 
 mod fhirpath;
 mod invariants;
+mod mutants;
+mod packages;
 mod patch;
 mod scoreboard;
 mod terminology;

@@ -9,11 +9,11 @@
 
 use super::{compare, scoreboard, shared};
 use andiron::definitions::Definitions;
-use andiron::error::Issue;
+use andiron::error::{Issue, Severity};
 use andiron::fhir::{ResourceType, json};
 use andiron::format;
 use andiron::validation::Validator;
-use andiron::validation::profile::Profiles;
+use andiron::validation::profile::{Profiles, Settings};
 use serde_json::Value;
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -66,8 +66,51 @@ impl Step {
 }
 
 fn is_same_place(wanted: &str, found: &str) -> bool {
-    let parent = found.rsplit_once('.').map_or(found, |(parent, _)| parent);
+    let (wanted, found) = match wanted.strip_prefix('/') {
+        // An XPath, which has no indexes.
+        Some(wanted) => {
+            let pieces = found.split('[').enumerate().map(|(at, piece)| match at {
+                0 => piece,
+                _ => piece.split_once(']').map_or("", |(_, behind)| behind),
+            });
+            (wanted, pieces.collect::<String>())
+        }
+        None => (wanted, found.to_owned()),
+    };
+    let parent = found
+        .rsplit_once('.')
+        .map_or(found.as_str(), |(parent, _)| parent);
     wanted == found || wanted == parent
+}
+
+/// Where an error of the Java validator is. Its reader of XML tells an XPath, without indexes;
+/// its walk along the links of a document counts from one.
+fn place(at: &str, text: &str) -> String {
+    // The text as a whole.
+    if at == "(xml)" {
+        return String::new();
+    }
+    if let Some(steps) = at.strip_prefix("/f:") {
+        return format!("/{}", steps.replace("/f:", "."));
+    }
+    let is_walk = text.starts_with("Can't find '") && text.contains("in the bundle")
+        || text.contains("for '") && text.contains("in the bundle (")
+        || text.contains("isn't reachable by traversing");
+    let mut out = String::new();
+    for piece in plain(at).split_inclusive(']') {
+        let Some((before, index)) = piece.split_once('[') else {
+            out.push_str(piece);
+            continue;
+        };
+        // What is no index says which of several is meant, and is told once already.
+        if let Ok(index) = index.trim_end_matches(']').parse::<usize>() {
+            let index = index.saturating_sub(usize::from(is_walk));
+            out.push_str(&format!("{before}[{index}]"));
+        } else {
+            out.push_str(before);
+        }
+    }
+    out
 }
 
 /// A path without what is not a step of ours: remarks, `ofType()`, the index of what cannot
@@ -90,18 +133,59 @@ fn plain(path: &str) -> String {
 }
 
 /// A resource in either format.
-fn read(definitions: &Definitions, path: &Path) -> Result<Value, String> {
-    let bytes = std::fs::read(path).map_err(|error| format!("{}: {error}", path.display()))?;
+fn read(definitions: &Definitions, path: &Path) -> Result<Value, Vec<Issue>> {
+    let told = |text: String| vec![Issue::error("structure", text)];
+    let bytes = std::fs::read(path).map_err(|error| told(error.to_string()))?;
     let start = bytes
         .iter()
         .find(|byte| !byte.is_ascii_whitespace() && !matches!(byte, 0xEF | 0xBB | 0xBF));
     let json = match start {
-        Some(b'<') => {
-            format::to_json(definitions, &bytes, 200).map_err(|error| error.to_string())?
-        }
+        Some(b'<') => format::to_json(definitions, &bytes, 200).map_err(|error| error.issues)?,
         _ => bytes,
     };
-    json::parse(&json, 200).map_err(|error| error.to_string())
+    json::parse(&json, 200).map_err(|error| told(error.to_string()))
+}
+
+/// How strict the runner of the official validator is with a case: it refuses unknown
+/// extensions and wrong displays, and what a case says beside.
+fn settings(case: &Value) -> Settings {
+    let severity = |is_refused: bool, other: Severity| match is_refused {
+        true => Severity::Error,
+        false => other,
+    };
+    let standard = Settings::default();
+    let checks = case["validateReference"].as_str().unwrap_or_default();
+    let assumed = |of: &Value| of["assumeValidRestReferences"] == true;
+    Settings {
+        unknown_extensions: Severity::Error,
+        known_elsewhere: ELSEWHERE.map(str::to_owned).to_vec(),
+        wrong_displays: Severity::Error,
+        relative_canonicals: Severity::Error,
+        html_in_texts: severity(case["security-checks"] == true, standard.html_in_texts),
+        html_in_markdown: severity(case["noHtmlInMarkdown"] == true, standard.html_in_markdown),
+        example_urls: severity(case["examples"] == false, standard.example_urls),
+        missing_targets: checks
+            .starts_with("CHECK_EXISTS")
+            .then_some(Severity::Error),
+        types_by_url: assumed(case) || assumed(&case["profile"]),
+    }
+}
+
+/// Extensions of the packages that the official validator always loads beside the core, and
+/// that do not come with the suite: those of `hl7.fhir.uv.extensions` and of the tools.
+const ELSEWHERE: [&str; 5] = [
+    "http://hl7.org/fhir/StructureDefinition/endpoint-fhir-version",
+    "http://hl7.org/fhir/StructureDefinition/inherit-obligations",
+    "http://hl7.org/fhir/StructureDefinition/organization-brand",
+    "http://hl7.org/fhir/StructureDefinition/organization-portal",
+    "http://hl7.org/fhir/tools/StructureDefinition/",
+];
+
+/// What is at hand for a step.
+#[derive(Clone)]
+struct Loaded {
+    resources: Vec<Value>,
+    settings: Settings,
 }
 
 /// What a package holds that others are validated by.
@@ -148,7 +232,8 @@ fn expected(folder: &Path, java: &Value) -> Vec<String> {
             let at = issue["expression"][0]
                 .as_str()
                 .or(issue["location"][0].as_str());
-            plain(at.unwrap_or_default())
+            let text = issue["details"]["text"].as_str().unwrap_or_default();
+            place(at.unwrap_or_default(), text)
         })
         .collect()
 }
@@ -163,12 +248,12 @@ impl Suite<'_> {
     /// The resources that a case, or its profile step, loads.
     fn loaded(&self, of: &Value) -> Vec<Value> {
         let mut resources = Vec::new();
-        for name in ["supporting", "profiles"]
+        for name in ["supporting", "supporting5", "profiles"]
             .iter()
             .flat_map(|list| texts(of, list))
         {
             // What cannot be read is no help to the other validator either.
-            resources.extend(read(&self.definitions, &self.folder.join(name)));
+            resources.extend(read(&self.definitions, &self.folder.join(name)).ok());
         }
         let mapped = of["package-map"].as_object().into_iter().flatten();
         let mapped = mapped.filter_map(|(_, file)| file.as_str());
@@ -181,16 +266,18 @@ impl Suite<'_> {
         resources
     }
 
-    fn run(&self, path: &Path, resources: Vec<Value>, asked: &[&str]) -> Vec<Issue> {
+    fn run(&self, path: &Path, of: &Loaded, asked: &[&str]) -> Vec<Issue> {
         let resource = match read(&self.definitions, path) {
             Ok(resource) => resource,
-            Err(error) => return vec![Issue::error("structure", error)],
+            Err(issues) => return issues,
         };
         let name = resource["resourceType"].as_str().unwrap_or_default();
         let Some(resource_type) = ResourceType::parse(name) else {
             return vec![Issue::error("structure", "expected a resource type")];
         };
-        let profiles = Profiles::new(self.definitions.clone(), resources, BASE);
+        let profiles = Profiles::new(self.definitions.clone(), of.resources.clone(), BASE)
+            .with_settings(of.settings.clone())
+            .with_instances(of.resources.clone());
         let mut issues = self.validator.validate(resource_type, &resource);
         issues.extend(profiles.validate(&resource, asked));
         issues
@@ -206,23 +293,22 @@ impl Suite<'_> {
             expected: expected(self.folder, java),
             found,
         };
-        let resources = self.loaded(case);
-        let mut steps = vec![step(
-            "",
-            &case["java"],
-            self.run(&path, resources.clone(), &[]),
-        )];
+        let loaded = Loaded {
+            resources: self.loaded(case),
+            settings: settings(case),
+        };
+        let mut steps = vec![step("", &case["java"], self.run(&path, &loaded, &[]))];
         let profile = &case["profile"];
         if let Some(source) = profile["source"].as_str() {
-            let mut resources = resources;
-            resources.extend(self.loaded(profile));
+            let mut loaded = loaded;
+            loaded.resources.extend(self.loaded(profile));
             let known = read(&self.definitions, &self.folder.join(source));
             let url = match &known {
                 Ok(profile) => profile["url"].as_str().unwrap_or_default().to_owned(),
                 Err(_) => source.to_owned(),
             };
-            resources.extend(known);
-            let found = self.run(&path, resources, &[url.as_str()]);
+            loaded.resources.extend(known);
+            let found = self.run(&path, &loaded, &[url.as_str()]);
             steps.push(step(" (profile)", &profile["java"], found));
         }
         steps
@@ -263,6 +349,13 @@ fn validator_suite_gives_what_its_ledger_says() {
             .map(|(name, how)| format!("{name}\t{how}"))
             .collect();
         std::fs::write(path, lines.join("\n")).expect("can be written");
+    }
+    if let Some(path) = std::env::var_os("ANDIRON_MISSED") {
+        let rows: Vec<Value> = steps.iter().map(|step| serde_json::json!({
+            "name": step.name, "module": step.module, "tier": step.tier, "expected": step.expected, "agrees": step.agrees(),
+            "found": step.found.iter().filter(|i| i.is_error()).map(|i| serde_json::json!([i.expression, i.code, i.text])).collect::<Vec<_>>(),
+        })).collect();
+        std::fs::write(path, serde_json::to_vec(&rows).expect("json")).expect("can be written");
     }
     scoreboard::check(SUITE, &section(&steps));
     compare(LEDGER, &failed);

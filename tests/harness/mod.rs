@@ -8,7 +8,7 @@ pub use cluster::database;
 pub use reply::Reply;
 
 use andiron::api;
-use andiron::config::{Integrity, Limits, Settings, Validation};
+use andiron::config::{Integrity, Limits, Overrides, Settings, Validation};
 use andiron::definitions::Definitions;
 use andiron::interaction::Hub;
 use andiron::interaction::meter::Meter;
@@ -47,6 +47,7 @@ pub fn settings() -> Settings {
     Settings {
         base: BASE.to_owned(),
         validation: Validation::Structure,
+        overrides: Overrides::default(),
         integrity: Integrity::Write,
         limits: Limits::default(),
     }

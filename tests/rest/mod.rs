@@ -8,6 +8,7 @@ mod instance;
 mod integrity;
 mod limits;
 mod meta;
+pub mod packages;
 mod paging;
 mod patch;
 mod races;

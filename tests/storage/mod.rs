@@ -6,7 +6,8 @@ use andiron::access::Access;
 use andiron::search::lookup::library::STAMPS;
 use andiron::storage::feed::{self, Position};
 use andiron::storage::{
-    conformance, history, jobs, nodes, parameters, read, reindex, secret, statistics, write, writer,
+    conformance, history, jobs, nodes, packages, parameters, read, reindex, secret, statistics,
+    write, writer,
 };
 use sqlx::{ConnectOptions, Executor};
 
@@ -23,6 +24,7 @@ async fn every_fixed_statement_prepares_on_the_migrated_schema() {
         .chain(&jobs::STATEMENTS)
         .chain(&nodes::STATEMENTS)
         .chain(&conformance::STATEMENTS)
+        .chain(&packages::STATEMENTS)
         .chain(&parameters::STATEMENTS)
         .chain(&reindex::STATEMENTS)
         .chain(&secret::STATEMENTS)

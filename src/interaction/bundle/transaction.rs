@@ -76,6 +76,32 @@ fn refuse_repeated_urls(requests: &[Request]) -> Result<()> {
     Ok(())
 }
 
+/// Issues that a refused transaction tells at most.
+const MOST_ISSUES: usize = 200;
+
+/// What is wrong with one entry, told with what is wrong with those before: whoever mends a Bundle
+/// wants to know of all that is invalid, not of the first.
+///
+/// # Errors
+/// What is not about content, or enough issues: it ends here.
+fn both(before: Option<Error>, error: Error) -> Result<Error> {
+    let is_content = matches!(error.category, Category::Invalid | Category::Unprocessable);
+    let mut whole = match before {
+        None if is_content => return Ok(error),
+        None => return Err(error),
+        Some(before) if !is_content => return Err(before),
+        Some(before) => before,
+    };
+    whole.issues.extend(error.issues);
+    match whole.issues.len() < MOST_ISSUES {
+        true => Ok(whole),
+        false => {
+            whole.issues.truncate(MOST_ISSUES);
+            Err(whole)
+        }
+    }
+}
+
 /// What a POST, PUT or PATCH entry writes.
 struct Aimed {
     resource_type: ResourceType,
@@ -508,13 +534,21 @@ impl<'a> Transaction<'a> {
         moment: Moment,
         indexes: &[usize],
     ) -> Result<()> {
+        let mut refused = None;
         for chunk in indexes.chunks(write::CHUNK) {
             let mut changes = Vec::with_capacity(chunk.len());
             for (count, index) in chunk.iter().enumerate() {
                 if count % AT_A_TIME == 0 {
                     tokio::task::yield_now().await;
                 }
-                let (prepared, pointers) = self.prepare(*index)?;
+                let (prepared, pointers) = match (self.prepare(*index), &refused) {
+                    (Ok(prepared), None) => prepared,
+                    (Ok(_), Some(_)) => continue,
+                    (Err(error), _) => {
+                        refused = Some(both(refused, error)?);
+                        continue;
+                    }
+                };
                 for pointer in pointers {
                     if !self.written.contains(&pointer.key) {
                         self.pointers
@@ -530,6 +564,9 @@ impl<'a> Transaction<'a> {
                     }
                 }
             }
+            if refused.is_some() {
+                continue;
+            }
             // In one order everywhere: who creates the same ids the other way round waits for
             // the first of them, and not in a circle.
             changes.sort_unstable_by_key(|(_, change)| (change.resource_type, change.key));
@@ -544,7 +581,7 @@ impl<'a> Transaction<'a> {
                 self.answers[index] = Some(answer(self.hub, &written, self.preference));
             }
         }
-        Ok(())
+        refused.map_or(Ok(()), Err)
     }
 
     fn is_live(&self, change: &Change) -> bool {

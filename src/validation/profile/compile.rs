@@ -8,6 +8,7 @@
 //! Not done here: the published form of a snapshot.
 
 use std::collections::HashMap;
+use std::sync::Arc;
 
 use serde_json::Value;
 
@@ -15,6 +16,7 @@ use super::{Invariant, Profiles, is_structural};
 use crate::definitions::{
     Binding, Constraint, Derivation, Element, ElementType, Max, Slicing, Structure, TypedValue,
 };
+use crate::fhirpath::Expression;
 
 /// A compiled profile.
 #[derive(Clone, Debug)]
@@ -26,6 +28,8 @@ pub struct Profile {
     pub is_constraint: bool,
     /// Where an extension may stand: (type, expression).
     pub(super) contexts: Vec<(String, String)>,
+    /// What must hold of where an extension stands: `contextInvariant`.
+    pub(super) context_invariants: Vec<(String, Arc<Expression>)>,
     pub(super) root: Rule,
 }
 
@@ -46,6 +50,12 @@ pub struct Rule {
     pub(super) max_value: Option<TypedValue>,
     pub(super) binding: Option<Binding>,
     pub(super) max_length: Option<u32>,
+    pub(super) min_length: Option<u32>,
+    pub(super) must_have_value: bool,
+    pub(super) value_alternatives: Vec<String>,
+    pub(super) more_bindings: Vec<Binding>,
+    pub(super) narrative_languages: Vec<String>,
+    pub(super) narrative_source: Option<String>,
     pub(super) constraints: Vec<Invariant>,
     pub(super) children: Vec<Rule>,
     pub(super) slicing: Option<Slicing>,
@@ -70,7 +80,9 @@ pub(super) fn compile(
         key: Some(structure.type_name.clone()),
         ..Rule::default()
     };
-    let is_constraint = structure.derivation == Derivation::Constraint;
+    // What says that it is a type of its own, but has the name of another, is a profile of that.
+    let is_constraint = structure.derivation == Derivation::Constraint
+        || structure.base.is_some() && is_of_another(&structure.url, &structure.type_name);
     if is_constraint {
         let elements = match structure.elements.is_empty() {
             false => structure.elements,
@@ -85,8 +97,12 @@ pub(super) fn compile(
                 Structure::differential(definition)?
             }
         };
+        let listed =
+            ["snapshot", "differential"].map(|list| definition[list]["element"].as_array());
+        let mut listed = listed.into_iter().flatten().flatten();
         let mut overlay = Overlay {
             profiles,
+            has_ids: listed.any(|element| element.get("id").is_some()),
             last_slice: HashMap::new(),
         };
         for element in &elements {
@@ -95,7 +111,17 @@ pub(super) fn compile(
     }
     let contexts = definition["context"].as_array().into_iter().flatten();
     let text = |of: &Value, name: &str| of[name].as_str().unwrap_or_default().to_owned();
+    let invariants = definition["contextInvariant"]
+        .as_array()
+        .into_iter()
+        .flatten();
+    let invariants = invariants.filter_map(|text| {
+        let text = text.as_str()?;
+        let expression = Expression::compile_invariant(text).ok()?;
+        Some((text.to_owned(), Arc::new(expression)))
+    });
     Ok(Profile {
+        context_invariants: invariants.collect(),
         url: structure.url,
         type_name: structure.type_name,
         is_constraint,
@@ -106,8 +132,15 @@ pub(super) fn compile(
     })
 }
 
+fn is_of_another(url: &str, type_name: &str) -> bool {
+    let own = url.strip_prefix("http://hl7.org/fhir/StructureDefinition/");
+    own != Some(type_name) && crate::fhir::ResourceType::parse(type_name).is_some()
+}
+
 struct Overlay<'p> {
     profiles: &'p Profiles,
+    /// False where elements are told by their paths alone.
+    has_ids: bool,
     /// By path, the slice that was last named there.
     last_slice: HashMap<String, String>,
 }
@@ -117,14 +150,26 @@ impl Overlay<'_> {
         let mut at = root;
         for (name, slice) in self.steps(element).into_iter().skip(1) {
             at = self.step(at, &name);
-            // `a/b` is a slice within the slice `a`.
-            for slice in slice.as_deref().unwrap_or_default().split('/') {
-                if !slice.is_empty() {
-                    at = self.slice(at, slice);
-                }
-            }
+            at = self.slice_of(at, slice.as_deref().unwrap_or_default());
         }
         self.apply(at, element);
+    }
+
+    /// The rule of a slice: `a/b` is the slice `b` within the slice `a`, where there is one of
+    /// that name; else a name with a slash in it.
+    fn slice_of<'r>(&self, at: &'r mut Rule, name: &str) -> &'r mut Rule {
+        let is_slice = |at: &Rule, name: &str| {
+            let mut slices = at.slices.iter();
+            slices.any(|slice| slice.slice.as_deref() == Some(name))
+        };
+        match name.split_once('/') {
+            _ if name.is_empty() => at,
+            Some((outer, inner)) if is_slice(at, outer) => {
+                let outer = self.slice(at, outer);
+                self.slice_of(outer, inner)
+            }
+            _ => self.slice(at, name),
+        }
     }
 
     /// Each step of the path, with the slice that is meant of it.
@@ -132,8 +177,9 @@ impl Overlay<'_> {
         let path: Vec<&str> = element.path.split('.').collect();
         let id: Vec<&str> = element.id.split('.').collect();
         let name_of = |step: &str| step.split(':').next().unwrap_or(step).to_owned();
-        let fits =
-            id.len() == path.len() && id.iter().zip(&path).all(|(id, path)| name_of(id) == **path);
+        let fits = self.has_ids
+            && id.len() == path.len()
+            && id.iter().zip(&path).all(|(id, path)| name_of(id) == **path);
         let mut steps = Vec::with_capacity(path.len());
         for (at, name) in path.iter().enumerate() {
             let is_last = at + 1 == path.len();
@@ -264,6 +310,22 @@ impl Overlay<'_> {
         replace(&mut rule.min_value, &element.min_value);
         replace(&mut rule.max_value, &element.max_value);
         replace(&mut rule.max_length, &element.max_length);
+        replace(&mut rule.min_length, &element.min_length);
+        replace(&mut rule.narrative_source, &element.narrative_source);
+        if !element.narrative_languages.is_empty() {
+            rule.narrative_languages
+                .clone_from(&element.narrative_languages);
+        }
+        rule.must_have_value |= element.must_have_value;
+        if !element.value_alternatives.is_empty() {
+            rule.value_alternatives
+                .clone_from(&element.value_alternatives);
+        }
+        for binding in &element.more_bindings {
+            if !rule.more_bindings.contains(binding) {
+                rule.more_bindings.push(binding.clone());
+            }
+        }
         if base.is_none_or(|base| base.binding != element.binding) {
             replace(&mut rule.binding, &element.binding);
         }

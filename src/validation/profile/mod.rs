@@ -24,16 +24,27 @@
 //! between, and most published profiles need no snapshot. Cost: an element that two profiles
 //! speak of is visited twice.
 
+mod attachment;
+mod bundle;
 mod coded;
 mod compile;
+mod conformance;
 mod current;
+mod displays;
 mod extensions;
+mod given;
+mod measure_report;
 mod outside;
 mod questionnaire;
 mod references;
 mod rules;
+mod settings;
 mod slices;
+mod structure_definition;
+mod texts;
+mod uris;
 mod values;
+mod versions;
 mod walk;
 
 #[cfg(test)]
@@ -47,10 +58,13 @@ use serde_json::Value;
 use crate::definitions::{CodeSet, Constraint, Definitions, Derivation, Structure};
 use crate::error::Issue;
 use crate::fhir::Instant;
+use crate::fhir::reference::Target;
 use crate::fhirpath::{Expression, Model, Node};
 
 pub use compile::{Profile, Rule};
 pub use current::Current;
+pub use given::{Given, Pins, compare_versions};
+pub use settings::Settings;
 
 /// A profile of a profile of a profile: deeper than this is taken for a circle.
 const DEEPEST_BASE: usize = 24;
@@ -59,19 +73,19 @@ const DEEPEST_BASE: usize = 24;
 /// stored does, another one is made.
 pub struct Profiles {
     definitions: Arc<Definitions>,
-    model: Model,
-    /// By resource type and URL, the newest version first.
-    given: HashMap<(String, String), Vec<Given>>,
+    model: Arc<Model>,
+    /// By resource type, then by URL, the newest version first.
+    given: HashMap<String, HashMap<String, Vec<Arc<Given>>>>,
     compiled: RwLock<HashMap<String, Arc<Profile>>>,
     /// The constraints of the base definitions by element path.
-    invariants: RwLock<HashMap<String, Arc<[Invariant]>>>,
+    invariants: Arc<RwLock<HashMap<String, Arc<[Invariant]>>>>,
     codes: RwLock<HashMap<String, Option<Arc<CodeSet>>>>,
+    /// By code system.
+    displays: RwLock<HashMap<String, Arc<displays::Displays>>>,
     base: String,
-}
-
-struct Given {
-    version: String,
-    resource: Arc<Value>,
+    settings: Settings,
+    /// Resources that references may mean, by `Type/id`.
+    instances: HashMap<String, Value>,
 }
 
 /// A constraint with its expression compiled.
@@ -106,32 +120,90 @@ impl Profiles {
     /// ValueSets, CodeSystems and Questionnaires, which come before what the definitions have. `base` is our
     /// own base URL.
     pub fn new(definitions: Arc<Definitions>, resources: Vec<Value>, base: &str) -> Profiles {
-        let mut given: HashMap<(String, String), Vec<Given>> = HashMap::new();
-        for resource in resources {
-            let text = |name: &str| resource.get(name).and_then(Value::as_str);
-            let (Some(kind), Some(url)) = (text("resourceType"), text("url")) else {
-                continue;
-            };
-            let version = text("version").unwrap_or_default().to_owned();
-            let key = (kind.to_owned(), url.to_owned());
-            let resource = Arc::new(resource);
-            given
-                .entry(key)
-                .or_default()
-                .push(Given { version, resource });
-        }
-        for versions in given.values_mut() {
-            versions.sort_by(|a, b| b.version.cmp(&a.version));
-        }
+        let given = resources
+            .into_iter()
+            .filter_map(Given::parsed)
+            .map(Arc::new);
         Profiles {
-            model: Model::new(definitions.clone()),
+            model: Arc::new(Model::new(definitions.clone())),
             definitions,
-            given,
+            given: by_url(given),
             compiled: RwLock::default(),
-            invariants: RwLock::default(),
+            invariants: Arc::default(),
             codes: RwLock::default(),
+            displays: RwLock::default(),
             base: base.to_owned(),
+            settings: Settings::default(),
+            instances: HashMap::new(),
         }
+    }
+
+    /// The same of other resources; what was compiled of the definitions is kept.
+    pub fn with(&self, given: impl IntoIterator<Item = Arc<Given>>) -> Profiles {
+        Profiles {
+            definitions: self.definitions.clone(),
+            model: self.model.clone(),
+            given: by_url(given),
+            compiled: RwLock::default(),
+            invariants: self.invariants.clone(),
+            codes: RwLock::default(),
+            displays: RwLock::default(),
+            settings: self.settings.clone(),
+            instances: HashMap::new(),
+            base: self.base.clone(),
+        }
+    }
+
+    /// The resources that were handed in.
+    pub fn given(&self) -> impl Iterator<Item = &Arc<Given>> {
+        self.given.values().flat_map(HashMap::values).flatten()
+    }
+
+    /// The same, as strict as this.
+    pub fn with_settings(self, settings: Settings) -> Profiles {
+        Profiles { settings, ..self }
+    }
+
+    /// The same, with resources at hand that references may mean: their targets are held to
+    /// the profiles that an element wants of them.
+    pub fn with_instances(mut self, instances: Vec<Value>) -> Profiles {
+        for instance in instances {
+            let text = |name: &str| instance.get(name).and_then(Value::as_str);
+            if let (Some(kind), Some(id)) = (text("resourceType"), text("id")) {
+                self.instances.insert(format!("{kind}/{id}"), instance);
+            }
+        }
+        self
+    }
+
+    fn instance(&self, target: &Target<'_>) -> Option<&Value> {
+        match target {
+            _ if self.instances.is_empty() => None,
+            Target::Local {
+                resource_type, id, ..
+            } => self.instances.get(&format!("{resource_type}/{id}")),
+            _ => None,
+        }
+    }
+
+    /// Whether a value set draws on systems that it names, and not on this one: then none of
+    /// its codes are of it, wherever they may be listed.
+    fn has_no_code_of(&self, value_set: &str, system: &str) -> bool {
+        let Some(value_set) = self.find("ValueSet", value_set) else {
+            return false;
+        };
+        let include = value_set
+            .pointer("/compose/include")
+            .and_then(Value::as_array);
+        include.is_some_and(|include| {
+            include.iter().all(|part| {
+                part.get("valueSet").is_none()
+                    && part
+                        .get("system")
+                        .and_then(Value::as_str)
+                        .is_some_and(|own| own != system)
+            })
+        })
     }
 
     pub fn model(&self) -> &Model {
@@ -173,11 +245,17 @@ impl Profiles {
             Some((url, version)) => (url, Some(version)),
             None => (canonical, None),
         };
-        let versions = self.given.get(&(kind.to_owned(), url.to_owned()))?;
+        let versions = self.given.get(kind)?.get(url)?;
+        // `1.2` means the newest of its patches where no version is just that.
+        let is_patch = |given: &Given| {
+            let rest = version.and_then(|version| given.version().strip_prefix(version));
+            rest.is_some_and(|rest| rest.starts_with('.'))
+        };
         let found = versions
             .iter()
-            .find(|given| version.is_none_or(|version| given.version == version));
-        found.map(|given| given.resource.clone())
+            .find(|given| version.is_none_or(|version| given.version() == version))
+            .or_else(|| versions.iter().find(|given| is_patch(given)));
+        found?.resource()
     }
 
     /// A profile by its canonical, compiled when it is first asked for. What is not known is
@@ -224,6 +302,41 @@ impl Profiles {
         codes
     }
 
+    /// The type of a search parameter that is at hand.
+    fn search_type(&self, canonical: &str) -> Option<String> {
+        if let Some(given) = self.find_given("SearchParameter", canonical) {
+            return given.get("type").and_then(Value::as_str).map(str::to_owned);
+        }
+        let known = self.definitions.search_parameter_by_url(canonical)?;
+        Some(known.kind.as_str().to_owned())
+    }
+
+    /// Whether a resource of this type with this canonical is at hand.
+    fn has(&self, kind: &str, canonical: &str) -> bool {
+        self.find_given(kind, canonical).is_some() || self.definitions.has(kind, canonical)
+    }
+
+    /// The displays of the codes of a system; `None` where it is not at hand.
+    fn displays(&self, system: &str) -> Option<Arc<displays::Displays>> {
+        let known = self.displays.read().unwrap_or_else(PoisonError::into_inner);
+        if let Some(found) = known.get(system) {
+            return Some(found.clone());
+        }
+        drop(known);
+        // What is not known is not remembered, since systems come from requests.
+        if !self.has("CodeSystem", system) {
+            return None;
+        }
+        let found = self.find("CodeSystem", system)?;
+        let found = Arc::new(displays::of(&found));
+        let mut known = self
+            .displays
+            .write()
+            .unwrap_or_else(PoisonError::into_inner);
+        known.insert(system.to_owned(), found.clone());
+        Some(found)
+    }
+
     /// The constraints that the base definition puts on the element with this path, such as
     /// `Patient` or `Patient.contact`.
     fn invariants(&self, path: &str) -> Arc<[Invariant]> {
@@ -260,6 +373,20 @@ impl Profiles {
         let at = structure.elements.iter().position(|e| e.path == path)?;
         Some((structure, at))
     }
+}
+
+fn by_url(
+    given: impl IntoIterator<Item = Arc<Given>>,
+) -> HashMap<String, HashMap<String, Vec<Arc<Given>>>> {
+    let mut all: HashMap<String, HashMap<String, Vec<Arc<Given>>>> = HashMap::new();
+    for one in given {
+        let of_kind = all.entry(one.kind().to_owned()).or_default();
+        of_kind.entry(one.url().to_owned()).or_default().push(one);
+    }
+    for versions in all.values_mut().flat_map(HashMap::values_mut) {
+        versions.sort_by(|a, b| compare_versions(b.version(), a.version()));
+    }
+    all
 }
 
 /// Constraints that the structure has met already.

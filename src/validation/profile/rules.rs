@@ -18,7 +18,8 @@ impl<'w> Walk<'w> {
     pub(super) fn rule(&mut self, rule: &Rule, node: Node<'w>, scope: Scope<'w>, path: &str) {
         self.types(rule, node, scope, path);
         self.value(rule, node, path);
-        if let Some(binding) = &rule.binding {
+        self.narrative(rule, node, scope, path);
+        for binding in rule.binding.iter().chain(&rule.more_bindings) {
             self.binding(binding, node, path, true);
         }
         self.invariants(&rule.constraints, node, scope, path);
@@ -150,11 +151,75 @@ impl<'w> Walk<'w> {
         }
     }
 
+    /// The members that a fixed object does not have, or has otherwise, each at its place;
+    /// false where there are none such.
+    fn fixed_members(&mut self, fixed: &Value, node: Node<'w>, path: &str) -> bool {
+        let (Value::Object(wanted), Some(Value::Object(found))) = (fixed, node.value) else {
+            return false;
+        };
+        let mut is_told = false;
+        for (name, value) in found.iter().filter(|(name, _)| *name != "id") {
+            let text = match wanted.get(name) {
+                Some(wanted) if values::is_fixed(wanted, value) => continue,
+                Some(wanted) => format!(
+                    "expected exactly {} but found {}",
+                    said(wanted),
+                    told(value)
+                ),
+                None => format!("expected no {name} beside the fixed value but found one"),
+            };
+            is_told = true;
+            self.report(Issue::error("value", text), &format!("{path}.{name}"));
+        }
+        is_told
+    }
+
+    fn length(&mut self, rule: &Rule, text: &str, path: &str) {
+        if rule.max_length.is_none() && rule.min_length.is_none() {
+            return;
+        }
+        let length = text.chars().count();
+        if let Some(most) = rule.max_length.filter(|most| length > *most as usize) {
+            let text = format!("expected at most {most} characters but found {length}");
+            self.report(Issue::error("too-long", text), path);
+        }
+        if let Some(least) = rule.min_length.filter(|least| length < *least as usize) {
+            let text = format!("expected at least {least} characters but found {length}");
+            self.report(Issue::error("value", text), path);
+        }
+    }
+
+    /// An element that has extensions only, where the profile wants a value or certain
+    /// extensions in its place.
+    fn without_value(&mut self, rule: &Rule, node: Node<'w>, path: &str) {
+        if rule.must_have_value {
+            let text = "expected a value, which no extension may stand for, but found none";
+            self.report(Issue::error("required", text), path);
+        }
+        let extensions = node
+            .companion
+            .and_then(|own| own.get("extension")?.as_array());
+        let is_alternative = |extension: &Value| {
+            let url = extension.get("url").and_then(Value::as_str);
+            rule.value_alternatives
+                .iter()
+                .any(|wanted| Some(wanted.as_str()) == url)
+        };
+        if !rule.value_alternatives.is_empty()
+            && !extensions.into_iter().flatten().any(is_alternative)
+        {
+            let wanted = rule.value_alternatives.join(" or ");
+            let text = format!("expected a value, or the extension {wanted}, but found neither");
+            self.report(Issue::error("required", text), path);
+        }
+    }
+
     fn value(&mut self, rule: &Rule, node: Node<'w>, path: &str) {
         if let Some(fixed) = &rule.fixed
             && !node
                 .value
                 .is_some_and(|found| values::is_fixed(&fixed.value, found))
+            && !self.fixed_members(&fixed.value, node, path)
         {
             let text = format!(
                 "expected exactly {} but found {}",
@@ -175,13 +240,11 @@ impl<'w> Walk<'w> {
             );
             self.report(Issue::error("value", text), path);
         }
-        let Some(value) = node.value else { return };
-        if let (Some(most), Some(text)) = (rule.max_length, value.as_str()) {
-            let length = text.chars().count();
-            if length > most as usize {
-                let text = format!("expected at most {most} characters but found {length}");
-                self.report(Issue::error("too-long", text), path);
-            }
+        let Some(value) = node.value else {
+            return self.without_value(rule, node, path);
+        };
+        if let Some(text) = value.as_str() {
+            self.length(rule, text, path);
         }
         for (bound, wrong, word) in [
             (&rule.min_value, Ordering::Less, "least"),

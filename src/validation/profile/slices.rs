@@ -73,12 +73,17 @@ impl<'w> Walk<'w> {
         }
     }
 
+    /// What each discriminator that the slice says something of asks for; one of them must.
     fn belongs(&self, slicing: &Slicing, slice: &Rule, node: Node<'w>, scope: Scope<'w>) -> bool {
-        !slicing.discriminators.is_empty()
-            && slicing
-                .discriminators
-                .iter()
-                .all(|(kind, path)| self.meets(kind, path, slice, node, scope))
+        let mut is_told = false;
+        for (kind, path) in &slicing.discriminators {
+            match self.meets(kind, path, slice, node, scope) {
+                Some(true) => is_told = true,
+                Some(false) => return false,
+                None => {}
+            }
+        }
+        is_told
     }
 
     fn meets(
@@ -88,19 +93,69 @@ impl<'w> Walk<'w> {
         slice: &Rule,
         node: Node<'w>,
         scope: Scope<'w>,
-    ) -> bool {
+    ) -> Option<bool> {
         if node.node_type.key == "Extension" && path == "url" {
-            return self.is_named(slice, &node);
+            return Some(self.is_named(slice, &node));
         }
         let Ok(expression) = Expression::compile(path) else {
-            return false;
+            return Some(false);
         };
         let around = self.around(scope);
         let context = self.context(&around, scope);
         let Ok(items) = expression.evaluate(&context, node) else {
-            return false;
+            return Some(false);
         };
         let rules = self.rules_at(slice, path);
+        if matches!(kind, "value" | "pattern") {
+            return self.has_told(slice, path, &rules, &items, scope);
+        }
+        Some(self.is_such(kind, path, &rules, &items, scope))
+    }
+
+    /// Whether a value is there that the slice tells; `None` where it tells none.
+    fn has_told(
+        &self,
+        slice: &Rule,
+        path: &str,
+        rules: &[&Rule],
+        items: &[Item<'w>],
+        scope: Scope<'w>,
+    ) -> Option<bool> {
+        // What is told of a whole, such as `fixedContactPoint`, is told of its members.
+        if let Some(wanted) = member_told(slice, path) {
+            let has = |item: &Item<'_>| match item {
+                Item::Node(node) => node
+                    .value
+                    .is_some_and(|found| values::has_pattern(wanted, found)),
+                _ => false,
+            };
+            return Some(items.iter().any(has));
+        }
+        if rules.iter().any(|rule| rule.max == Some(0)) {
+            return Some(items.is_empty());
+        }
+        let told: Vec<&Rule> = rules.iter().copied().filter(|rule| says(rule)).collect();
+        if told.is_empty() {
+            let is_profiled = rules
+                .iter()
+                .any(|rule| rule.types.iter().any(|one| !one.profiles.is_empty()));
+            return is_profiled.then(|| self.by_profile(rules, items, scope));
+        }
+        Some(items.iter().any(|item| {
+            let Item::Node(node) = item else { return false };
+            told.iter().all(|rule| self.has_values(rule, *node))
+        }))
+    }
+
+    /// By what there is, its type or its profile.
+    fn is_such(
+        &self,
+        kind: &str,
+        path: &str,
+        rules: &[&Rule],
+        items: &[Item<'w>],
+        scope: Scope<'w>,
+    ) -> bool {
         match kind {
             "exists" => {
                 let is_barred = rules.iter().any(|rule| rule.max == Some(0));
@@ -126,7 +181,7 @@ impl<'w> Walk<'w> {
                     })
                 };
                 if path.ends_with("resolve()") {
-                    let targets: Vec<String> = self.target_types(&rules);
+                    let targets: Vec<String> = self.target_types(rules);
                     if !targets.is_empty() {
                         return items.iter().any(|item| targets.iter().any(|t| item.is(t)));
                     }
@@ -148,16 +203,7 @@ impl<'w> Walk<'w> {
                     })
                 })
             }
-            _ => {
-                let told: Vec<&Rule> = rules.iter().copied().filter(|rule| says(rule)).collect();
-                if told.is_empty() {
-                    return self.by_profile(&rules, &items, scope);
-                }
-                items.iter().any(|item| {
-                    let Item::Node(node) = item else { return false };
-                    told.iter().all(|rule| self.has_values(rule, *node))
-                })
-            }
+            _ => false,
         }
     }
 
@@ -190,7 +236,7 @@ impl<'w> Walk<'w> {
     /// its types those of others.
     fn rules_at<'r>(&self, slice: &'r Rule, path: &str) -> Vec<&'r Rule> {
         let mut rules = vec![slice];
-        for step in path.split('.') {
+        for step in steps(path) {
             let name = match step {
                 "$this" | "resolve()" => continue,
                 step if step.starts_with("ofType(") => continue,
@@ -210,7 +256,9 @@ impl<'w> Walk<'w> {
                                 .and_then(|rule| rule.fixed.as_ref())
                                 .is_some_and(|fixed| fixed.value == url)
                     };
-                    rule.slices.iter().filter(is_meant).collect()
+                    let mut slices = Vec::new();
+                    push_slices(rule, &mut slices);
+                    slices.into_iter().filter(is_meant).collect()
                 };
                 rules = rules.iter().flat_map(named).collect();
             }
@@ -266,6 +314,34 @@ impl<'w> Walk<'w> {
     }
 }
 
+/// The slices of a rule and the slices within them.
+fn push_slices<'r>(rule: &'r Rule, out: &mut Vec<&'r Rule>) {
+    for slice in &rule.slices {
+        out.push(slice);
+        push_slices(slice, out);
+    }
+}
+
+/// The steps of a discriminator's path; a URL in `extension('…')` has dots of its own.
+pub(super) fn steps(path: &str) -> impl Iterator<Item = &str> {
+    let mut depth = 0_usize;
+    path.split(move |letter: char| {
+        match letter {
+            '(' => depth += 1,
+            ')' => depth = depth.saturating_sub(1),
+            _ => {}
+        }
+        letter == '.' && depth == 0
+    })
+}
+
+/// What the fixed value or pattern of the slice itself says at a path of plain names.
+fn member_told<'r>(slice: &'r Rule, path: &str) -> Option<&'r serde_json::Value> {
+    let whole = slice.fixed.as_ref().or(slice.pattern.as_ref())?;
+    path.split('.')
+        .try_fold(&whole.value, |value, name| value.get(name))
+}
+
 /// A slice of the element itself, as where a pattern is told coding by coding.
 fn has_child_slice(walk: &Walk<'_>, slice: &Rule, node: Node<'_>) -> bool {
     walk.has_values(slice, node)
@@ -277,5 +353,9 @@ fn says(rule: &Rule) -> bool {
         .binding
         .as_ref()
         .is_some_and(|binding| binding.strength == Strength::Required);
-    rule.fixed.is_some() || rule.pattern.is_some() || is_bound || rule.children.iter().any(says)
+    rule.fixed.is_some()
+        || rule.pattern.is_some()
+        || is_bound
+        || rule.children.iter().any(says)
+        || rule.slices.iter().any(|slice| slice.min > 0 && says(slice))
 }

@@ -3,9 +3,10 @@
 
 use std::cmp::Ordering;
 
-use serde_json::Value;
+use serde_json::{Map, Value};
 
 use crate::fhir::decimal::Decimal;
+use crate::fhir::ucum;
 
 /// Exactly the same, but for the order of members.
 pub(super) fn is_fixed(fixed: &Value, found: &Value) -> bool {
@@ -59,8 +60,9 @@ pub(super) fn has_pattern(pattern: &Value, found: &Value) -> bool {
     }
 }
 
-/// How a value lies to a bound: numbers, Quantities of one unit, and dates, which as texts
-/// of one form are ordered as they are. `None` where they cannot be compared.
+/// How a value lies to a bound: numbers, Quantities of one unit or of units that UCUM compares,
+/// and dates, which as texts of one form are ordered as they are. `None` where they cannot be
+/// compared.
 pub(super) fn compare(found: &Value, bound: &Value) -> Option<Ordering> {
     match (found, bound) {
         (Value::Number(found), Value::Number(bound)) => {
@@ -73,11 +75,29 @@ pub(super) fn compare(found: &Value, bound: &Value) -> Option<Ordering> {
         }
         (Value::Object(found), Value::Object(bound)) => {
             let same = |name: &str| found.get(name) == bound.get(name);
-            let is_one_unit = same("system") && same("code") || same("unit");
+            let is_ucum =
+                |of: &Map<String, Value>| of.get("system").is_some_and(|s| s == ucum::SYSTEM);
+            if is_ucum(found) && is_ucum(bound) && !same("code") {
+                return compare_units(found, bound);
+            }
+            // A unit in words is no measure: `Kg` may be anything.
+            let is_one_unit = found.contains_key("code") && same("system") && same("code");
             is_one_unit.then(|| compare(found.get("value")?, bound.get("value")?))?
         }
         _ => None,
     }
+}
+
+/// By UCUM: `10000 m` lies above `5 km`.
+fn compare_units(found: &Map<String, Value>, bound: &Map<String, Value>) -> Option<Ordering> {
+    let unit = |of: &Map<String, Value>| ucum::parse(of.get("code")?.as_str()?);
+    let number = |of: &Map<String, Value>| match of.get("value")? {
+        Value::Number(number) => Decimal::parse(number.as_str()),
+        _ => None,
+    };
+    let (own, other) = (unit(found)?, unit(bound)?);
+    own.is_comparable(&other)
+        .then(|| Some(own.compare(&number(found)?, &other, &number(bound)?)))?
 }
 
 #[cfg(test)]
@@ -139,6 +159,21 @@ mod tests {
             (
                 json!({"value": 2, "code": "g", "unit": "x"}),
                 json!({"value": 1, "code": "kg", "unit": "y"}),
+                None,
+            ),
+            (
+                json!({"value": 11000, "system": ucum::SYSTEM, "code": "g"}),
+                json!({"value": 10, "system": ucum::SYSTEM, "code": "kg"}),
+                Some(Ordering::Greater),
+            ),
+            (
+                json!({"value": 1, "system": ucum::SYSTEM, "code": "g"}),
+                json!({"value": 1, "system": ucum::SYSTEM, "code": "m"}),
+                None,
+            ),
+            (
+                json!({"value": 1, "unit": "x"}),
+                json!({"value": 2, "unit": "x"}),
                 None,
             ),
             (json!(true), json!(1), None),

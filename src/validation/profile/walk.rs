@@ -4,10 +4,13 @@
 
 use serde_json::Value;
 
+use std::rc::Rc;
+
+use super::bundle::Bundle;
 use super::compile::Profile;
 use super::outside::Around;
 use super::{Invariant, Profiles};
-use crate::definitions::Strength;
+use crate::definitions::{Strength, TypeKind};
 use crate::error::{Issue, Severity};
 use crate::fhir::Instant;
 use crate::fhirpath::{Context, Item, Limits, Node};
@@ -27,6 +30,10 @@ pub(super) struct Scope<'w> {
     pub root: Node<'w>,
     /// What is being validated: perhaps the Bundle around.
     pub outermost: Node<'w>,
+    /// Of the entry of a Bundle that this is in.
+    pub full_url: Option<&'w str>,
+    /// The url of the extension that this is in.
+    pub extension: Option<&'w str>,
 }
 
 pub(super) struct Walk<'w> {
@@ -34,6 +41,8 @@ pub(super) struct Walk<'w> {
     pub now: Option<Instant>,
     pub depth: usize,
     pub issues: Vec<Issue>,
+    /// The Bundle that is being walked, the innermost of several.
+    pub bundle: Option<Rc<Bundle<'w>>>,
 }
 
 /// The problems of a resource.
@@ -48,11 +57,14 @@ pub(super) fn issues(
         now,
         depth: DEEPEST,
         issues: Vec::new(),
+        bundle: None,
     };
     let scope = Scope {
         resource: node,
         root: node,
         outermost: node,
+        full_url: None,
+        extension: None,
     };
     let path = node.node_type.key.clone();
     walk.resource(node, scope, &path);
@@ -81,6 +93,7 @@ pub(super) fn conforms(
         now: Some(Instant::now()),
         depth,
         issues: Vec::new(),
+        bundle: None,
     };
     walk.profile(profile, node, scope, "");
     !walk.issues.iter().any(Issue::is_error)
@@ -102,12 +115,35 @@ impl<'w> Walk<'w> {
     }
 
     fn resource(&mut self, node: Node<'w>, scope: Scope<'w>, path: &str) {
+        let around = self.bundle.clone();
+        if let ("Bundle", Some(value)) = (node.node_type.key.as_str(), node.value) {
+            self.bundle = Some(Rc::new(Bundle::new(value)));
+        }
         self.element(node, scope, path);
-        if let ("QuestionnaireResponse", Some(value)) = (node.node_type.key.as_str(), node.value) {
-            self.answers(value, path);
+        if let Some(value) = node.value {
+            self.of_type(node.node_type.key.as_str(), value, path);
         }
         for canonical in claimed(&node) {
             self.claim(canonical, node, scope, path);
+        }
+        self.bundle = around;
+    }
+
+    /// The rules of some resource types that no invariant tells.
+    fn of_type(&mut self, key: &str, value: &'w Value, path: &str) {
+        match key {
+            "Bundle" => {
+                if let Some(bundle) = self.bundle.clone() {
+                    self.bundle(&bundle, value, path);
+                }
+            }
+            "QuestionnaireResponse" => self.answers(value, path),
+            "Questionnaire" => self.questions(value, path),
+            "MeasureReport" => self.measure_report(value, path),
+            "StructureDefinition" => self.structure_definition(value, path),
+            "SearchParameter" => self.search_parameter(value, path),
+            "CapabilityStatement" => self.capability_statement(value, path),
+            _ => {}
         }
     }
 
@@ -145,6 +181,14 @@ impl<'w> Walk<'w> {
             );
             return self.report(Issue::error("structure", text), path);
         }
+        // Of a whole resource, that one is the resource.
+        let scope = match node.node_type.kind {
+            TypeKind::Resource => Scope {
+                resource: node,
+                ..scope
+            },
+            _ => scope,
+        };
         if profile.is_constraint {
             self.rule(&profile.root, node, scope, path);
         }
@@ -166,9 +210,22 @@ impl<'w> Walk<'w> {
                 self.binding(binding, node, path, false);
             }
         }
-        if node.node_type.key == "Reference" {
-            self.reference_of_type(node, scope, path);
+        match node.node_type.key.as_str() {
+            "Reference" => self.reference(node, scope, path),
+            "Attachment" => self.attachment(node, path),
+            "Coding" => self.display(node, path),
+            "string" | "markdown" => self.text(node, path),
+            "xhtml" => self.xhtml(node, path),
+            "uri" | "url" | "canonical" => self.uri(node, path),
+            _ => {}
         }
+        let scope = match node.node_type.key.as_str() {
+            "Extension" => Scope {
+                extension: node.get("url").and_then(Value::as_str),
+                ..scope
+            },
+            _ => scope,
+        };
         for (child, at) in children(self.profiles, &node, path) {
             if child.node_type.key == "Extension" {
                 self.extension(child, node, scope, &at);
@@ -177,9 +234,14 @@ impl<'w> Walk<'w> {
             if field.is_some_and(|field| field.is_resource) {
                 let is_contained = field.is_some_and(|field| field.name == "contained");
                 let root = if is_contained { node } else { child };
+                let full_url = match is_contained {
+                    true => scope.full_url,
+                    false => node.get("fullUrl").and_then(Value::as_str),
+                };
                 let scope = Scope {
                     resource: child,
                     root,
+                    full_url,
                     ..scope
                 };
                 self.resource(child, scope, &at);
@@ -221,13 +283,17 @@ impl<'w> Walk<'w> {
                 Err(error) => (Severity::Warning, Some(error)),
             };
             let (key, human) = (&invariant.key, &invariant.human);
+            if key == "dom-3" && text.is_none() && severity == Severity::Error {
+                self.unreferred(node, path);
+                continue;
+            }
             let text = match text {
                 None => format!("expected {key} to hold but found that it does not: {human}"),
                 Some(error) => {
                     format!("expected {key} to hold but it could not be checked: {error}")
                 }
             };
-            let issue = Issue::error("invariant", text);
+            let issue = Issue::error("invariant", text).keyed(key);
             self.report(Issue { severity, ..issue }, path);
         }
     }
