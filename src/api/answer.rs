@@ -25,6 +25,7 @@ use crate::operation::{
     translate, validate, validate_code,
 };
 use crate::search::{self, Handling};
+use crate::terminology::language::is_list;
 use axum::body::Body;
 use axum::extract::Request;
 use axum::http::request::Parts;
@@ -503,7 +504,11 @@ impl Call<'_> {
             hub: &self.api.hub,
             access: &self.access,
             id: self.place.id.as_deref(),
-            given: given.or("displayLanguage", language.as_deref()),
+            // A header that is no list says nothing; a parameter is asked to mean something.
+            given: given.or(
+                "displayLanguage",
+                language.as_deref().filter(|list| is_list(list)),
+            ),
         };
         let answer = match interaction {
             Interaction::Expand => expand::expand(&call).await?,

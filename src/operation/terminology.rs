@@ -104,6 +104,14 @@ impl<'a> Call<'a> {
         Ok(Some(found.ok_or_else(|| unknown(type_name, &canonical))?))
     }
 
+    /// The supplements that are asked for (`useSupplement`, of R5).
+    pub fn supplements(&self) -> Vec<String> {
+        self.given
+            .texts("useSupplement")
+            .map(str::to_owned)
+            .collect()
+    }
+
     /// The value set that is asked, and all that it draws on.
     ///
     /// # Errors
@@ -114,7 +122,10 @@ impl<'a> Call<'a> {
         purpose: &Purpose,
     ) -> Result<(Arc<Value>, Library)> {
         let value_set = self.resource(stored, "ValueSet", "valueSet").await?;
-        let mut library = Library::with_versions(self.versions()?);
+        let mut library = Library::with_versions(Versions {
+            asked: purpose.versions.clone(),
+            ..self.versions()?
+        });
         let gathered = stored
             .gather(&mut library, value_set.clone(), purpose)
             .await;
@@ -122,7 +133,8 @@ impl<'a> Call<'a> {
         Ok((value_set, library))
     }
 
-    /// The versions of code systems that `$expand` is asked to use.
+    /// The versions of code systems that `$expand` is asked to use, and those of value sets
+    /// (`default-valueset-version`, of R5).
     ///
     /// # Errors
     /// `Invalid`: a canonical without a version.
@@ -139,6 +151,12 @@ impl<'a> Call<'a> {
                     Error::coded(Category::Invalid, "value", text)
                 })?;
                 map.insert(system.to_owned(), version.to_owned());
+            }
+        }
+        for canonical in self.given.texts("default-valueset-version") {
+            if let Some((url, version)) = canonical.split_once('|') {
+                let (url, version) = (url.to_owned(), version.to_owned());
+                versions.value_sets.insert(url, version);
             }
         }
         Ok(versions)

@@ -30,12 +30,14 @@ pub mod cache;
 pub mod code_system;
 mod evaluation;
 mod filter;
+pub mod language;
 pub mod library;
 mod published;
 pub mod release;
 pub mod tables;
 pub mod text;
 pub mod translate;
+pub mod version;
 
 pub use code_system::CodeSystem;
 pub use evaluation::{Evaluation, Member, Members, Selection};

@@ -79,7 +79,7 @@ impl Found {
             if let Some(table) = stored.table(&system.canonical()).await? {
                 let page = self.page(stored, &table, &selection, look).await?;
                 let listing = Evaluation::new(library);
-                let page = Arc::new(page);
+                let page = library.supplemented(Arc::new(page));
                 self.shown
                     .extend(page.concepts.iter().enumerate().map(|(at, concept)| {
                         let listed = listing.listing(value_set, &page.url, &concept.code);

@@ -11,7 +11,7 @@ use super::super::sql::{self, Wanted};
 use crate::access::Access;
 use crate::error::{Error, Result};
 use crate::fhir::{Instant, ResourceType, Version};
-use crate::terminology::code_system::{is_pattern, is_version};
+use crate::terminology::version::{is_pattern, is_version};
 use serde_json::Value;
 use sqlx::postgres::PgRow;
 use sqlx::{PgConnection, Row};
