@@ -21,8 +21,8 @@ use crate::interaction::{
 };
 use crate::jobs::profiles;
 use crate::operation::{
-    Given, convert, expand, install_package, lookup, meta, reindex, subsumes, terminology,
-    translate, validate, validate_code,
+    Given, closure, convert, expand, find_matches, install_package, lookup, meta, reindex,
+    subsumes, terminology, translate, validate, validate_code,
 };
 use crate::search::{self, Handling};
 use crate::terminology::language::is_list;
@@ -122,7 +122,9 @@ async fn perform(
         | Interaction::ValidateCode
         | Interaction::Lookup
         | Interaction::Subsumes
-        | Interaction::Translate => call.terminology(route.interaction, body).await,
+        | Interaction::Translate
+        | Interaction::FindMatches
+        | Interaction::Closure => call.terminology(route.interaction, body).await,
         Interaction::Job => call.job().await,
     }
 }
@@ -492,8 +494,8 @@ impl Call<'_> {
             true if !axum::body::HttpBody::is_end_stream(&body) => self.resource(body).await?,
             _ => Bytes::new(),
         };
-        let resource_type = self.place.resource_type()?;
-        let sent = match resource_type.name() {
+        let type_name = self.place.resource_type.map_or("", |kind| kind.name());
+        let sent = match type_name {
             "ValueSet" => ("valueSet", "ValueSet"),
             "CodeSystem" => ("codeSystem", "CodeSystem"),
             _ => ("conceptMap", "ConceptMap"),
@@ -515,9 +517,9 @@ impl Call<'_> {
             Interaction::Lookup => lookup::lookup(&call).await?,
             Interaction::Subsumes => subsumes::subsumes(&call).await?,
             Interaction::Translate => translate::translate(&call).await?,
-            _ if resource_type.name() == "CodeSystem" => {
-                validate_code::in_code_system(&call).await?
-            }
+            Interaction::FindMatches => find_matches::find_matches(&call).await?,
+            Interaction::Closure => closure::closure(&call).await?,
+            _ if type_name == "CodeSystem" => validate_code::in_code_system(&call).await?,
             _ => validate_code::in_value_set(&call).await?,
         };
         Ok(self.parameters(&answer))

@@ -52,6 +52,8 @@ pub enum Interaction {
     Lookup,
     Subsumes,
     Translate,
+    FindMatches,
+    Closure,
     /// A job of the background: how far it is, or to cancel it.
     Job,
 }
@@ -121,6 +123,8 @@ impl Interaction {
             Interaction::Lookup => "$lookup",
             Interaction::Subsumes => "$subsumes",
             Interaction::Translate => "$translate",
+            Interaction::FindMatches => "$find-matches",
+            Interaction::Closure => "$closure",
             Interaction::Job => "job",
         }
     }
@@ -153,6 +157,8 @@ impl Interaction {
             | Interaction::Lookup
             | Interaction::Subsumes
             | Interaction::Translate
+            | Interaction::FindMatches
+            | Interaction::Closure
             | Interaction::Job => false,
         }
     }
@@ -162,7 +168,9 @@ impl Interaction {
         match self {
             Interaction::Expand => Some(&["ValueSet"]),
             Interaction::ValidateCode => Some(&["CodeSystem", "ValueSet"]),
-            Interaction::Lookup | Interaction::Subsumes => Some(&["CodeSystem"]),
+            Interaction::Lookup | Interaction::Subsumes | Interaction::FindMatches => {
+                Some(&["CodeSystem"])
+            }
             Interaction::Translate => Some(&["ConceptMap"]),
             _ => None,
         }
@@ -201,6 +209,10 @@ impl Interaction {
                 "translate",
                 "http://hl7.org/fhir/OperationDefinition/ConceptMap-translate",
             )),
+            (Interaction::FindMatches, _) => Some((
+                "find-matches",
+                "http://hl7.org/fhir/OperationDefinition/CodeSystem-find-matches",
+            )),
             _ => self.common_operation(),
         }
     }
@@ -230,6 +242,10 @@ impl Interaction {
             Interaction::InstallPackage => Some((
                 "install-package",
                 "https://andiron.example/fhir/OperationDefinition/install-package",
+            )),
+            Interaction::Closure => Some((
+                "closure",
+                "http://hl7.org/fhir/OperationDefinition/ConceptMap-closure",
             )),
             Interaction::Reindex => Some((
                 "reindex",

@@ -134,6 +134,17 @@ impl Given {
         self.value(name).filter(|value| value.is_object())
     }
 
+    /// All values of that name that are no primitives.
+    pub fn objects(&self, name: &str) -> impl Iterator<Item = &Value> {
+        let values = self.named(name).filter_map(|one| Some(value_of(one)?.1));
+        values.filter(|value| value.is_object())
+    }
+
+    /// The parts of each parameter of that name.
+    pub fn parts(&self, name: &str) -> impl Iterator<Item = &Value> {
+        self.named(name).map(|one| &one["part"])
+    }
+
     pub fn resource(&self, name: &str) -> Option<&Value> {
         self.named(name).find_map(|one| one.get("resource"))
     }

@@ -9,6 +9,7 @@ use crate::interaction::Hub;
 use crate::search::live::Edition;
 use crate::search::lookup::library::Purpose;
 use crate::search::lookup::stored::Stored;
+use crate::terminology::code_system::items;
 use crate::terminology::{Library, Problem, Reason, Versions};
 use serde_json::Value;
 use sqlx::{Postgres, Transaction};
@@ -83,12 +84,13 @@ impl<'a> Call<'a> {
             return Ok(Some(Arc::new(resource.clone())));
         }
         let Some(url) = self.given.text("url") else {
-            return match self.given.text("context") {
+            return match self
+                .given
+                .text("context")
+                .filter(|_| type_name == "ValueSet")
+            {
                 None => Ok(None),
-                Some(_) => Err(Error::new(
-                    Category::NotSupported,
-                    "expected url: the parameter context is not supported here",
-                )),
+                Some(context) => bound(stored, context).await.map(Some),
             };
         };
         let version = match type_name {
@@ -161,6 +163,36 @@ impl<'a> Call<'a> {
         }
         Ok(versions)
     }
+}
+
+/// The value set that is bound to an element, which is named as `[StructureDefinition]#[path or
+/// id]`; of a type of FHIR the path alone will do.
+///
+/// # Errors
+/// `NotFound`: the definition, its element, a binding, or the value set.
+async fn bound(stored: &mut Stored<'_>, context: &str) -> Result<Arc<Value>> {
+    let (url, path) = match context.split_once('#') {
+        Some((url, path)) => (url.to_owned(), path),
+        None => {
+            let kind = context.split('.').next().unwrap_or_default();
+            let url = format!("http://hl7.org/fhir/StructureDefinition/{kind}");
+            (url, context)
+        }
+    };
+    let definition = stored.by_canonical("StructureDefinition", &url).await?;
+    let definition = definition.ok_or_else(|| unknown("StructureDefinition", &url))?;
+    let elements = |part: &str| items(&definition[part]["element"]);
+    let mut elements = elements("snapshot").chain(elements("differential"));
+    let value_set = elements.find_map(|element| {
+        let is_it = element["id"] == path || element["path"] == path;
+        element["binding"]["valueSet"].as_str().filter(|_| is_it)
+    });
+    let value_set = value_set.ok_or_else(|| {
+        let text = format!("expected an element with a binding but found `{context}`");
+        Error::new(Category::NotFound, text)
+    })?;
+    let found = stored.by_canonical("ValueSet", value_set).await?;
+    found.ok_or_else(|| unknown("ValueSet", value_set))
 }
 
 pub fn unknown(type_name: &str, name: &str) -> Error {
