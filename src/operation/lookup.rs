@@ -75,8 +75,13 @@ pub fn no_code(system: &CodeSystem, code: &str) -> Error {
         true => "",
         false => ", of which only a part is known here",
     };
-    Error::new(
+    let code_of_issue = match system.is_complete {
+        true => "code-invalid",
+        false => "not-found",
+    };
+    Error::coded(
         Category::NotFound,
+        code_of_issue,
         format!(
             "expected a code of the code system `{}`{part} but found `{code}`",
             system.url

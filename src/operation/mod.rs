@@ -2,6 +2,7 @@
 
 pub mod closure;
 pub mod convert;
+pub mod elsewhere;
 pub mod expand;
 pub mod find_matches;
 mod given;

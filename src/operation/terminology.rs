@@ -10,6 +10,7 @@ use crate::search::live::Edition;
 use crate::search::lookup::library::Purpose;
 use crate::search::lookup::stored::Stored;
 use crate::terminology::code_system::items;
+use crate::terminology::remote::Remote;
 use crate::terminology::{Library, Problem, Reason, Versions};
 use serde_json::Value;
 use sqlx::{Postgres, Transaction};
@@ -22,6 +23,8 @@ pub struct Call<'a> {
     /// The resource in the URL.
     pub id: Option<&'a str>,
     pub given: Given,
+    /// Who may be asked for what is not known here.
+    pub remote: Option<&'a Remote>,
 }
 
 /// One state of the database, to read definitions from.

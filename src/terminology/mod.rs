@@ -35,6 +35,7 @@ pub mod language;
 pub mod library;
 mod published;
 pub mod release;
+pub mod remote;
 pub mod tables;
 pub mod text;
 pub mod translate;

@@ -6,6 +6,7 @@ mod concepts;
 mod loaded;
 mod operations;
 mod releases;
+mod remote;
 
 use serde_json::{Value, json};
 
