@@ -14,6 +14,7 @@ use crate::error::{Category, Error, Result};
 use crate::fhir::bundle::Outgoing;
 use crate::fhir::{ResourceType, Version, query};
 use crate::format;
+use crate::graphql;
 use crate::interaction::capabilities::Interaction;
 use crate::interaction::subset::{Subset, subset};
 use crate::interaction::{
@@ -119,6 +120,7 @@ async fn perform(
         Interaction::Reindex => call.reindex(body).await,
         Interaction::InstallPackage => call.install_package(body).await,
         Interaction::Convert => call.convert(body).await,
+        Interaction::Graphql => call.graphql(body).await,
         Interaction::Validate => call.validate(body).await,
         Interaction::Expand
         | Interaction::ValidateCode
@@ -464,6 +466,39 @@ impl Call<'_> {
     async fn convert(&self, body: Body) -> Result<Response> {
         let body = convert::convert(&self.api.hub, self.resource(body).await?)?;
         Ok(response::json(StatusCode::OK, body, &self.wishes))
+    }
+
+    /// Always JSON of its own kind, errors too, whatever format is asked for.
+    async fn graphql(&self, body: Body) -> Result<Response> {
+        let answered = self.graphed(body).await;
+        Ok(answered.unwrap_or_else(|error| {
+            // Logged as every error is; its body is said in GraphQL's way.
+            let status = error::respond(&error, request_id(&self.parts.extensions)).status();
+            let answer = graphql::Answer::failed(error);
+            response::plain_json(status, &answer.to_json())
+        }))
+    }
+
+    async fn graphed(&self, body: Body) -> Result<Response> {
+        let hub = &self.api.hub;
+        let depth = hub.settings.limits.json_depth;
+        let request = match self.parts.method == Method::POST {
+            false => graphql::Request::of_pairs(&self.query.pairs, depth)?,
+            true => match self.read_body(body, Expected::Graphql).await? {
+                (BodyFormat::Graphql, document) => graphql::Request::of_document(&document)?,
+                (_, json) => graphql::Request::of_json(&json, depth)?,
+            },
+        };
+        let scope = match (self.place.resource_type, &self.place.id) {
+            (Some(of), Some(id)) => graphql::Scope::Instance(of, id.clone()),
+            _ => graphql::Scope::System,
+        };
+        if request.may_change {
+            request::refuse_provenance(&self.parts.headers)?;
+        }
+        let answer = graphql::answer(hub, &self.access, scope, &request).await?;
+        let status = answer.category().map_or(StatusCode::OK, error::status);
+        Ok(response::plain_json(status, &answer.to_json()))
     }
 
     /// The body may be absent where the URL names a resource.

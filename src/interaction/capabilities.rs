@@ -46,6 +46,7 @@ pub enum Interaction {
     Reindex,
     InstallPackage,
     Convert,
+    Graphql,
     Validate,
     Expand,
     ValidateCode,
@@ -117,6 +118,7 @@ impl Interaction {
             Interaction::Reindex => "$reindex",
             Interaction::InstallPackage => "$install-package",
             Interaction::Convert => "$convert",
+            Interaction::Graphql => "$graphql",
             Interaction::Validate => "$validate",
             Interaction::Expand => "$expand",
             Interaction::ValidateCode => "$validate-code",
@@ -151,6 +153,7 @@ impl Interaction {
             | Interaction::Meta
             | Interaction::Reindex
             | Interaction::Convert
+            | Interaction::Graphql
             | Interaction::Validate
             | Interaction::Expand
             | Interaction::ValidateCode
@@ -234,6 +237,10 @@ impl Interaction {
             Interaction::Convert => Some((
                 "convert",
                 "http://hl7.org/fhir/OperationDefinition/Resource-convert",
+            )),
+            Interaction::Graphql => Some((
+                "graphql",
+                "http://hl7.org/fhir/OperationDefinition/Resource-graphql",
             )),
             Interaction::Validate => Some((
                 "validate",

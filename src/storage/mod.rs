@@ -129,7 +129,7 @@ pub mod statistics;
 pub mod write;
 pub mod writer;
 
-pub use connections::FOR_SEARCHES;
+pub use connections::{FOR_SEARCHES, Held};
 pub use failure::{failed, is_retryable, is_timeout};
 
 use crate::access::Access;

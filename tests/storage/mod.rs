@@ -68,6 +68,11 @@ async fn a_read_by_id_and_a_page_of_history_use_their_indexes() {
             "history_",
         ),
         (
+            read::STATEMENTS[5],
+            "1, '{100,101}', '{1,2}', '{x,y}'",
+            "resource_pkey",
+        ),
+        (
             history::STATEMENTS[0],
             "1, '{1,2}', '2000-01-01', '9999-01-01', '9999-01-01', 1, 1, 20, NULL",
             "resource_last_updated",
