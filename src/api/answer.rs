@@ -21,11 +21,15 @@ use crate::interaction::{
     self, Patch, Read, Return, Subject, create, delete, history, patch, read, update, vread,
 };
 use crate::jobs::profiles;
+use crate::operation::elsewhere::or_elsewhere;
 use crate::operation::{
-    Given, convert, expand, install_package, lookup, meta, reindex, snapshot, subsumes,
-    terminology, translate, validate, validate_code,
+    Given, closure, convert, expand, find_matches, install_package, lookup, meta, reindex,
+    snapshot, subsumes, terminology, translate, validate, validate_code,
 };
 use crate::search::{self, Handling};
+use crate::terminology::language::is_list;
+use crate::terminology::remote::FORWARDED;
+use crate::validation::places;
 use axum::body::Body;
 use axum::extract::Request;
 use axum::http::request::Parts;
@@ -124,8 +128,32 @@ async fn perform(
         | Interaction::ValidateCode
         | Interaction::Lookup
         | Interaction::Subsumes
-        | Interaction::Translate => call.terminology(route.interaction, body).await,
+        | Interaction::Translate
+        | Interaction::FindMatches
+        | Interaction::Closure => call.terminology(route.interaction, body).await,
         Interaction::Job => call.job().await,
+    }
+}
+
+/// A resource that a request brought.
+struct Sent {
+    json: Bytes,
+    /// False where it was XML.
+    is_as_sent: bool,
+}
+
+impl Sent {
+    /// The text that was sent, where that is JSON.
+    fn text(&self) -> Option<&[u8]> {
+        self.is_as_sent.then_some(&self.json)
+    }
+
+    /// The same failure, its issues with their lines and columns in the text that was sent.
+    fn located(&self, mut error: Error) -> Error {
+        if let Some(text) = self.text() {
+            places::find_lines(&mut error.issues, text, "");
+        }
+        error
     }
 }
 
@@ -154,10 +182,20 @@ impl Call<'_> {
 
     /// The JSON of a resource that came in either format.
     async fn resource(&self, body: Body) -> Result<Bytes> {
-        match self.read_body(body, Expected::Resource).await? {
-            (BodyFormat::Xml, bytes) => self.to_json(bytes).await,
-            (_, bytes) => Ok(bytes),
-        }
+        Ok(self.sent(body).await?.json)
+    }
+
+    async fn sent(&self, body: Body) -> Result<Sent> {
+        Ok(match self.read_body(body, Expected::Resource).await? {
+            (BodyFormat::Xml, bytes) => Sent {
+                json: self.to_json(bytes).await?,
+                is_as_sent: false,
+            },
+            (_, json) => Sent {
+                json,
+                is_as_sent: true,
+            },
+        })
     }
 
     async fn read_body(&self, body: Body, expected: Expected) -> Result<(BodyFormat, Bytes)> {
@@ -223,26 +261,29 @@ impl Call<'_> {
     async fn create(&self, body: Body) -> Result<Response> {
         let if_none_exist = request::if_none_exist(&self.parts.headers)?;
         let resource_type = self.place.resource_type()?;
-        let body = self.resource(body).await?;
+        let sent = self.sent(body).await?;
         let hub = &self.api.hub;
         let written = create::create(
             hub,
             &self.access,
             resource_type,
-            body,
+            sent.json.clone(),
             if_none_exist.as_deref(),
         )
-        .await?;
+        .await
+        .map_err(|error| sent.located(error))?;
         Ok(response::written(&written, self.base(), &self.wishes))
     }
 
     async fn update(&self, subject: Subject, body: Body) -> Result<Response> {
         let conditions = request::write_conditions(&self.parts.headers)?;
         let resource_type = self.place.resource_type()?;
-        let body = self.resource(body).await?;
+        let sent = self.sent(body).await?;
         let hub = &self.api.hub;
-        let written =
-            update::update(hub, &self.access, resource_type, subject, body, &conditions).await?;
+        let json = sent.json.clone();
+        let written = update::update(hub, &self.access, resource_type, subject, json, &conditions)
+            .await
+            .map_err(|error| sent.located(error))?;
         Ok(response::written(&written, self.base(), &self.wishes))
     }
 
@@ -513,9 +554,12 @@ impl Call<'_> {
 
     /// The body may be absent where the URL names a resource.
     async fn validate(&self, body: Body) -> Result<Response> {
-        let body = match axum::body::HttpBody::is_end_stream(&body) {
-            true => Bytes::new(),
-            false => self.resource(body).await?,
+        let sent = match axum::body::HttpBody::is_end_stream(&body) {
+            true => Sent {
+                json: Bytes::new(),
+                is_as_sent: false,
+            },
+            false => self.sent(body).await?,
         };
         let (hub, id) = (&self.api.hub, self.place.id.as_deref());
         let kind = self.place.resource_type.ok_or_else(|| {
@@ -525,7 +569,8 @@ impl Call<'_> {
             )
         })?;
         let pairs = &self.query.pairs;
-        let outcome = validate::validate(hub, &self.access, kind, id, pairs, &body).await?;
+        let (body, text) = (&sent.json, sent.text());
+        let outcome = validate::validate(hub, &self.access, kind, id, pairs, body, text).await?;
         Ok(self.parameters(&outcome))
     }
 
@@ -541,29 +586,44 @@ impl Call<'_> {
             true if !axum::body::HttpBody::is_end_stream(&body) => self.resource(body).await?,
             _ => Bytes::new(),
         };
-        let resource_type = self.place.resource_type()?;
-        let sent = match resource_type.name() {
+        let type_name = self.place.resource_type.map_or("", |kind| kind.name());
+        let sent = match type_name {
             "ValueSet" => ("valueSet", "ValueSet"),
             "CodeSystem" => ("codeSystem", "CodeSystem"),
             _ => ("conceptMap", "ConceptMap"),
         };
         let given = Given::parse(&self.api.hub, &pairs, &body, Some(sent))?;
         let language = request::joined(&self.parts.headers, &header::ACCEPT_LANGUAGE)?;
+        // A header that is no list says nothing; a parameter is asked to mean something.
+        let language = language.as_deref().filter(|list| is_list(list));
+        let is_forwarded = self.parts.headers.contains_key(FORWARDED);
         let call = terminology::Call {
             hub: &self.api.hub,
             access: &self.access,
             id: self.place.id.as_deref(),
-            given: given.or("displayLanguage", language.as_deref()),
+            given: given.or("displayLanguage", language),
+            remote: self.api.hub.remote.as_ref().filter(|_| !is_forwarded),
         };
-        let answer = match interaction {
-            Interaction::Expand => expand::expand(&call).await?,
-            Interaction::Lookup => lookup::lookup(&call).await?,
-            Interaction::Subsumes => subsumes::subsumes(&call).await?,
-            Interaction::Translate => translate::translate(&call).await?,
-            _ if resource_type.name() == "CodeSystem" => {
-                validate_code::in_code_system(&call).await?
+        let here = match interaction {
+            Interaction::Expand => expand::expand(&call).await,
+            Interaction::Lookup => lookup::lookup(&call).await,
+            Interaction::Subsumes => subsumes::subsumes(&call).await,
+            Interaction::Translate => translate::translate(&call).await,
+            Interaction::FindMatches => find_matches::find_matches(&call).await,
+            Interaction::Closure => closure::closure(&call).await,
+            _ if type_name == "CodeSystem" => validate_code::in_code_system(&call).await,
+            _ => validate_code::in_value_set(&call).await,
+        };
+        let can_be_asked = matches!(
+            interaction,
+            Interaction::Expand | Interaction::Lookup | Interaction::ValidateCode
+        );
+        let answer = match can_be_asked {
+            true => {
+                let operation = format!("{type_name}/{}", interaction.name());
+                or_elsewhere(&call, &operation, here).await?
             }
-            _ => validate_code::in_value_set(&call).await?,
+            false => here?,
         };
         Ok(self.parameters(&answer))
     }

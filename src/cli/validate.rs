@@ -19,8 +19,8 @@ use crate::fhir::outcome::operation_outcome;
 use crate::fhir::{ResourceType, json};
 use crate::format::to_json;
 use crate::package::{Bounds, Package};
-use crate::validation::Validator;
 use crate::validation::profile::Profiles;
+use crate::validation::{Validator, places};
 use flate2::read::MultiGzDecoder;
 use serde_json::Value;
 use std::fs::{self, File};
@@ -106,7 +106,11 @@ impl<'a> Judge<'a> {
                 let lines = bytes.split(|byte| *byte == b'\n').enumerate();
                 let mut lines = lines.filter(|(_, line)| !line.trim_ascii().is_empty());
                 lines.try_for_each(|(number, line)| {
-                    each(&format!("{name}:{}", number + 1), self.input(line))
+                    let mut issues = self.input(line);
+                    // The name says the line.
+                    let places = issues.iter_mut().filter_map(|issue| issue.place.as_mut());
+                    places.for_each(|place| place.position = None);
+                    each(&format!("{name}:{}", number + 1), issues)
                 })
             }
             Ok(bytes) => each(&name, self.input(&bytes)),
@@ -128,6 +132,11 @@ impl<'a> Judge<'a> {
         };
         let mut issues = self.validator.validate(kind, &resource);
         issues.extend(self.profiles.validate(&resource, &self.asked));
+        places::point(&mut issues, &resource);
+        // The JSON of XML has other lines than what its author sees.
+        if !is_xml(text) {
+            places::find_lines(&mut issues, text, "");
+        }
         issues
     }
 }
@@ -135,11 +144,15 @@ impl<'a> Judge<'a> {
 /// A resource in JSON or XML: told by how it begins.
 fn read(definitions: &Arc<Definitions>, text: &[u8]) -> Result<Value, Error> {
     let depth = Limits::default().json_depth;
-    let bare = json::without_byte_order_mark(text).trim_ascii_start();
-    match bare.first() {
-        Some(b'<') => json::parse(to_json(definitions, text, depth)?.as_ref(), depth),
-        _ => json::parse(text, depth),
+    match is_xml(text) {
+        true => json::parse(to_json(definitions, text, depth)?.as_ref(), depth),
+        false => json::parse(text, depth),
     }
+}
+
+fn is_xml(text: &[u8]) -> bool {
+    let bare = json::without_byte_order_mark(text).trim_ascii_start();
+    bare.first() == Some(&b'<')
 }
 
 /// The resources of a package, of a file, or of all files below a folder; those of a Bundle one
@@ -151,7 +164,9 @@ fn read_definitions(definitions: &Arc<Definitions>, path: &Path) -> Result<Vec<V
         if plain_name(&path).ends_with(".tgz") {
             let file = File::open(&path).map_err(|error| error.to_string())?;
             let package = Package::read(BufReader::new(file), &Bounds::default())?;
-            all.extend(package.contents.into_iter().map(|content| content.resource));
+            for content in &package.contents {
+                all.push(content.resource()?);
+            }
             continue;
         }
         let text = bytes(&path).map_err(|error| error.to_string())?;

@@ -54,6 +54,8 @@ pub enum Interaction {
     Lookup,
     Subsumes,
     Translate,
+    FindMatches,
+    Closure,
     /// A job of the background: how far it is, or to cancel it.
     Job,
 }
@@ -125,6 +127,8 @@ impl Interaction {
             Interaction::Lookup => "$lookup",
             Interaction::Subsumes => "$subsumes",
             Interaction::Translate => "$translate",
+            Interaction::FindMatches => "$find-matches",
+            Interaction::Closure => "$closure",
             Interaction::Job => "job",
         }
     }
@@ -159,6 +163,8 @@ impl Interaction {
             | Interaction::Lookup
             | Interaction::Subsumes
             | Interaction::Translate
+            | Interaction::FindMatches
+            | Interaction::Closure
             | Interaction::Job => false,
         }
     }
@@ -168,7 +174,9 @@ impl Interaction {
         match self {
             Interaction::Expand => Some(&["ValueSet"]),
             Interaction::ValidateCode => Some(&["CodeSystem", "ValueSet"]),
-            Interaction::Lookup | Interaction::Subsumes => Some(&["CodeSystem"]),
+            Interaction::Lookup | Interaction::Subsumes | Interaction::FindMatches => {
+                Some(&["CodeSystem"])
+            }
             Interaction::Translate => Some(&["ConceptMap"]),
             Interaction::Snapshot => Some(&["StructureDefinition"]),
             _ => None,
@@ -208,6 +216,10 @@ impl Interaction {
                 "translate",
                 "http://hl7.org/fhir/OperationDefinition/ConceptMap-translate",
             )),
+            (Interaction::FindMatches, _) => Some((
+                "find-matches",
+                "http://hl7.org/fhir/OperationDefinition/CodeSystem-find-matches",
+            )),
             _ => self.common_operation(),
         }
     }
@@ -245,6 +257,10 @@ impl Interaction {
             Interaction::InstallPackage => Some((
                 "install-package",
                 "https://andiron.example/fhir/OperationDefinition/install-package",
+            )),
+            Interaction::Closure => Some((
+                "closure",
+                "http://hl7.org/fhir/OperationDefinition/ConceptMap-closure",
             )),
             Interaction::Reindex => Some((
                 "reindex",

@@ -51,7 +51,7 @@ async fn files_of_all_forms_are_judged() {
     assert_eq!(all.status.code(), Some(1));
     let said = text(&all.stdout);
     for says in [
-        "./bad.json: error: Patient.gender: ",
+        "./bad.json:1:36: error: Patient.gender: ",
         "./bad.xml: error: Patient.birthDate: ",
         "./many.ndjson:3: error: Patient.gender: ",
         "./broken.json: error: ",
