@@ -19,6 +19,7 @@ use super::Hub;
 use crate::config::{Overrides, Validation};
 use crate::error::{Category, Error, Issue, Result};
 use crate::fhir::ResourceType;
+use crate::validation::places;
 use crate::validation::profile::Profiles;
 use serde_json::Value;
 use std::borrow::Cow;
@@ -53,7 +54,10 @@ pub fn check(hub: &Hub, resource_type: ResourceType, resource: &Value) -> Result
         }
     }
     match issues.iter().any(Issue::is_error) {
-        true => Err(Error::of(category, issues)),
+        true => {
+            places::point(&mut issues, resource);
+            Err(Error::of(category, issues))
+        }
         false => Ok(()),
     }
 }

@@ -6,8 +6,8 @@ use serde_json::Value;
 
 use std::rc::Rc;
 
-use super::bundle::Bundle;
-use super::compile::Profile;
+use super::compiled::Profile;
+use super::entries::Bundle;
 use super::outside::Around;
 use super::{Invariant, Profiles};
 use crate::definitions::{Strength, TypeKind};
@@ -78,12 +78,13 @@ pub(super) fn issues(
 
 /// Whether a node keeps a profile, by its errors alone. Where profiles call for each other in
 /// circles it does.
-pub(super) fn conforms(
-    profiles: &Profiles,
+pub(super) fn conforms<'w>(
+    profiles: &'w Profiles,
     profile: &Profile,
-    node: Node<'_>,
-    scope: Scope<'_>,
+    node: Node<'w>,
+    scope: Scope<'w>,
     depth: usize,
+    bundle: Option<Rc<Bundle<'w>>>,
 ) -> bool {
     let Some(depth) = depth.checked_sub(1) else {
         return true;
@@ -93,7 +94,7 @@ pub(super) fn conforms(
         now: Some(Instant::now()),
         depth,
         issues: Vec::new(),
-        bundle: None,
+        bundle,
     };
     walk.profile(profile, node, scope, "");
     !walk.issues.iter().any(Issue::is_error)
@@ -303,6 +304,7 @@ impl<'w> Walk<'w> {
             profiles: self.profiles,
             scope,
             depth: self.depth,
+            bundle: self.bundle.clone(),
         }
     }
 
