@@ -4,7 +4,7 @@
 //!
 //! ```text
 //! 4 edge        api  cli                             HTTP, headers, command line; the only users of axum
-//! 3 use cases   interaction  operation  jobs
+//! 3 use cases   interaction  operation  graphql  jobs
 //! 2 engines     search  validation  terminology  package
 //! 1 ground      storage | definitions <- fhirpath, format
 //!                                                    storage alone opens database connections
@@ -34,6 +34,7 @@ pub mod error;
 pub mod fhir;
 pub mod fhirpath;
 pub mod format;
+pub mod graphql;
 pub mod interaction;
 pub mod jobs;
 pub mod operation;

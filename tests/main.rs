@@ -3,6 +3,7 @@
 mod api;
 mod cli;
 mod conformance;
+mod graphql;
 mod harness;
 mod rest;
 mod search;

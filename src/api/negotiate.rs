@@ -44,6 +44,8 @@ pub enum Expected {
     Patch,
     Form,
     Package,
+    /// A document of GraphQL, or a request with one in JSON.
+    Graphql,
 }
 
 /// What a request brings.
@@ -55,6 +57,7 @@ pub enum BodyFormat {
     XmlPatch,
     Form,
     Package,
+    Graphql,
 }
 
 /// Media types of resources, the server's choice first.
@@ -81,6 +84,7 @@ const OTHERS: &[(&str, BodyFormat)] = &[
     ("application/x-gtar", BodyFormat::Package),
     ("application/x-compressed-tar", BodyFormat::Package),
     ("application/octet-stream", BodyFormat::Package),
+    ("application/graphql", BodyFormat::Graphql),
 ];
 
 /// `_format` codes that are no media types: <https://hl7.org/fhir/R4/http.html#mime-type>.
@@ -194,7 +198,11 @@ impl Expected {
         match self {
             Expected::Resource => matches!(found, BodyFormat::Json | BodyFormat::Xml),
             // A resource is the Parameters of a FHIRPath Patch.
-            Expected::Patch => !matches!(found, BodyFormat::Form | BodyFormat::Package),
+            Expected::Patch => !matches!(
+                found,
+                BodyFormat::Form | BodyFormat::Package | BodyFormat::Graphql
+            ),
+            Expected::Graphql => matches!(found, BodyFormat::Json | BodyFormat::Graphql),
             Expected::Form => found == BodyFormat::Form,
             Expected::Package => found == BodyFormat::Package,
         }
@@ -208,6 +216,7 @@ impl Expected {
             Expected::Patch => PATCHES,
             Expected::Form => "application/x-www-form-urlencoded",
             Expected::Package => "application/gzip (a .tgz)",
+            Expected::Graphql => "application/json or application/graphql in UTF-8",
         }
     }
 }

@@ -37,6 +37,8 @@ pub enum Command {
     },
     /// Install, list and remove FHIR packages, such as US Core.
     Package(Box<PackageArgs>),
+    /// Load code systems such as SNOMED CT and LOINC, and list them.
+    Terminology(Box<TerminologyArgs>),
     /// Rebuild the rows of the search index.
     Reindex(Box<ReindexArgs>),
     /// Register SMART clients (not there yet).
@@ -59,7 +61,7 @@ pub struct NotYetArgs {
 }
 
 /// Where the data is, and how to report.
-#[derive(Debug, Default, Args, Serialize)]
+#[derive(Clone, Debug, Default, Args, Serialize)]
 #[serde(rename_all = "kebab-case")]
 pub struct CommonArgs {
     /// The directory that holds everything, Andiron's own PostgreSQL included.
@@ -72,7 +74,8 @@ pub struct CommonArgs {
     /// Connections to the database at most.
     #[arg(long, value_name = "N")]
     pub connections: Option<String>,
-    /// A TOML file of options under the same names.
+    /// A TOML file of options under the same names. Its tables validation-by-type,
+    /// validation-by-profile and required-profiles say where validation is another one.
     #[arg(long, value_name = "FILE")]
     pub config: Option<String>,
     /// What is logged: error, warn, info, debug or trace, or directives such as
@@ -99,6 +102,18 @@ pub struct WriteArgs {
     /// full (deleting what is referred to is refused as well).
     #[arg(long, value_name = "MODE")]
     pub referential_integrity: Option<String>,
+    /// The FHIR base of another terminology server, asked for what is not known here.
+    #[arg(long, value_name = "URL")]
+    pub terminology_server: Option<String>,
+    /// How long the other terminology server may take to answer.
+    #[arg(long, value_name = "TIME")]
+    pub terminology_time: Option<String>,
+    /// Answers of the other terminology server that are kept.
+    #[arg(long, value_name = "N")]
+    pub terminology_cache: Option<String>,
+    /// How long answers of the other terminology server are kept.
+    #[arg(long, value_name = "TIME")]
+    pub terminology_cache_time: Option<String>,
 }
 
 /// What a request may cost. Sizes are written like 500, 64KiB or 1GB, times like 500ms or 30s.
@@ -269,6 +284,78 @@ pub struct PackageRemoveArgs {
 pub struct PlainArgs {
     #[command(flatten)]
     #[serde(flatten)]
+    pub common: CommonArgs,
+}
+
+#[derive(Debug, Args)]
+pub struct TerminologyArgs {
+    #[command(subcommand)]
+    pub command: TerminologyCommand,
+}
+
+impl TerminologyArgs {
+    /// Where the database is.
+    pub fn plain(&self) -> PlainArgs {
+        let common = match &self.command {
+            TerminologyCommand::Load(load) => &load.common,
+            TerminologyCommand::List(list) => &list.common,
+            TerminologyCommand::Remove(remove) => &remove.common,
+        };
+        PlainArgs {
+            common: common.clone(),
+        }
+    }
+}
+
+#[derive(Debug, Subcommand)]
+pub enum TerminologyCommand {
+    /// Load a version of a code system; one that is loaded already is left alone.
+    Load(Box<TerminologyLoadArgs>),
+    /// List the code systems that are loaded.
+    List(Box<PlainArgs>),
+    /// Take a version of a code system away.
+    Remove(Box<TerminologyRemoveArgs>),
+}
+
+#[derive(Debug, Default, Args)]
+pub struct TerminologyLoadArgs {
+    /// What it is: snomed (RF2 snapshot), loinc (Loinc.csv and accessory files), rxnorm (RRF),
+    /// icd10cm (the order file), or csv (columns code, display, definition, parent, inactive,
+    /// abstract, designation:LANGUAGE; any other is a property).
+    #[arg(value_name = "KIND")]
+    pub kind: String,
+    /// The unpacked folder of the release, its .zip, or its files.
+    #[arg(required = true, value_name = "PATH")]
+    pub paths: Vec<PathBuf>,
+    /// The canonical URL of the code system (csv).
+    #[arg(long, value_name = "URL")]
+    pub url: Option<String>,
+    /// The version, where the files do not tell it or tell another.
+    #[arg(long, value_name = "VERSION")]
+    pub version: Option<String>,
+    /// The name of the code system.
+    #[arg(long, value_name = "NAME")]
+    pub name: Option<String>,
+    /// The language of the displays (csv).
+    #[arg(long, value_name = "TAG")]
+    pub language: Option<String>,
+    /// The language reference set whose preferred terms are the displays (snomed)
+    /// [default: US English, else GB English].
+    #[arg(long, value_name = "ID")]
+    pub display_refset: Option<String>,
+    /// Codes that differ in case are the same (csv).
+    #[arg(long)]
+    pub any_case: bool,
+    #[command(flatten)]
+    pub common: CommonArgs,
+}
+
+#[derive(Debug, Default, Args)]
+pub struct TerminologyRemoveArgs {
+    /// The code system as URL|VERSION; without a version, the default one.
+    #[arg(value_name = "CANONICAL")]
+    pub canonical: String,
+    #[command(flatten)]
     pub common: CommonArgs,
 }
 

@@ -17,11 +17,13 @@ mod load;
 mod logging;
 mod migrate;
 pub mod options;
+mod overrides;
 mod package;
 mod reindex;
 mod serve;
 mod sources;
 mod stop;
+pub mod terminology;
 mod values;
 
 use arguments::{Command, CommandLine, PackageAction};
@@ -164,6 +166,12 @@ fn dispatch(command: Command) -> Result<(), Failure> {
             compile_definitions::run(&source, &out).map_err(Failure::new)
         }
         Command::Package(args) => package_command(args.action),
+        Command::Terminology(args) => {
+            let options =
+                options::terminology(&args.plain(), environment).map_err(Failure::usage)?;
+            logging::start(&options.log);
+            block_on(terminology::run(&args, options))
+        }
         Command::Client(_) => not_yet("client"),
         Command::User(_) => not_yet("user"),
         Command::Validate(_) => not_yet("validate"),

@@ -46,12 +46,15 @@ pub enum Interaction {
     Reindex,
     InstallPackage,
     Convert,
+    Graphql,
     Validate,
     Expand,
     ValidateCode,
     Lookup,
     Subsumes,
     Translate,
+    FindMatches,
+    Closure,
     /// A job of the background: how far it is, or to cancel it.
     Job,
 }
@@ -115,12 +118,15 @@ impl Interaction {
             Interaction::Reindex => "$reindex",
             Interaction::InstallPackage => "$install-package",
             Interaction::Convert => "$convert",
+            Interaction::Graphql => "$graphql",
             Interaction::Validate => "$validate",
             Interaction::Expand => "$expand",
             Interaction::ValidateCode => "$validate-code",
             Interaction::Lookup => "$lookup",
             Interaction::Subsumes => "$subsumes",
             Interaction::Translate => "$translate",
+            Interaction::FindMatches => "$find-matches",
+            Interaction::Closure => "$closure",
             Interaction::Job => "job",
         }
     }
@@ -147,12 +153,15 @@ impl Interaction {
             | Interaction::Meta
             | Interaction::Reindex
             | Interaction::Convert
+            | Interaction::Graphql
             | Interaction::Validate
             | Interaction::Expand
             | Interaction::ValidateCode
             | Interaction::Lookup
             | Interaction::Subsumes
             | Interaction::Translate
+            | Interaction::FindMatches
+            | Interaction::Closure
             | Interaction::Job => false,
         }
     }
@@ -162,7 +171,9 @@ impl Interaction {
         match self {
             Interaction::Expand => Some(&["ValueSet"]),
             Interaction::ValidateCode => Some(&["CodeSystem", "ValueSet"]),
-            Interaction::Lookup | Interaction::Subsumes => Some(&["CodeSystem"]),
+            Interaction::Lookup | Interaction::Subsumes | Interaction::FindMatches => {
+                Some(&["CodeSystem"])
+            }
             Interaction::Translate => Some(&["ConceptMap"]),
             _ => None,
         }
@@ -201,6 +212,10 @@ impl Interaction {
                 "translate",
                 "http://hl7.org/fhir/OperationDefinition/ConceptMap-translate",
             )),
+            (Interaction::FindMatches, _) => Some((
+                "find-matches",
+                "http://hl7.org/fhir/OperationDefinition/CodeSystem-find-matches",
+            )),
             _ => self.common_operation(),
         }
     }
@@ -223,6 +238,10 @@ impl Interaction {
                 "convert",
                 "http://hl7.org/fhir/OperationDefinition/Resource-convert",
             )),
+            Interaction::Graphql => Some((
+                "graphql",
+                "http://hl7.org/fhir/OperationDefinition/Resource-graphql",
+            )),
             Interaction::Validate => Some((
                 "validate",
                 "http://hl7.org/fhir/OperationDefinition/Resource-validate",
@@ -230,6 +249,10 @@ impl Interaction {
             Interaction::InstallPackage => Some((
                 "install-package",
                 "https://andiron.example/fhir/OperationDefinition/install-package",
+            )),
+            Interaction::Closure => Some((
+                "closure",
+                "http://hl7.org/fhir/OperationDefinition/ConceptMap-closure",
             )),
             Interaction::Reindex => Some((
                 "reindex",

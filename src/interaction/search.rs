@@ -116,6 +116,35 @@ pub async fn search_in(
     }
 }
 
+/// The page of a search as the connection's transaction sees it, for who shapes it otherwise than
+/// as a Bundle; with the query that it answers.
+pub async fn page_in(
+    hub: &Hub,
+    connection: &mut PgConnection,
+    access: &Access,
+    request: Request,
+) -> Result<(Query, Page)> {
+    let edition = hub.live.current();
+    let (query, registry) = compile(hub, access, &edition, &request)?;
+    let sampled = hub.meter.samples();
+    match answer_in(hub, connection, access, registry, &query, sampled).await {
+        Ok(Answer::Found(mut page, scanned)) => {
+            hub.meter.tell(&Measured {
+                spent: std::mem::take(&mut page.spent),
+                matches: page.matches.len(),
+                includes: page.includes.len(),
+                scanned,
+            });
+            Ok((query, page))
+        }
+        Ok(Answer::Explained(_)) => Err(Error::new(
+            Category::NotSupported,
+            "expected a search with matches but found _explain",
+        )),
+        Err(error) => Err(advised(error, &query)),
+    }
+}
+
 /// The JSON of an answer; what it cost is told to the meter.
 fn assembled(hub: &Hub, query: &Query, answer: Answer, before: Stages) -> Bytes {
     let mut stages = Stages::start();

@@ -8,6 +8,7 @@ use super::lookup::{find, no_code};
 use super::terminology::Call;
 use crate::error::{Category, Error, Result};
 use crate::terminology::CodeSystem;
+use crate::terminology::tables::Wanted;
 use serde_json::{Value, json};
 use std::sync::Arc;
 
@@ -20,6 +21,10 @@ pub async fn subsumes(call: &Call<'_>) -> Result<Value> {
         asked(given, "codeA", "codingA")?,
         asked(given, "codeB", "codingB")?,
     );
+    let wanted = Wanted {
+        codes: [a.code, b.code].map(str::to_owned).into(),
+        children: false,
+    };
     let mut snapshot = call.snapshot().await?;
     let mut stored = snapshot.stored();
     let system = match call.id {
@@ -36,6 +41,7 @@ pub async fn subsumes(call: &Call<'_>) -> Result<Value> {
                 &mut stored,
                 system.ok_or_else(|| missing("system"))?,
                 version,
+                &wanted,
             )
             .await?
         }

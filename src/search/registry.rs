@@ -46,6 +46,7 @@ use crate::error::Error;
 use crate::fhir::ResourceType;
 use crate::fhir::reference::Target;
 use crate::fhirpath::{Context, Expression, Item, Limits, Model, Node};
+use crate::terminology::cache;
 use serde_json::Value;
 use std::collections::HashSet;
 use std::sync::{Arc, OnceLock};
@@ -130,6 +131,8 @@ pub struct Registry {
     extended: Vec<OnceLock<Compiled>>,
     reference_slots: OnceLock<Vec<Slot>>,
     edition: Edition,
+    /// Shared by all editions.
+    code_systems: Arc<cache::Parsed>,
 }
 
 impl Registry {
@@ -145,6 +148,7 @@ impl Registry {
             extended: Vec::new(),
             reference_slots: OnceLock::new(),
             edition: Edition::default(),
+            code_systems: Arc::default(),
         })
     }
 
@@ -157,7 +161,13 @@ impl Registry {
             extended: ResourceType::all().map(|_| OnceLock::new()).collect(),
             reference_slots: OnceLock::new(),
             edition,
+            code_systems: self.code_systems.clone(),
         }
+    }
+
+    /// The code systems that lookups have parsed.
+    pub fn code_systems(&self) -> &cache::Parsed {
+        &self.code_systems
     }
 
     /// The custom parameters.

@@ -109,6 +109,7 @@
 //! polls `_since` the last instant it saw may miss a commit that was slower than its
 //! neighbour by the time it took; followers that must not use the feed.
 
+pub mod closure;
 pub mod cluster;
 pub mod conformance;
 mod connections;
@@ -128,7 +129,7 @@ pub mod statistics;
 pub mod write;
 pub mod writer;
 
-pub use connections::FOR_SEARCHES;
+pub use connections::{FOR_SEARCHES, Held};
 pub use failure::{failed, is_retryable, is_timeout};
 
 use crate::access::Access;

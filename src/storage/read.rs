@@ -16,6 +16,11 @@ pub const VERSION_COLUMNS: &str = "r.type, r.id, r.version, r.last_updated, r.me
 const CURRENT: &str = "SELECT r.type, r.id, r.version, r.last_updated, r.method, r.body \
     FROM resource r WHERE r.tenant = $1 AND r.type = $2 AND r.key = $3 AND r.id = $4";
 
+/// The current versions of several, of any types.
+const CURRENT_MANY: &str = "SELECT r.type, r.id, r.version, r.last_updated, r.method, r.body \
+    FROM unnest($2::smallint[], $3::bigint[], $4::text[]) AS asked(type, key, id) \
+    JOIN resource r ON r.tenant = $1 AND r.type = asked.type AND r.key = asked.key AND r.id = asked.id";
+
 const ONE_VERSION: &str = "SELECT r.type, r.id, r.version, r.last_updated, r.method, r.body \
     FROM resource r WHERE r.tenant = $1 AND r.type = $2 AND r.key = $3 AND r.id = $4 AND r.version = $5 \
     UNION ALL \
@@ -38,7 +43,14 @@ const LABELS: &str = "SELECT DISTINCT label.value::text FROM resource r, \
     ORDER BY 1 LIMIT 1000";
 
 /// Every fixed statement of this file, for the test that prepares them.
-pub const STATEMENTS: [&str; 5] = [CURRENT, ONE_VERSION, EXISTING, EXISTING_HELD, LABELS];
+pub const STATEMENTS: [&str; 6] = [
+    CURRENT,
+    ONE_VERSION,
+    EXISTING,
+    EXISTING_HELD,
+    LABELS,
+    CURRENT_MANY,
+];
 
 /// The version in a row that has the [`VERSION_COLUMNS`] first.
 pub fn version_from(row: &PgRow) -> Result<Version, sqlx::Error> {
@@ -115,6 +127,30 @@ pub async fn find_current(
         .fetch_optional(connection)
         .await?;
     Ok(row.as_ref().map(version_from).transpose()?)
+}
+
+/// The current versions of several resources as the connection's transaction sees them, deletion
+/// markers included, in no order; what there never was is left out.
+pub async fn find_many(
+    connection: &mut PgConnection,
+    access: &Access,
+    asked: &[(ResourceType, &str)],
+) -> Result<Vec<Version>> {
+    if asked.is_empty() {
+        return Ok(Vec::new());
+    }
+    let types: Vec<i16> = asked.iter().map(|(kind, _)| kind.number()).collect();
+    let keys = asked.iter();
+    let keys: Vec<i64> = keys.map(|(kind, id)| resource_key(*kind, id)).collect();
+    let ids: Vec<&str> = asked.iter().map(|(_, id)| *id).collect();
+    let rows = sqlx::query(CURRENT_MANY)
+        .bind(access.tenant.0)
+        .bind(types)
+        .bind(keys)
+        .bind(ids)
+        .fetch_all(connection)
+        .await?;
+    Ok(rows.iter().map(version_from).collect::<Result<_, _>>()?)
 }
 
 /// One version as the connection's transaction sees it.

@@ -3,11 +3,12 @@
 //!
 //! A concept is below the one that it is nested in, and below those that its properties
 //! `parent` and `subsumedBy` name; `child` says the same from above. Deeper meanings of
-//! subsumption (expressions, inferred classification) are not known here, nor are supplements.
+//! subsumption (expressions, inferred classification) are not known here.
 
+use super::tables::Table;
 use serde_json::Value;
 use std::borrow::Cow;
-use std::collections::{BTreeSet, HashMap};
+use std::collections::{BTreeSet, HashMap, HashSet};
 
 /// A concept by its place in its system: the order of the resource.
 pub type At = usize;
@@ -24,6 +25,10 @@ pub struct Concept {
     pub properties: Vec<Value>,
     /// What it is nested in.
     pub nested_in: Option<At>,
+    /// No longer in use.
+    pub is_inactive: bool,
+    /// Not to be chosen by a user: it only groups others.
+    pub is_abstract: bool,
 }
 
 /// The concepts of one CodeSystem.
@@ -37,16 +42,17 @@ pub struct CodeSystem {
     pub is_complete: bool,
     /// `content` is `fragment`: the author has more codes than are here.
     pub is_fragment: bool,
+    /// `content` is `supplement`: it tells more of another system, and has no codes itself.
+    pub is_supplement: bool,
+    /// Only what a question needs was read of a system that is in tables: a code that is not
+    /// here was not asked for, or does not exist.
+    pub is_excerpt: bool,
     /// Codes that differ in case are different, unless the resource says that they are not.
     pub is_case_sensitive: bool,
     pub concepts: Vec<Concept>,
     by_code: HashMap<String, At>,
     children: HashMap<String, Vec<String>>,
     parents: HashMap<String, Vec<String>>,
-    /// Codes of the properties that mean "not to be chosen" and "not in use", by what they are
-    /// named here.
-    not_selectable: Vec<String>,
-    inactive: Vec<String>,
 }
 
 impl CodeSystem {
@@ -59,10 +65,13 @@ impl CodeSystem {
             language: text("language"),
             is_complete: resource["content"] == "complete",
             is_fragment: resource["content"] == "fragment",
+            is_supplement: resource["content"] == "supplement",
             is_case_sensitive: resource["caseSensitive"] != false,
+            ..CodeSystem::default()
+        };
+        let flags = Flags {
             not_selectable: property_named(resource, "notSelectable"),
             inactive: property_named(resource, "inactive"),
-            ..CodeSystem::default()
         };
         // From the last to the first, so that they come off the stack in their order.
         let mut open: Vec<(Option<At>, &Value)> = items(&resource["concept"])
@@ -70,19 +79,34 @@ impl CodeSystem {
             .collect();
         open.reverse();
         while let Some((nested_in, concept)) = open.pop() {
-            if let Some(at) = system.add(concept, nested_in) {
+            if let Some(at) = system.add(concept, nested_in, &flags) {
                 let inner = items(&concept["concept"]).map(|inner| (Some(at), inner));
                 let mut inner: Vec<_> = inner.collect();
                 inner.reverse();
                 open.extend(inner);
             }
         }
+        system.settle();
         system
     }
 
-    fn add(&mut self, concept: &Value, nested_in: Option<At>) -> Option<At> {
+    /// The system of a table, without concepts yet.
+    pub(super) fn excerpt_of(table: &Table) -> CodeSystem {
+        CodeSystem {
+            url: table.url.clone(),
+            version: table.version.clone(),
+            name: Some(table.name.clone()),
+            language: table.language.clone(),
+            is_complete: table.content == "complete",
+            is_fragment: table.content == "fragment",
+            is_excerpt: true,
+            is_case_sensitive: table.is_case_sensitive,
+            ..CodeSystem::default()
+        }
+    }
+
+    fn add(&mut self, concept: &Value, nested_in: Option<At>, flags: &Flags) -> Option<At> {
         let code = concept["code"].as_str()?;
-        let at = self.concepts.len();
         if let Some(parent) = nested_in {
             let parent = self.concepts[parent].code.clone();
             self.relate(&parent, code);
@@ -95,28 +119,47 @@ impl CodeSystem {
             }
         }
         let text = |name: &str| concept[name].as_str().map(str::to_owned);
-        self.by_code
-            .entry(self.key(code).into_owned())
-            .or_insert(at);
-        self.concepts.push(Concept {
+        let mut concept = Concept {
             code: code.to_owned(),
             display: text("display"),
             definition: text("definition"),
             designations: items(&concept["designation"]).cloned().collect(),
             properties: items(&concept["property"]).cloned().collect(),
             nested_in,
-        });
-        Some(at)
+            ..Concept::default()
+        };
+        flags.mark(&mut concept);
+        Some(self.push(concept))
     }
 
-    fn relate(&mut self, parent: &str, child: &str) {
-        let add = |list: &mut Vec<String>, code: &str| {
-            if !list.iter().any(|known| known == code) {
-                list.push(code.to_owned());
-            }
+    /// Adds a concept behind the others.
+    pub(super) fn push(&mut self, concept: Concept) -> At {
+        let at = self.concepts.len();
+        self.by_code
+            .entry(self.key(&concept.code).into_owned())
+            .or_insert(at);
+        self.concepts.push(concept);
+        at
+    }
+
+    /// Says once more what is above what; in the end each is to be said once.
+    pub(super) fn relate(&mut self, parent: &str, child: &str) {
+        let add = |lists: &mut HashMap<String, Vec<String>>, of: &str, code: &str| {
+            lists
+                .entry(of.to_owned())
+                .or_default()
+                .push(code.to_owned());
         };
-        add(self.children.entry(parent.to_owned()).or_default(), child);
-        add(self.parents.entry(child.to_owned()).or_default(), parent);
+        add(&mut self.children, parent, child);
+        add(&mut self.parents, child, parent);
+    }
+
+    /// Each relation once, where it was said first.
+    fn settle(&mut self) {
+        for list in self.children.values_mut().chain(self.parents.values_mut()) {
+            let mut seen = HashSet::with_capacity(list.len());
+            list.retain(|code| seen.insert(code.clone()));
+        }
     }
 
     fn key<'c>(&self, code: &'c str) -> Cow<'c, str> {
@@ -138,6 +181,31 @@ impl CodeSystem {
     /// Whether two codes are the same here.
     pub fn same(&self, left: &str, right: &str) -> bool {
         self.key(left) == self.key(right)
+    }
+
+    /// Whether a resource is a supplement of this version.
+    pub fn is_supplemented_by(&self, supplement: &Value) -> bool {
+        match supplement["supplements"].as_str() {
+            Some(canonical) => canonical == self.url || canonical == self.canonical(),
+            None => false,
+        }
+    }
+
+    /// The system with the designations and properties that a supplement adds.
+    /// <https://hl7.org/fhir/R4/codesystem.html#supplements>
+    pub fn supplemented(&self, supplement: &Value) -> CodeSystem {
+        let mut system = self.clone();
+        let mut open: Vec<&Value> = items(&supplement["concept"]).collect();
+        while let Some(more) = open.pop() {
+            open.extend(items(&more["concept"]));
+            let at = more["code"].as_str().and_then(|code| system.find(code));
+            if let Some(concept) = at.and_then(|at| system.concepts.get_mut(at)) {
+                let designations = items(&more["designation"]).cloned();
+                concept.designations.extend(designations);
+                concept.properties.extend(items(&more["property"]).cloned());
+            }
+        }
+        system
     }
 
     /// Its canonical, with the version where it has one.
@@ -173,19 +241,12 @@ impl CodeSystem {
         self.concept(code).map_or(code, |concept| &concept.code)
     }
 
-    /// Not to be chosen by a user: it only groups others.
     pub fn is_abstract(&self, at: At) -> bool {
-        let concept = &self.concepts[at];
-        let says = |name: &String| values_of(concept, name).any(|value| value == "true");
-        self.not_selectable.iter().any(says)
+        self.concepts[at].is_abstract
     }
 
-    /// No longer in use, by its property `inactive` or a `status` that says so.
     pub fn is_inactive(&self, at: At) -> bool {
-        let concept = &self.concepts[at];
-        let says = |name: &String| values_of(concept, name).any(|value| value == "true");
-        let ended = |value: String| matches!(value.as_str(), "retired" | "inactive");
-        self.inactive.iter().any(says) || values_of(concept, "status").any(ended)
+        self.concepts[at].is_inactive
     }
 
     /// What a concept has for a property, those that the specification defines among them.
@@ -211,6 +272,27 @@ impl CodeSystem {
     }
 }
 
+/// Codes of the properties that mean "not to be chosen" and "not in use", by what they are
+/// named in one system.
+struct Flags {
+    not_selectable: Vec<String>,
+    inactive: Vec<String>,
+}
+
+impl Flags {
+    /// A concept is not in use by its property `inactive` or a `status` that says so.
+    fn mark(&self, concept: &mut Concept) {
+        let holds = |names: &[String]| {
+            let mut names = names.iter();
+            names.any(|name| values_of(concept, name).any(|value| value == "true"))
+        };
+        let ended = |value: String| matches!(value.as_str(), "retired" | "inactive");
+        let is_abstract = holds(&self.not_selectable);
+        let is_inactive = holds(&self.inactive) || values_of(concept, "status").any(ended);
+        (concept.is_abstract, concept.is_inactive) = (is_abstract, is_inactive);
+    }
+}
+
 /// A text that names a concept, and its language where that is told.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Name<'a> {
@@ -226,57 +308,6 @@ pub fn names(designations: &[Value]) -> impl Iterator<Item = Name<'_>> {
             value: one["value"].as_str()?,
         })
     })
-}
-
-/// Whether a text of this language serves who asks for that one: `de-CH` serves `de`.
-pub fn speaks(language: &str, wanted: &str) -> bool {
-    let (language, wanted) = (language.to_lowercase(), wanted.to_lowercase());
-    language == wanted
-        || language
-            .strip_prefix(&wanted)
-            .is_some_and(|rest| rest.starts_with('-'))
-}
-
-/// The languages of an `Accept-Language` or `displayLanguage`, best first.
-pub fn languages(header: &str) -> Vec<&str> {
-    let tags = header.split(',').map(|part| {
-        let mut parts = part.trim().split(';');
-        let tag = parts.next().unwrap_or_default().trim();
-        let weight = parts
-            .find_map(|part| part.trim().strip_prefix("q=")?.parse::<f32>().ok())
-            .unwrap_or(1.0);
-        (tag, weight)
-    });
-    let mut tags: Vec<(&str, f32)> = tags
-        .filter(|(tag, weight)| !tag.is_empty() && *tag != "*" && *weight > 0.0)
-        .collect();
-    tags.sort_by(|left, right| right.1.total_cmp(&left.1));
-    tags.into_iter().map(|(tag, _)| tag).collect()
-}
-
-/// Whether a version is the one that is named: a part `x` or `*` of it stands for any, and
-/// for any that follow (`1.x` is met by `1.2.0`).
-pub fn is_version(version: &str, named: &str) -> bool {
-    if !is_pattern(named) {
-        return version == named;
-    }
-    let mut parts = version.split('.');
-    for wanted in named.split('.') {
-        let found = parts.next();
-        let fits = match wanted {
-            "x" | "*" => found.is_some(),
-            wanted => found == Some(wanted),
-        };
-        if !fits {
-            return false;
-        }
-    }
-    parts.next().is_none() || named.ends_with(['x', '*'])
-}
-
-/// Whether a version that is named stands for several.
-pub fn is_pattern(named: &str) -> bool {
-    named.split('.').any(|part| matches!(part, "x" | "*"))
 }
 
 fn closure(steps: &HashMap<String, Vec<String>>, start: &str) -> BTreeSet<String> {
@@ -383,35 +414,5 @@ pub(super) mod tests {
         let system = CodeSystem::of(&any_case);
         assert_eq!(system.concept("DOG").map(|c| c.code.as_str()), Some("dog"));
         assert_eq!(Vec::from_iter(system.below("DOG")).join(" "), "beagle dog");
-    }
-
-    #[test]
-    fn versions_may_be_patterns() {
-        for (version, named, expected) in [
-            ("1.0.0", "1.0.0", true),
-            ("1.0.0", "1.0", false),
-            ("1.0.0", "1.0.x", true),
-            ("1.2.0", "1.x", true),
-            ("1.2.0", "1.x.0", true),
-            ("1.2.0", "1.x.1", false),
-            ("2.0.0", "1.x", false),
-            ("1", "1.x", false),
-            ("x", "y", false),
-        ] {
-            assert_eq!(is_version(version, named), expected, "{version} {named}");
-        }
-    }
-
-    #[test]
-    fn languages_by_weight_and_region() {
-        assert_eq!(languages("de;q=0.5, en-US, *;q=0.1"), ["en-US", "de"]);
-        for (language, wanted, expected) in [
-            ("de-CH", "de", true),
-            ("de", "de-CH", false),
-            ("DE", "de", true),
-            ("den", "de", false),
-        ] {
-            assert_eq!(speaks(language, wanted), expected, "{language} {wanted}");
-        }
     }
 }

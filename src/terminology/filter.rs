@@ -11,6 +11,111 @@ use std::collections::BTreeSet;
 /// Steps of one match of a regular expression: what needs more is taken for a trap.
 const MAX_STEPS: usize = 100_000;
 
+/// <https://hl7.org/fhir/R4/valueset-filter-operator.html>, and `child-of` of R5.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Op {
+    IsA,
+    IsNotA,
+    DescendentOf,
+    ChildOf,
+    Generalizes,
+    Equals,
+    In,
+    NotIn,
+    Exists,
+    Regex,
+}
+
+const OPS: [(&str, Op); 10] = [
+    ("is-a", Op::IsA),
+    ("is-not-a", Op::IsNotA),
+    ("descendent-of", Op::DescendentOf),
+    ("child-of", Op::ChildOf),
+    ("generalizes", Op::Generalizes),
+    ("=", Op::Equals),
+    ("in", Op::In),
+    ("not-in", Op::NotIn),
+    ("exists", Op::Exists),
+    ("regex", Op::Regex),
+];
+
+impl Op {
+    pub fn name(self) -> &'static str {
+        let found = OPS.iter().find(|(_, op)| *op == self);
+        found.map_or("", |(name, _)| name)
+    }
+
+    /// Whether it is about the hierarchy, and so about codes alone.
+    fn is_of_hierarchy(self) -> bool {
+        matches!(
+            self,
+            Op::IsA | Op::IsNotA | Op::DescendentOf | Op::ChildOf | Op::Generalizes
+        )
+    }
+}
+
+/// One `filter` as it is written.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Condition {
+    pub property: String,
+    pub op: Op,
+    pub value: String,
+}
+
+impl Condition {
+    /// `system`: the URL of the code system, for messages.
+    ///
+    /// # Errors
+    /// What is wrong with it, for a person.
+    pub fn parse(system: &str, filter: &Value) -> Result<Condition, String> {
+        let part = |member: &str| {
+            let text = filter[member].as_str().filter(|text| !text.is_empty());
+            text.ok_or_else(|| format!("a filter of the system `{system}` has no {member}"))
+        };
+        let (property, op, value) = (part("property")?, part("op")?, part("value")?);
+        let of_code = matches!(property, "concept" | "code");
+        let known = OPS.iter().find(|(name, _)| *name == op).map(|(_, op)| *op);
+        match known.filter(|op| of_code || !op.is_of_hierarchy()) {
+            Some(op) => Ok(Condition {
+                property: property.to_owned(),
+                op,
+                value: value.to_owned(),
+            }),
+            None => Err(format!(
+                "a filter `{property} {op}` over the system `{system}` is not supported"
+            )),
+        }
+    }
+
+    /// The values that it lists.
+    pub fn values(&self) -> Vec<String> {
+        match self.op {
+            Op::In | Op::NotIn => self
+                .value
+                .split(',')
+                .map(|one| one.trim().to_owned())
+                .collect(),
+            _ => vec![self.value.clone()],
+        }
+    }
+
+    /// The regular expression, which has to match the whole value.
+    pub fn pattern(&self) -> String {
+        format!("^(?:{})$", self.value)
+    }
+
+    /// The codes that it speaks of.
+    pub fn names(&self) -> Vec<String> {
+        let of_code = matches!(self.property.as_str(), "concept" | "code");
+        let of_relation = matches!(self.property.as_str(), "parent" | "child");
+        match self.op {
+            op if of_code && op.is_of_hierarchy() => vec![self.value.clone()],
+            Op::Equals | Op::In | Op::NotIn if of_relation => self.values(),
+            _ => Vec::new(),
+        }
+    }
+}
+
 /// One `filter`, ready to be asked of concepts.
 #[derive(Debug)]
 pub struct Filter {
@@ -32,40 +137,25 @@ impl Filter {
     /// # Errors
     /// What is wrong with it, for a person.
     pub fn compile(system: &CodeSystem, filter: &Value) -> Result<Filter, String> {
-        let part = |member: &str| {
-            let text = filter[member].as_str().filter(|text| !text.is_empty());
-            text.ok_or_else(|| format!("a filter of the system `{}` has no {member}", system.url))
-        };
-        let (property, op, value) = (part("property")?, part("op")?, part("value")?);
-        let of_code = matches!(property, "concept" | "code");
-        let listed = || value.split(',').map(|one| one.trim().to_owned()).collect();
-        let test = match op {
-            "is-a" if of_code => Test::Among(system.below(value), true),
-            "is-not-a" if of_code => Test::Among(system.below(value), false),
-            "generalizes" if of_code => Test::Among(system.above(value), true),
-            "descendent-of" if of_code => {
+        let condition = Condition::parse(&system.url, filter)?;
+        let value = condition.value.as_str();
+        let test = match condition.op {
+            Op::IsA => Test::Among(system.below(value), true),
+            Op::IsNotA => Test::Among(system.below(value), false),
+            Op::Generalizes => Test::Among(system.above(value), true),
+            Op::DescendentOf => {
                 let mut below = system.below(value);
                 below.retain(|code| !system.same(code, value));
                 Test::Among(below, true)
             }
-            // Of R5, and simple enough.
-            "child-of" if of_code => {
-                Test::Among(system.children(value).iter().cloned().collect(), true)
-            }
-            "=" => Test::Value(vec![value.to_owned()], true),
-            "in" => Test::Value(listed(), true),
-            "not-in" => Test::Value(listed(), false),
-            "exists" => Test::Exists(value == "true"),
-            "regex" => Test::Regex(Box::new(whole(value)?)),
-            _ => {
-                return Err(format!(
-                    "a filter `{property} {op}` over the system `{}` is not supported",
-                    system.url
-                ));
-            }
+            Op::ChildOf => Test::Among(system.children(value).iter().cloned().collect(), true),
+            Op::Equals | Op::In => Test::Value(condition.values(), true),
+            Op::NotIn => Test::Value(condition.values(), false),
+            Op::Exists => Test::Exists(value == "true"),
+            Op::Regex => Test::Regex(Box::new(whole(&condition)?)),
         };
         Ok(Filter {
-            property: property.to_owned(),
+            property: condition.property,
             test,
         })
     }
@@ -107,13 +197,16 @@ impl Filter {
     }
 }
 
-/// A regular expression that has to match the whole value.
-fn whole(pattern: &str) -> Result<Regex, String> {
-    let compiled = RegexBuilder::new(&format!("^(?:{pattern})$"))
+fn whole(condition: &Condition) -> Result<Regex, String> {
+    let compiled = RegexBuilder::new(&condition.pattern())
         .backtrack_limit(MAX_STEPS)
         .build();
-    compiled
-        .map_err(|error| format!("the regular expression {pattern:?} of a filter is none: {error}"))
+    compiled.map_err(|error| {
+        format!(
+            "the regular expression {:?} of a filter is none: {error}",
+            condition.value
+        )
+    })
 }
 
 #[cfg(test)]

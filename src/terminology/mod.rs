@@ -4,12 +4,15 @@
 //! ```text
 //! ValueSet -> Library (what it draws on, read beforehand) -> Evaluation -> members, or
 //!                                                                       membership of one code
+//!             code systems: resources, parsed once (cache)              or a Selection that
+//!                           excerpts of tables (tables)                 SQL asks of a table
 //! ```
 //!
-//! All of it is free of I/O: [`library`] says what is to be read. Search (`:in`, `:above`,
+//! Evaluation is free of I/O: [`library`] says what is to be read. Search (`:in`, `:above`,
 //! `:below`) and the operations (`$expand`, `$validate-code`, `$lookup`, `$subsumes`,
-//! `$translate`) evaluate by the same code. [`Published`] is what bindings should ask: they still
-//! have the lists of `definitions::value_set`.
+//! `$translate`) evaluate by the same code. [`release`] reads the files by which code systems
+//! are published into [`tables`]. [`Published`] is what bindings should ask: they still have the
+//! lists of `definitions::value_set`.
 //!
 //! ## Decisions
 //! - *What is not known is told, never guessed.* A system that is not here, or of which only
@@ -17,18 +20,30 @@
 //!   consent. An expansion that would need it is refused.
 //! - *Circles and traps end*: value sets that contain themselves, hierarchies that lead back,
 //!   and regular expressions that need too many steps are refused.
-//! - *A code system is read whole.* Tables for systems of a million concepts, their loader, a
-//!   remote server, supplements and systems with a grammar are not there.
+//! - *Large systems are loaded from files, small ones are resources*, and both are asked by one
+//!   code: of a table an excerpt is read that has the concepts in question, as a
+//!   [`CodeSystem`] like that of a resource. A CodeSystem that is stored is parsed once per
+//!   version and kept, within a bound; it is not copied into the tables.
+//! - *Systems with a grammar* (UCUM, post-coordinated SNOMED CT) are not known here.
 
+pub mod cache;
 pub mod code_system;
 mod evaluation;
-mod filter;
+pub mod filter;
+mod implicit;
+pub mod language;
 pub mod library;
 mod published;
+pub mod release;
+pub mod remote;
+pub mod tables;
+pub mod text;
 pub mod translate;
+pub mod version;
 
 pub use code_system::CodeSystem;
-pub use evaluation::{Evaluation, Member, Members};
+pub use evaluation::{Evaluation, Member, Members, Selection};
+pub use implicit::implicit;
 pub use library::{Library, Part, Versions};
 pub use published::Published;
 

@@ -32,9 +32,16 @@ async fn the_statement_names_every_type_and_interaction() {
             codes(&resource["interaction"], "code").join(" "),
             "read vread update patch delete history-instance history-type create search-type"
         );
-        let of_all = ["meta", "meta-add", "meta-delete", "reindex", "validate"];
+        let of_all = [
+            "graphql",
+            "meta",
+            "meta-add",
+            "meta-delete",
+            "reindex",
+            "validate",
+        ];
         let of_type = match resource["type"].as_str() {
-            Some("CodeSystem") => &["lookup", "subsumes", "validate-code"][..],
+            Some("CodeSystem") => &["find-matches", "lookup", "subsumes", "validate-code"][..],
             Some("ValueSet") => &["expand", "validate-code"],
             Some("ConceptMap") => &["translate"],
             _ => &[],

@@ -6,6 +6,7 @@
 //! that fails and is not there, and one that passes and is, fail the run.
 
 mod fhirpath;
+mod graphql;
 mod invariants;
 mod mutants;
 mod packages;

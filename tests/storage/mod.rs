@@ -3,6 +3,7 @@
 use crate::harness::{Server, database};
 use crate::rest::{patient, patient_with_id};
 use andiron::access::Access;
+use andiron::search::lookup::library::STAMPS;
 use andiron::storage::feed::{self, Position};
 use andiron::storage::{
     conformance, history, jobs, nodes, packages, parameters, read, reindex, secret, statistics,
@@ -26,7 +27,10 @@ async fn every_fixed_statement_prepares_on_the_migrated_schema() {
         .chain(&packages::STATEMENTS)
         .chain(&parameters::STATEMENTS)
         .chain(&reindex::STATEMENTS)
-        .chain(&secret::STATEMENTS);
+        .chain(&secret::STATEMENTS)
+        .chain(andiron::terminology::tables::statements())
+        .chain(&andiron::storage::closure::STATEMENTS)
+        .chain([&STAMPS]);
     for statement in all {
         let prepared = connection
             .prepare(sqlx::SqlStr::from_static(statement))
@@ -62,6 +66,11 @@ async fn a_read_by_id_and_a_page_of_history_use_their_indexes() {
             read::STATEMENTS[1],
             "1, 100::smallint, 1, 'x', 1",
             "history_",
+        ),
+        (
+            read::STATEMENTS[5],
+            "1, '{100,101}', '{1,2}', '{x,y}'",
+            "resource_pkey",
         ),
         (
             history::STATEMENTS[0],

@@ -20,7 +20,7 @@
 
 mod canonical;
 mod hierarchy;
-mod library;
+pub mod library;
 pub mod stored;
 mod value_set;
 
@@ -34,6 +34,7 @@ use super::rewrite;
 use crate::access::Access;
 use crate::error::{Category, Error, Result};
 use crate::fhir::{ResourceType, Version};
+use crate::terminology::tables::{self, Wanted};
 use futures::future::BoxFuture;
 use sqlx::PgConnection;
 use std::borrow::Cow;
@@ -124,18 +125,7 @@ async fn answer(stored: &mut Stored<'_>, lookup: &Lookup) -> Result<Predicate> {
             direction,
             slots,
         } => {
-            let concepts = stored.code_system(system).await?;
-            let concepts = concepts.ok_or_else(|| not_found("code system", system))?;
-            if !concepts.is_complete {
-                return Err(not_supported(format!(
-                    "only a part of the code system `{system}` is known here, so that what is \
-                     above and below its codes is not"
-                )));
-            }
-            let codes = match direction {
-                Direction::Above => concepts.above(code),
-                Direction::Below => concepts.below(code),
-            };
+            let codes = subsumed(stored, system, code, *direction).await?;
             check_count(codes.len(), "codes", MAX_CODES)?;
             let pair = |code: String| Asked::Pair(system.clone(), code);
             let asked: Vec<Asked> = codes.into_iter().map(pair).collect();
@@ -172,6 +162,33 @@ async fn answer(stored: &mut Stored<'_>, lookup: &Lookup) -> Result<Predicate> {
         }
         Lookup::BareId { entries, .. } => Ok(Predicate::Entries(entries.clone())),
     }
+}
+
+/// The code and what is above or below it.
+async fn subsumed(
+    stored: &mut Stored<'_>,
+    system: &str,
+    code: &str,
+    direction: Direction,
+) -> Result<Vec<String>> {
+    if let Some(table) = stored.table(system).await? {
+        let (connection, limit) = (&mut *stored.connection, MAX_CODES + 1);
+        let is_below = matches!(direction, Direction::Below);
+        return tables::below_or_above(connection, &table, code, is_below, limit).await;
+    }
+    let concepts = stored.code_system(system, &Wanted::default()).await?;
+    let concepts = concepts.ok_or_else(|| not_found("code system", system))?;
+    if !concepts.is_complete {
+        return Err(not_supported(format!(
+            "only a part of the code system `{system}` is known here, so that what is above and \
+             below its codes is not"
+        )));
+    }
+    let codes = match direction {
+        Direction::Above => concepts.above(code),
+        Direction::Below => concepts.below(code),
+    };
+    Ok(codes.into_iter().collect())
 }
 
 /// Refuses a bare id that means several resources: those that have it and are referred to by

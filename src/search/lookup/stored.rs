@@ -11,7 +11,8 @@ use super::super::sql::{self, Wanted};
 use crate::access::Access;
 use crate::error::{Error, Result};
 use crate::fhir::{Instant, ResourceType, Version};
-use crate::terminology::code_system::{is_pattern, is_version};
+use crate::terminology::implicit;
+use crate::terminology::version::{is_pattern, is_version};
 use serde_json::Value;
 use sqlx::postgres::PgRow;
 use sqlx::{PgConnection, Row};
@@ -68,7 +69,11 @@ impl Stored<'_> {
             return Ok(Some(Arc::new(found)));
         }
         let definitions = self.registry.model().definitions();
-        Ok(definitions.artifact(type_name, canonical))
+        let published = definitions.artifact(type_name, canonical);
+        Ok(published.or_else(|| match type_name {
+            "ValueSet" => implicit(canonical).map(Arc::new),
+            _ => None,
+        }))
     }
 
     /// The stored resource of that id.
@@ -187,17 +192,20 @@ fn parse(version: &Version) -> Result<Value> {
 
 /// By business version, the numbers in it as numbers; then by when it was stored.
 fn newer(left: &Value, right: &Value) -> Ordering {
-    let version = |resource: &Value| -> Vec<(u64, String)> {
-        let text = resource["version"].as_str().unwrap_or_default();
-        let parts = text.split(['.', '-']);
-        parts
-            .map(|part| (part.parse().unwrap_or_default(), part.to_owned()))
-            .collect()
-    };
+    let version =
+        |resource: &Value| version_parts(resource["version"].as_str().unwrap_or_default());
     let stored = |resource: &Value| resource["meta"]["lastUpdated"].as_str().map(str::to_owned);
     version(left)
         .cmp(&version(right))
         .then_with(|| stored(left).cmp(&stored(right)))
+}
+
+/// What business versions are ordered by.
+pub fn version_parts(version: &str) -> Vec<(u64, String)> {
+    let parts = version.split(['.', '-']);
+    parts
+        .map(|part| (part.parse().unwrap_or_default(), part.to_owned()))
+        .collect()
 }
 
 #[cfg(test)]

@@ -74,6 +74,9 @@ pub(super) struct Bundle<'v> {
     by_url: HashMap<&'v str, Alike<'v>>,
     /// By the last two steps of a fullUrl, `Patient/1`: the first of them.
     by_end: HashMap<&'v str, usize>,
+    /// By type and id of the resource, where the fullUrl is a URN: that is no base of a relative
+    /// reference, type and id mean it all the same.
+    by_name: HashMap<(&'v str, &'v str), usize>,
 }
 
 impl<'v> Bundle<'v> {
@@ -83,6 +86,7 @@ impl<'v> Bundle<'v> {
             entries: list(bundle, "entry").collect(),
             by_url: HashMap::new(),
             by_end: HashMap::new(),
+            by_name: HashMap::new(),
         };
         for (at, entry) in new.entries.iter().enumerate() {
             let Some(url) = text(entry, "fullUrl") else {
@@ -93,6 +97,12 @@ impl<'v> Bundle<'v> {
             let version = entry.pointer("/resource/meta/versionId");
             if let Some(version) = version.and_then(Value::as_str) {
                 alike.by_version.entry(version).or_default().push(at);
+            }
+            let named = |name: &str| text(entry.get("resource")?, name);
+            if let (FullUrl::Urn(_), Some(kind), Some(id)) =
+                (FullUrl::parse(url), named("resourceType"), named("id"))
+            {
+                new.by_name.entry((kind, id)).or_insert(at);
             }
             if let Some((start, _)) = url.rmatch_indices('/').nth(1) {
                 new.by_end.entry(&url[start + 1..]).or_insert(at);
@@ -134,7 +144,10 @@ impl<'v> Bundle<'v> {
             .map_or(reference, |(url, _)| url);
         let by_end = || match reference.contains(':') {
             true => None,
-            false => self.by_end.get(reference).copied(),
+            false => {
+                let by_name = || self.by_name.get(&reference.split_once('/')?);
+                self.by_end.get(reference).or_else(by_name).copied()
+            }
         };
         let alike = self.by_url.get(reference);
         let by_url = alike.and_then(|alike| alike.all.first());

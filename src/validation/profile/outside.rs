@@ -8,6 +8,7 @@ use serde_json::Value;
 use super::entries::Bundle;
 use super::walk::Scope;
 use super::{Profiles, coded, walk};
+use crate::fhir::reference::Target;
 use crate::fhirpath::{Node, Outside};
 
 /// The outside of an evaluation during a walk.
@@ -22,7 +23,12 @@ pub(super) struct Around<'w> {
 
 impl Outside for Around<'_> {
     fn resolve(&self, reference: &str) -> Option<&Value> {
-        self.bundle.as_ref()?.resolve(reference)
+        let bundle = self.bundle.as_ref();
+        let inside = bundle.and_then(|bundle| bundle.resolve(reference));
+        inside.or_else(|| {
+            let target = Target::parse(reference, &self.profiles.base);
+            self.profiles.instance(&target)
+        })
     }
 
     fn member_of(&self, value_set: &str, coded: &Node<'_>) -> Result<Option<bool>, String> {
