@@ -84,6 +84,19 @@ impl Default for Limits {
     }
 }
 
+/// Another terminology server, asked for what is not known here.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct TerminologyServer {
+    /// `terminology-server`: its FHIR base, without a slash at its end.
+    pub url: String,
+    /// `terminology-time`: how long it may take to answer.
+    pub time: Duration,
+    /// `terminology-cache`: answers that are kept.
+    pub cached: usize,
+    /// `terminology-cache-time`: how long they are kept.
+    pub cache_time: Duration,
+}
+
 /// What the interactions need to know.
 #[derive(Clone, Debug)]
 pub struct Settings {
@@ -93,6 +106,7 @@ pub struct Settings {
     pub overrides: Overrides,
     pub integrity: Integrity,
     pub limits: Limits,
+    pub terminology_server: Option<TerminologyServer>,
 }
 
 impl Settings {

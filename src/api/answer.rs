@@ -21,11 +21,14 @@ use crate::interaction::{
     self, Patch, Read, Return, Subject, create, delete, history, patch, read, update, vread,
 };
 use crate::jobs::profiles;
+use crate::operation::elsewhere::or_elsewhere;
 use crate::operation::{
-    Given, convert, expand, install_package, lookup, meta, reindex, subsumes, terminology,
-    translate, validate, validate_code,
+    Given, closure, convert, expand, find_matches, install_package, lookup, meta, reindex,
+    subsumes, terminology, translate, validate, validate_code,
 };
 use crate::search::{self, Handling};
+use crate::terminology::language::is_list;
+use crate::terminology::remote::FORWARDED;
 use crate::validation::places;
 use axum::body::Body;
 use axum::extract::Request;
@@ -124,7 +127,9 @@ async fn perform(
         | Interaction::ValidateCode
         | Interaction::Lookup
         | Interaction::Subsumes
-        | Interaction::Translate => call.terminology(route.interaction, body).await,
+        | Interaction::Translate
+        | Interaction::FindMatches
+        | Interaction::Closure => call.terminology(route.interaction, body).await,
         Interaction::Job => call.job().await,
     }
 }
@@ -566,29 +571,44 @@ impl Call<'_> {
             true if !axum::body::HttpBody::is_end_stream(&body) => self.resource(body).await?,
             _ => Bytes::new(),
         };
-        let resource_type = self.place.resource_type()?;
-        let sent = match resource_type.name() {
+        let type_name = self.place.resource_type.map_or("", |kind| kind.name());
+        let sent = match type_name {
             "ValueSet" => ("valueSet", "ValueSet"),
             "CodeSystem" => ("codeSystem", "CodeSystem"),
             _ => ("conceptMap", "ConceptMap"),
         };
         let given = Given::parse(&self.api.hub, &pairs, &body, Some(sent))?;
         let language = request::joined(&self.parts.headers, &header::ACCEPT_LANGUAGE)?;
+        // A header that is no list says nothing; a parameter is asked to mean something.
+        let language = language.as_deref().filter(|list| is_list(list));
+        let is_forwarded = self.parts.headers.contains_key(FORWARDED);
         let call = terminology::Call {
             hub: &self.api.hub,
             access: &self.access,
             id: self.place.id.as_deref(),
-            given: given.or("displayLanguage", language.as_deref()),
+            given: given.or("displayLanguage", language),
+            remote: self.api.hub.remote.as_ref().filter(|_| !is_forwarded),
         };
-        let answer = match interaction {
-            Interaction::Expand => expand::expand(&call).await?,
-            Interaction::Lookup => lookup::lookup(&call).await?,
-            Interaction::Subsumes => subsumes::subsumes(&call).await?,
-            Interaction::Translate => translate::translate(&call).await?,
-            _ if resource_type.name() == "CodeSystem" => {
-                validate_code::in_code_system(&call).await?
+        let here = match interaction {
+            Interaction::Expand => expand::expand(&call).await,
+            Interaction::Lookup => lookup::lookup(&call).await,
+            Interaction::Subsumes => subsumes::subsumes(&call).await,
+            Interaction::Translate => translate::translate(&call).await,
+            Interaction::FindMatches => find_matches::find_matches(&call).await,
+            Interaction::Closure => closure::closure(&call).await,
+            _ if type_name == "CodeSystem" => validate_code::in_code_system(&call).await,
+            _ => validate_code::in_value_set(&call).await,
+        };
+        let can_be_asked = matches!(
+            interaction,
+            Interaction::Expand | Interaction::Lookup | Interaction::ValidateCode
+        );
+        let answer = match can_be_asked {
+            true => {
+                let operation = format!("{type_name}/{}", interaction.name());
+                or_elsewhere(&call, &operation, here).await?
             }
-            _ => validate_code::in_value_set(&call).await?,
+            false => here?,
         };
         Ok(self.parameters(&answer))
     }

@@ -102,6 +102,18 @@ pub struct WriteArgs {
     /// full (deleting what is referred to is refused as well).
     #[arg(long, value_name = "MODE")]
     pub referential_integrity: Option<String>,
+    /// The FHIR base of another terminology server, asked for what is not known here.
+    #[arg(long, value_name = "URL")]
+    pub terminology_server: Option<String>,
+    /// How long the other terminology server may take to answer.
+    #[arg(long, value_name = "TIME")]
+    pub terminology_time: Option<String>,
+    /// Answers of the other terminology server that are kept.
+    #[arg(long, value_name = "N")]
+    pub terminology_cache: Option<String>,
+    /// How long answers of the other terminology server are kept.
+    #[arg(long, value_name = "TIME")]
+    pub terminology_cache_time: Option<String>,
 }
 
 /// What a request may cost. Sizes are written like 500, 64KiB or 1GB, times like 500ms or 30s.

@@ -167,7 +167,8 @@ fn dispatch(command: Command) -> Result<(), Failure> {
         }
         Command::Package(args) => package_command(args.action),
         Command::Terminology(args) => {
-            let options = options::plain(&args.plain(), environment).map_err(Failure::usage)?;
+            let options =
+                options::terminology(&args.plain(), environment).map_err(Failure::usage)?;
             logging::start(&options.log);
             block_on(terminology::run(&args, options))
         }

@@ -8,7 +8,7 @@ use super::sources::{Environment, Origin, Sources, names};
 use super::values::{
     parse_address, parse_count, parse_http_url, parse_size, parse_switch, parse_time, parse_word,
 };
-use crate::config::{Integrity, Limits, Overrides, Validation};
+use crate::config::{Integrity, Limits, Overrides, TerminologyServer, Validation};
 use crate::fhir::ResourceType;
 use sqlx::postgres::PgConnectOptions;
 use std::net::SocketAddr;
@@ -40,6 +40,7 @@ pub struct Writing {
     pub validation: Validation,
     pub overrides: Overrides,
     pub integrity: Integrity,
+    pub terminology_server: Option<TerminologyServer>,
 }
 
 #[derive(Clone, Debug)]
@@ -196,6 +197,21 @@ pub fn plain(args: &PlainArgs, environment: Environment) -> Result<Plain, Proble
     finish(sources, plain)
 }
 
+/// What `terminology` runs with.
+pub fn terminology(args: &PlainArgs, environment: Environment) -> Result<Plain, Problems> {
+    let mut sources = gather(args, environment);
+    let mut log = log(&mut sources);
+    // As with `load`: the progress is what there is to see.
+    if sources.origin("log") == Origin::Default {
+        log.directives = "warn,sqlx::query=error".to_owned();
+    }
+    let plain = Plain {
+        place: place(&mut sources),
+        log,
+    };
+    finish(sources, plain)
+}
+
 /// What `doctor` looks at: the options of `serve`, and what is wrong with them. The places are
 /// usable even where other options are not, so that the rest can still be looked at.
 pub fn doctor(args: &DoctorArgs, environment: Environment) -> (Plain, Result<Serve, Problems>) {
@@ -262,7 +278,24 @@ fn writing(sources: &mut Sources) -> Writing {
         validation: sources.take("validation", |text| parse_word(text, &VALIDATION)),
         overrides: super::overrides::take(sources),
         integrity: sources.take("referential-integrity", |text| parse_word(text, &integrity)),
+        terminology_server: terminology_server(sources),
     }
+}
+
+fn terminology_server(sources: &mut Sources) -> Option<TerminologyServer> {
+    let time = sources.take("terminology-time", parse_time);
+    let cached = sources.take("terminology-cache", |text| {
+        text.parse()
+            .map_err(|_| "expected a whole number from 0".to_owned())
+    });
+    let cache_time = sources.take("terminology-cache-time", parse_time);
+    let url = sources.find("terminology-server", parse_http_url)?;
+    Some(TerminologyServer {
+        url,
+        time,
+        cached,
+        cache_time,
+    })
 }
 
 fn limits(sources: &mut Sources) -> Limits {

@@ -17,6 +17,7 @@ use crate::jobs::{self, Background, Work};
 use crate::search::live::Live;
 use crate::search::registry::Registry;
 use crate::storage::{Store, StoreOptions, migrate};
+use crate::terminology::remote::Remote;
 use crate::validation::Validator;
 use crate::validation::profile::{Current, Profiles};
 use sqlx::postgres::PgConnectOptions;
@@ -133,7 +134,14 @@ pub async fn open_hub(
             overrides: writing.overrides.clone(),
             integrity: writing.integrity,
             limits: limits.clone(),
+            terminology_server: writing.terminology_server.clone(),
         },
+        remote: writing
+            .terminology_server
+            .clone()
+            .map(Remote::new)
+            .transpose()
+            .map_err(Failure::new)?,
         meter: Meter::default(),
     }))
 }

@@ -10,7 +10,7 @@ use std::fmt;
 use std::path::PathBuf;
 
 /// The defaults, in the words that a user would write.
-const DEFAULTS: [(&str, &str); 21] = [
+const DEFAULTS: [(&str, &str); 24] = [
     ("auth", "off"),
     ("body-size", "64MiB"),
     ("bundle-entries", "10000"),
@@ -30,6 +30,9 @@ const DEFAULTS: [(&str, &str); 21] = [
     ("page-size", "20"),
     ("referential-integrity", "write"),
     ("statement-time", "30s"),
+    ("terminology-cache", "10000"),
+    ("terminology-cache-time", "1h"),
+    ("terminology-time", "5s"),
     ("url-length", "16KiB"),
     ("validation", "structure"),
 ];

@@ -53,6 +53,8 @@ pub enum Interaction {
     Lookup,
     Subsumes,
     Translate,
+    FindMatches,
+    Closure,
     /// A job of the background: how far it is, or to cancel it.
     Job,
 }
@@ -123,6 +125,8 @@ impl Interaction {
             Interaction::Lookup => "$lookup",
             Interaction::Subsumes => "$subsumes",
             Interaction::Translate => "$translate",
+            Interaction::FindMatches => "$find-matches",
+            Interaction::Closure => "$closure",
             Interaction::Job => "job",
         }
     }
@@ -156,6 +160,8 @@ impl Interaction {
             | Interaction::Lookup
             | Interaction::Subsumes
             | Interaction::Translate
+            | Interaction::FindMatches
+            | Interaction::Closure
             | Interaction::Job => false,
         }
     }
@@ -165,7 +171,9 @@ impl Interaction {
         match self {
             Interaction::Expand => Some(&["ValueSet"]),
             Interaction::ValidateCode => Some(&["CodeSystem", "ValueSet"]),
-            Interaction::Lookup | Interaction::Subsumes => Some(&["CodeSystem"]),
+            Interaction::Lookup | Interaction::Subsumes | Interaction::FindMatches => {
+                Some(&["CodeSystem"])
+            }
             Interaction::Translate => Some(&["ConceptMap"]),
             _ => None,
         }
@@ -204,6 +212,10 @@ impl Interaction {
                 "translate",
                 "http://hl7.org/fhir/OperationDefinition/ConceptMap-translate",
             )),
+            (Interaction::FindMatches, _) => Some((
+                "find-matches",
+                "http://hl7.org/fhir/OperationDefinition/CodeSystem-find-matches",
+            )),
             _ => self.common_operation(),
         }
     }
@@ -237,6 +249,10 @@ impl Interaction {
             Interaction::InstallPackage => Some((
                 "install-package",
                 "https://andiron.example/fhir/OperationDefinition/install-package",
+            )),
+            Interaction::Closure => Some((
+                "closure",
+                "http://hl7.org/fhir/OperationDefinition/ConceptMap-closure",
             )),
             Interaction::Reindex => Some((
                 "reindex",

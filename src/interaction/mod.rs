@@ -30,6 +30,7 @@ use crate::fhir::{Instant, Version};
 use crate::search::live::Live;
 use crate::search::registry::Registry;
 use crate::storage::Store;
+use crate::terminology::remote::Remote;
 use crate::validation::Validator;
 use crate::validation::profile::Current;
 use bytes::Bytes;
@@ -45,6 +46,8 @@ pub struct Hub {
     /// The profiles, which change while the server runs.
     pub profiles: Current,
     pub settings: Settings,
+    /// Asked for terminology that is not known here.
+    pub remote: Option<Remote>,
     /// Hears what searches cost.
     pub meter: meter::Meter,
 }

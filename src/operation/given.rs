@@ -134,9 +134,49 @@ impl Given {
         self.value(name).filter(|value| value.is_object())
     }
 
+    /// The parameters for another server, those of a query with the type that each has.
+    pub fn typed(&self) -> Vec<Value> {
+        let one = |one: &Value| match (one["name"].as_str(), one["valueString"].as_str()) {
+            (Some(name), Some(text)) => typed(name, text),
+            _ => one.clone(),
+        };
+        self.list.iter().map(one).collect()
+    }
+
+    /// All values of that name that are no primitives.
+    pub fn objects(&self, name: &str) -> impl Iterator<Item = &Value> {
+        let values = self.named(name).filter_map(|one| Some(value_of(one)?.1));
+        values.filter(|value| value.is_object())
+    }
+
+    /// The parts of each parameter of that name.
+    pub fn parts(&self, name: &str) -> impl Iterator<Item = &Value> {
+        self.named(name).map(|one| &one["part"])
+    }
+
     pub fn resource(&self, name: &str) -> Option<&Value> {
         self.named(name).find_map(|one| one.get("resource"))
     }
+}
+
+/// A parameter of a terminology operation with the type that it has there.
+fn typed(name: &str, text: &str) -> Value {
+    let kind = match name {
+        "url" | "system" | "targetsystem" | "source" | "target" | "context" => "valueUri",
+        "code" | "displayLanguage" | "codeA" | "codeB" | "property" => "valueCode",
+        "date" => "valueDateTime",
+        "count" | "offset" => {
+            let number = text
+                .parse::<u64>()
+                .map_or_else(|_| json!(text), |number| json!(number));
+            return json!({"name": name, "valueInteger": number});
+        }
+        _ if matches!(text, "true" | "false") => {
+            return json!({"name": name, "valueBoolean": text == "true"});
+        }
+        _ => "valueString",
+    };
+    json!({"name": name, kind: text})
 }
 
 pub fn missing(name: &str) -> Error {

@@ -9,7 +9,9 @@ use super::given::missing;
 use super::terminology::{Call, unknown};
 use crate::error::{Category, Error, Result};
 use crate::terminology::CodeSystem;
-use crate::terminology::code_system::{At, languages, speaks, value_of};
+use crate::terminology::code_system::{At, names, value_of};
+use crate::terminology::language::{languages, speaks};
+use crate::terminology::library::canonical_of;
 use crate::terminology::tables::Wanted;
 use serde_json::{Value, json};
 use std::collections::BTreeSet;
@@ -33,9 +35,21 @@ pub async fn lookup(call: &Call<'_>) -> Result<Value> {
         codes: BTreeSet::from([code.to_owned()]),
         children: true,
     };
-    let found = find(&mut snapshot.stored(), system, version, &wanted).await?;
+    let mut stored = snapshot.stored();
+    let mut found = find(&mut stored, system, version, &wanted).await?;
+    let mut used = Vec::new();
+    for canonical in call.supplements() {
+        let supplement = stored.supplement(&canonical).await?;
+        if found.is_supplemented_by(&supplement) {
+            found = Arc::new(found.supplemented(&supplement));
+            let uri = canonical_of(&supplement);
+            used.push(json!({"name": "used-supplement", "valueCanonical": uri}));
+        }
+    }
     let at = found.find(code).ok_or_else(|| no_code(&found, code))?;
-    Ok(json!({"resourceType": "Parameters", "parameter": told(call, &found, at)}))
+    let mut told = told(call, &found, at);
+    told.extend(used);
+    Ok(json!({"resourceType": "Parameters", "parameter": told}))
 }
 
 /// The code system of that URL.
@@ -61,8 +75,13 @@ pub fn no_code(system: &CodeSystem, code: &str) -> Error {
         true => "",
         false => ", of which only a part is known here",
     };
-    Error::new(
+    let code_of_issue = match system.is_complete {
+        true => "code-invalid",
+        false => "not-found",
+    };
+    Error::coded(
         Category::NotFound,
+        code_of_issue,
         format!(
             "expected a code of the code system `{}`{part} but found `{code}`",
             system.url
@@ -93,6 +112,15 @@ fn told(call: &Call<'_>, system: &CodeSystem, at: At) -> Vec<Value> {
     let display = display.unwrap_or(&concept.code);
     told.push(json!({"name": "display", "valueString": display}));
     if wants("designation") {
+        // The display is a name like the others, where it is known of which language.
+        let own = system.language.as_ref().zip(concept.display.as_ref());
+        let own = own.filter(|(_, value)| {
+            let mut names = names(&concept.designations);
+            !names.any(|name| name.value == value.as_str())
+        });
+        told.extend(own.map(|(language, value)| {
+            designation(&json!({"language": language, "use": preferred(), "value": value}))
+        }));
         told.extend(concept.designations.iter().map(designation));
     }
     if let Some(definition) = concept.definition.as_ref().filter(|_| wants("definition")) {
@@ -138,6 +166,11 @@ fn property(code: &str, kind: &str, value: &Value, description: Option<&str>) ->
     ];
     parts.extend(description.map(|text| json!({"name": "description", "valueString": text})));
     json!({"name": "property", "part": parts})
+}
+
+fn preferred() -> Value {
+    json!({"system": "http://terminology.hl7.org/CodeSystem/hl7TermMaintInfra",
+        "code": "preferredForLanguage"})
 }
 
 fn designation(designation: &Value) -> Value {

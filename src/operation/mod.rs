@@ -1,7 +1,10 @@
 //! The operations (`$name`), one file each. <https://hl7.org/fhir/R4/operations.html>
 
+pub mod closure;
 pub mod convert;
+pub mod elsewhere;
 pub mod expand;
+pub mod find_matches;
 mod given;
 pub mod install_package;
 pub mod lookup;

@@ -9,6 +9,8 @@ use crate::interaction::Hub;
 use crate::search::live::Edition;
 use crate::search::lookup::library::Purpose;
 use crate::search::lookup::stored::Stored;
+use crate::terminology::code_system::items;
+use crate::terminology::remote::Remote;
 use crate::terminology::{Library, Problem, Reason, Versions};
 use serde_json::Value;
 use sqlx::{Postgres, Transaction};
@@ -21,6 +23,8 @@ pub struct Call<'a> {
     /// The resource in the URL.
     pub id: Option<&'a str>,
     pub given: Given,
+    /// Who may be asked for what is not known here.
+    pub remote: Option<&'a Remote>,
 }
 
 /// One state of the database, to read definitions from.
@@ -83,12 +87,13 @@ impl<'a> Call<'a> {
             return Ok(Some(Arc::new(resource.clone())));
         }
         let Some(url) = self.given.text("url") else {
-            return match self.given.text("context") {
+            return match self
+                .given
+                .text("context")
+                .filter(|_| type_name == "ValueSet")
+            {
                 None => Ok(None),
-                Some(_) => Err(Error::new(
-                    Category::NotSupported,
-                    "expected url: the parameter context is not supported here",
-                )),
+                Some(context) => bound(stored, context).await.map(Some),
             };
         };
         let version = match type_name {
@@ -104,6 +109,14 @@ impl<'a> Call<'a> {
         Ok(Some(found.ok_or_else(|| unknown(type_name, &canonical))?))
     }
 
+    /// The supplements that are asked for (`useSupplement`, of R5).
+    pub fn supplements(&self) -> Vec<String> {
+        self.given
+            .texts("useSupplement")
+            .map(str::to_owned)
+            .collect()
+    }
+
     /// The value set that is asked, and all that it draws on.
     ///
     /// # Errors
@@ -114,7 +127,10 @@ impl<'a> Call<'a> {
         purpose: &Purpose,
     ) -> Result<(Arc<Value>, Library)> {
         let value_set = self.resource(stored, "ValueSet", "valueSet").await?;
-        let mut library = Library::with_versions(self.versions()?);
+        let mut library = Library::with_versions(Versions {
+            asked: purpose.versions.clone(),
+            ..self.versions()?
+        });
         let gathered = stored
             .gather(&mut library, value_set.clone(), purpose)
             .await;
@@ -122,7 +138,8 @@ impl<'a> Call<'a> {
         Ok((value_set, library))
     }
 
-    /// The versions of code systems that `$expand` is asked to use.
+    /// The versions of code systems that `$expand` is asked to use, and those of value sets
+    /// (`default-valueset-version`, of R5).
     ///
     /// # Errors
     /// `Invalid`: a canonical without a version.
@@ -141,8 +158,44 @@ impl<'a> Call<'a> {
                 map.insert(system.to_owned(), version.to_owned());
             }
         }
+        for canonical in self.given.texts("default-valueset-version") {
+            if let Some((url, version)) = canonical.split_once('|') {
+                let (url, version) = (url.to_owned(), version.to_owned());
+                versions.value_sets.insert(url, version);
+            }
+        }
         Ok(versions)
     }
+}
+
+/// The value set that is bound to an element, which is named as `[StructureDefinition]#[path or
+/// id]`; of a type of FHIR the path alone will do.
+///
+/// # Errors
+/// `NotFound`: the definition, its element, a binding, or the value set.
+async fn bound(stored: &mut Stored<'_>, context: &str) -> Result<Arc<Value>> {
+    let (url, path) = match context.split_once('#') {
+        Some((url, path)) => (url.to_owned(), path),
+        None => {
+            let kind = context.split('.').next().unwrap_or_default();
+            let url = format!("http://hl7.org/fhir/StructureDefinition/{kind}");
+            (url, context)
+        }
+    };
+    let definition = stored.by_canonical("StructureDefinition", &url).await?;
+    let definition = definition.ok_or_else(|| unknown("StructureDefinition", &url))?;
+    let elements = |part: &str| items(&definition[part]["element"]);
+    let mut elements = elements("snapshot").chain(elements("differential"));
+    let value_set = elements.find_map(|element| {
+        let is_it = element["id"] == path || element["path"] == path;
+        element["binding"]["valueSet"].as_str().filter(|_| is_it)
+    });
+    let value_set = value_set.ok_or_else(|| {
+        let text = format!("expected an element with a binding but found `{context}`");
+        Error::new(Category::NotFound, text)
+    })?;
+    let found = stored.by_canonical("ValueSet", value_set).await?;
+    found.ok_or_else(|| unknown("ValueSet", value_set))
 }
 
 pub fn unknown(type_name: &str, name: &str) -> Error {

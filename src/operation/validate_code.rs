@@ -15,10 +15,12 @@ use crate::error::{Category, Error, Issue, Result};
 use crate::fhir::outcome::operation_outcome;
 use crate::search::lookup::library::Purpose;
 use crate::search::lookup::stored::Stored;
-use crate::terminology::code_system::{Name, items, languages, names, speaks};
+use crate::terminology::code_system::{Name, items, names};
+use crate::terminology::language::{is_list, languages, speaks};
 use crate::terminology::tables::Wanted;
 use crate::terminology::{CodeSystem, Evaluation, Library, Membership, Reason};
 use serde_json::{Value, json};
+use std::cmp::Reverse;
 use std::sync::Arc;
 
 /// A coding that is to be judged.
@@ -59,6 +61,8 @@ struct Verdict {
     display: Option<String>,
     /// It cannot be told, and is let pass: only a fragment of its system is here.
     is_tolerated: bool,
+    /// It is called otherwise, which was asked to be let pass (`lenient-display-validation`, of R5).
+    is_noted: bool,
 }
 
 impl Verdict {
@@ -73,6 +77,7 @@ impl Verdict {
             message: Some(message),
             display: None,
             is_tolerated: false,
+            is_noted: false,
         }
     }
 }
@@ -115,12 +120,18 @@ pub async fn in_value_set(call: &Call<'_>) -> Result<Value> {
         listed: true,
         members: false,
         codes: codings.iter().map(|coding| coding.code.clone()).collect(),
+        versions: codings
+            .iter()
+            .filter_map(|coding| Some((coding.system.clone()?, coding.version.clone()?)))
+            .collect(),
+        supplements: call.supplements(),
     };
+    check_languages(call)?;
     let (value_set, library) = call.value_set(&mut stored, &purpose).await?;
     let mut verdicts = Vec::new();
     for coding in &codings {
         let coding = inferred(call, &library, &value_set, coding)?;
-        let system = own_system(&mut stored, &library, &coding).await?;
+        let system = own_system(&mut stored, &library, &value_set, &coding).await?;
         verdicts.push(judge(
             call,
             &library,
@@ -160,20 +171,29 @@ fn inferred(
 async fn own_system(
     stored: &mut Stored<'_>,
     library: &Library,
+    value_set: &Value,
     coding: &Coding,
 ) -> Result<Option<Arc<CodeSystem>>> {
     let Some(system) = &coding.system else {
         return Ok(None);
     };
     let mut known: Vec<&Arc<CodeSystem>> = library.versions_of(system).collect();
-    // The one that has the code is the one that is meant.
-    known.sort_by_key(|found| {
+    // The one that has the code in the value set, and calls it so, is meant; else the newest.
+    let is_member = |found: &CodeSystem| {
+        let version = found.version.as_deref();
+        let holds = Evaluation::new(library).membership(value_set, system, version, &coding.code);
+        holds == Ok(Membership::Yes)
+    };
+    known.sort_by_cached_key(|found| {
         let is_other = coding.version.is_some() && found.version != coding.version;
-        (
-            found.find(&coding.code).is_none(),
-            is_other,
-            found.version.clone(),
-        )
+        let concept = found.concept(&coding.code);
+        let is_called = concept.is_some_and(|concept| {
+            let mut names = found.names(concept);
+            names.any(|name| Some(name.value) == coding.display.as_deref())
+        });
+        let newest = Reverse(found.version.clone());
+        let is_not = (concept.is_none(), is_other, !is_member(found), !is_called);
+        (is_not, newest)
     });
     if let Some(found) = known.first() {
         return Ok(Some((*found).clone()));
@@ -185,7 +205,8 @@ async fn own_system(
         codes: [coding.code.clone()].into(),
         children: false,
     };
-    stored.code_system(&canonical, &wanted).await
+    let found = stored.code_system(&canonical, &wanted).await?;
+    Ok(found.map(|found| library.supplemented(found)))
 }
 
 fn judge(
@@ -216,7 +237,7 @@ fn judge(
         false => membership,
     };
     let listed = evaluation.listing(value_set, system, &coding.code);
-    let mut verdict = called(call, coding, known, listed);
+    let mut verdict = called(call, coding, known, listed, language_of(value_set));
     verdict.membership = membership;
     verdict.is_tolerated =
         membership == Membership::Unknown && known.is_some_and(|known| lacks(known, &coding.code));
@@ -239,6 +260,15 @@ fn judge(
             "whether the code `{shown}` is in the value set `{name}` cannot be told: the code \
              system `{system}` is not known here, or only a part of it"
         )),
+    };
+    let active_only = call.given.boolean("activeOnly")? == Some(true);
+    let at = known.and_then(|known| Some((known, known.find(&coding.code)?)));
+    let says = match at.is_some_and(|(known, at)| known.is_inactive(at)) {
+        true if active_only && membership == Membership::Yes => {
+            verdict.membership = Membership::No;
+            Some(format!("the code `{shown}` is not in use any more"))
+        }
+        _ => says,
     };
     let says = match membership == Membership::Yes && !allows_abstract(call, known, &coding.code)? {
         true => {
@@ -265,12 +295,27 @@ fn allows_abstract(call: &Call<'_>, known: Option<&CodeSystem>, code: &str) -> R
     Ok(allowed || is_abstract != Some(true))
 }
 
+/// The language that a value set is in, or that it asks displays to be in.
+fn language_of(value_set: &Value) -> Option<&str> {
+    let asked = items(&value_set["compose"]["extension"]).find_map(|extension| {
+        let part = |url: &str| items(&extension["extension"]).find(|part| part["url"] == url);
+        let is_language = part("name")?["valueCode"] == "displayLanguage";
+        let value = part("value")?;
+        let value = value["valueCode"]
+            .as_str()
+            .or(value["valueString"].as_str());
+        value.filter(|_| is_language)
+    });
+    asked.or(value_set["language"].as_str())
+}
+
 /// What a code is called here, and whether the coding calls it so. Case does not matter.
 fn called(
     call: &Call<'_>,
     coding: &Coding,
     known: Option<&CodeSystem>,
     listed: Option<&Value>,
+    language: Option<&str>,
 ) -> Verdict {
     let concept = known.and_then(|known| Some((known, known.concept(&coding.code)?)));
     let display = listed.and_then(|listed| listed["display"].as_str());
@@ -288,6 +333,7 @@ fn called(
     let wanted = call
         .given
         .text("displayLanguage")
+        .or(language)
         .map(languages)
         .unwrap_or_default();
     let spoken = |name: &Name<'_>| {
@@ -320,9 +366,14 @@ fn called(
             coding.shown()
         )
     });
+    let is_lenient = matches!(
+        call.given.boolean("lenient-display-validation"),
+        Ok(Some(true))
+    );
     Verdict {
         membership: Membership::Yes,
-        wrong_display: wrong,
+        is_noted: is_lenient && wrong.is_some(),
+        wrong_display: wrong.filter(|_| !is_lenient),
         message,
         display: preferred,
         is_tolerated: false,
@@ -342,7 +393,8 @@ fn answer(verdicts: &[Verdict], asked: usize) -> Value {
         .filter_map(|one| one.message.as_deref())
         .collect();
     let is_tolerated = result && right.is_some_and(|one| one.is_tolerated);
-    if !result || is_tolerated {
+    let is_noted = result && right.is_some_and(|one| one.is_noted);
+    if !result || is_tolerated || is_noted {
         let message = match asked {
             0 => "the CodeableConcept has no coding".to_owned(),
             _ => said.join("; "),
@@ -364,6 +416,19 @@ fn answer(verdicts: &[Verdict], asked: usize) -> Value {
     json!({"resourceType": "Parameters", "parameter": parameters})
 }
 
+/// # Errors
+/// `Invalid`: no list of languages.
+fn check_languages(call: &Call<'_>) -> Result<()> {
+    match call.given.text("displayLanguage") {
+        Some(list) if !is_list(list) => Err(Error::coded(
+            Category::Invalid,
+            "value",
+            format!("expected languages as the parameter displayLanguage but found {list:?}"),
+        )),
+        _ => Ok(()),
+    }
+}
+
 /// Whether a code is in a code system.
 ///
 /// # Errors
@@ -376,6 +441,7 @@ pub async fn in_code_system(call: &Call<'_>) -> Result<Value> {
         .find_resource(&mut stored, "CodeSystem", "codeSystem")
         .await?;
     let named = named.map(|resource| Arc::new(CodeSystem::of(&resource)));
+    check_languages(call)?;
     let mut verdicts = Vec::new();
     for mut coding in codings.iter().cloned() {
         let system = match (&named, &coding.system) {
@@ -389,7 +455,9 @@ pub async fn in_code_system(call: &Call<'_>) -> Result<Value> {
                 continue;
             }
             (Some(named), _) => Some(named.clone()),
-            (None, Some(_)) => own_system(&mut stored, &Library::default(), &coding).await?,
+            (None, Some(_)) => {
+                own_system(&mut stored, &Library::default(), &Value::Null, &coding).await?
+            }
             (None, None) => return Err(missing("url")),
         };
         if let (None, Some(system)) = (&system, call.given.text("url")) {
@@ -407,11 +475,18 @@ fn judge_alone(call: &Call<'_>, coding: &Coding, known: Option<&CodeSystem>) -> 
     let shown = coding.shown();
     let has = known.map(|known| known.find(&coding.code).is_some());
     Ok(match (known, has) {
+        (Some(known), _) if known.is_supplement => Verdict::refused(
+            Membership::No,
+            format!(
+                "`{}` is a supplement to a code system and has no codes itself",
+                known.url
+            ),
+        ),
         (Some(_), Some(true)) if !allows_abstract(call, known, &coding.code)? => Verdict::refused(
             Membership::No,
             format!("the code `{shown}` is abstract: it only groups others"),
         ),
-        (Some(_), Some(true)) => called(call, coding, known, None),
+        (Some(_), Some(true)) => called(call, coding, known, None, None),
         (Some(known), _) if known.is_complete => Verdict::refused(
             Membership::No,
             format!(

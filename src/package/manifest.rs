@@ -5,7 +5,7 @@
 //! Versions are exact, or have `x` in place of their last parts (`6.1.x`). The ranges of npm
 //! (`^1.0.0`) are none of FHIR's: they are met by nothing but themselves.
 
-use crate::terminology::code_system::is_version;
+use crate::terminology::version::is_version;
 use serde_json::Value;
 
 /// The package that the server itself is made of.

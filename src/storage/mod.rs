@@ -109,6 +109,7 @@
 //! polls `_since` the last instant it saw may miss a commit that was slower than its
 //! neighbour by the time it took; followers that must not use the feed.
 
+pub mod closure;
 pub mod cluster;
 pub mod conformance;
 mod connections;

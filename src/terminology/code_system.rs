@@ -3,7 +3,7 @@
 //!
 //! A concept is below the one that it is nested in, and below those that its properties
 //! `parent` and `subsumedBy` name; `child` says the same from above. Deeper meanings of
-//! subsumption (expressions, inferred classification) are not known here, nor are supplements.
+//! subsumption (expressions, inferred classification) are not known here.
 
 use super::tables::Table;
 use serde_json::Value;
@@ -42,6 +42,8 @@ pub struct CodeSystem {
     pub is_complete: bool,
     /// `content` is `fragment`: the author has more codes than are here.
     pub is_fragment: bool,
+    /// `content` is `supplement`: it tells more of another system, and has no codes itself.
+    pub is_supplement: bool,
     /// Only what a question needs was read of a system that is in tables: a code that is not
     /// here was not asked for, or does not exist.
     pub is_excerpt: bool,
@@ -63,6 +65,7 @@ impl CodeSystem {
             language: text("language"),
             is_complete: resource["content"] == "complete",
             is_fragment: resource["content"] == "fragment",
+            is_supplement: resource["content"] == "supplement",
             is_case_sensitive: resource["caseSensitive"] != false,
             ..CodeSystem::default()
         };
@@ -180,6 +183,31 @@ impl CodeSystem {
         self.key(left) == self.key(right)
     }
 
+    /// Whether a resource is a supplement of this version.
+    pub fn is_supplemented_by(&self, supplement: &Value) -> bool {
+        match supplement["supplements"].as_str() {
+            Some(canonical) => canonical == self.url || canonical == self.canonical(),
+            None => false,
+        }
+    }
+
+    /// The system with the designations and properties that a supplement adds.
+    /// <https://hl7.org/fhir/R4/codesystem.html#supplements>
+    pub fn supplemented(&self, supplement: &Value) -> CodeSystem {
+        let mut system = self.clone();
+        let mut open: Vec<&Value> = items(&supplement["concept"]).collect();
+        while let Some(more) = open.pop() {
+            open.extend(items(&more["concept"]));
+            let at = more["code"].as_str().and_then(|code| system.find(code));
+            if let Some(concept) = at.and_then(|at| system.concepts.get_mut(at)) {
+                let designations = items(&more["designation"]).cloned();
+                concept.designations.extend(designations);
+                concept.properties.extend(items(&more["property"]).cloned());
+            }
+        }
+        system
+    }
+
     /// Its canonical, with the version where it has one.
     pub fn canonical(&self) -> String {
         match &self.version {
@@ -280,57 +308,6 @@ pub fn names(designations: &[Value]) -> impl Iterator<Item = Name<'_>> {
             value: one["value"].as_str()?,
         })
     })
-}
-
-/// Whether a text of this language serves who asks for that one: `de-CH` serves `de`.
-pub fn speaks(language: &str, wanted: &str) -> bool {
-    let (language, wanted) = (language.to_lowercase(), wanted.to_lowercase());
-    language == wanted
-        || language
-            .strip_prefix(&wanted)
-            .is_some_and(|rest| rest.starts_with('-'))
-}
-
-/// The languages of an `Accept-Language` or `displayLanguage`, best first.
-pub fn languages(header: &str) -> Vec<&str> {
-    let tags = header.split(',').map(|part| {
-        let mut parts = part.trim().split(';');
-        let tag = parts.next().unwrap_or_default().trim();
-        let weight = parts
-            .find_map(|part| part.trim().strip_prefix("q=")?.parse::<f32>().ok())
-            .unwrap_or(1.0);
-        (tag, weight)
-    });
-    let mut tags: Vec<(&str, f32)> = tags
-        .filter(|(tag, weight)| !tag.is_empty() && *tag != "*" && *weight > 0.0)
-        .collect();
-    tags.sort_by(|left, right| right.1.total_cmp(&left.1));
-    tags.into_iter().map(|(tag, _)| tag).collect()
-}
-
-/// Whether a version is the one that is named: a part `x` or `*` of it stands for any, and
-/// for any that follow (`1.x` is met by `1.2.0`).
-pub fn is_version(version: &str, named: &str) -> bool {
-    if !is_pattern(named) {
-        return version == named;
-    }
-    let mut parts = version.split('.');
-    for wanted in named.split('.') {
-        let found = parts.next();
-        let fits = match wanted {
-            "x" | "*" => found.is_some(),
-            wanted => found == Some(wanted),
-        };
-        if !fits {
-            return false;
-        }
-    }
-    parts.next().is_none() || named.ends_with(['x', '*'])
-}
-
-/// Whether a version that is named stands for several.
-pub fn is_pattern(named: &str) -> bool {
-    named.split('.').any(|part| matches!(part, "x" | "*"))
 }
 
 fn closure(steps: &HashMap<String, Vec<String>>, start: &str) -> BTreeSet<String> {
@@ -437,35 +414,5 @@ pub(super) mod tests {
         let system = CodeSystem::of(&any_case);
         assert_eq!(system.concept("DOG").map(|c| c.code.as_str()), Some("dog"));
         assert_eq!(Vec::from_iter(system.below("DOG")).join(" "), "beagle dog");
-    }
-
-    #[test]
-    fn versions_may_be_patterns() {
-        for (version, named, expected) in [
-            ("1.0.0", "1.0.0", true),
-            ("1.0.0", "1.0", false),
-            ("1.0.0", "1.0.x", true),
-            ("1.2.0", "1.x", true),
-            ("1.2.0", "1.x.0", true),
-            ("1.2.0", "1.x.1", false),
-            ("2.0.0", "1.x", false),
-            ("1", "1.x", false),
-            ("x", "y", false),
-        ] {
-            assert_eq!(is_version(version, named), expected, "{version} {named}");
-        }
-    }
-
-    #[test]
-    fn languages_by_weight_and_region() {
-        assert_eq!(languages("de;q=0.5, en-US, *;q=0.1"), ["en-US", "de"]);
-        for (language, wanted, expected) in [
-            ("de-CH", "de", true),
-            ("de", "de-CH", false),
-            ("DE", "de", true),
-            ("den", "de", false),
-        ] {
-            assert_eq!(speaks(language, wanted), expected, "{language} {wanted}");
-        }
     }
 }

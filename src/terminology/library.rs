@@ -6,9 +6,11 @@
 
 use super::code_system::{CodeSystem, items};
 use super::filter::Condition;
+use super::version::{is_pattern, is_version};
 use super::{Problem, Reason};
 use crate::definitions::Definitions;
 use serde_json::Value;
+use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
 
@@ -31,6 +33,10 @@ pub struct Versions {
     pub force: BTreeMap<String, String>,
     /// What it has to turn out to be.
     pub check: BTreeMap<String, String>,
+    /// What a coding names, which of several versions that a value set allows is meant.
+    pub asked: BTreeMap<String, String>,
+    /// Of value sets, where the one that imports them names none.
+    pub value_sets: BTreeMap<String, String>,
 }
 
 impl Versions {
@@ -39,11 +45,41 @@ impl Versions {
         let forced = self.force.get(system).map(String::as_str);
         let default = self.default.get(system).map(String::as_str);
         let checked = self.check.get(system).map(String::as_str);
+        let asked = self.asked.get(system).map(String::as_str);
+        let named = named.map(|named| match asked {
+            Some(asked) if is_pattern(named) && is_version(asked, named) => asked,
+            _ => named,
+        });
         match forced.or(named).or(default).or(checked) {
             Some(version) => format!("{system}|{version}"),
             None => system.to_owned(),
         }
     }
+
+    /// The canonical of the value set that another imports.
+    pub fn of_value_set<'c>(&self, canonical: &'c str) -> Cow<'c, str> {
+        match self.value_sets.get(canonical) {
+            Some(version) => Cow::Owned(format!("{canonical}|{version}")),
+            None => Cow::Borrowed(canonical),
+        }
+    }
+}
+
+/// The canonical of a resource, with its version where it has one.
+pub fn canonical_of(resource: &Value) -> String {
+    let url = resource["url"].as_str().unwrap_or_default();
+    match resource["version"].as_str() {
+        Some(version) => format!("{url}|{version}"),
+        None => url.to_owned(),
+    }
+}
+
+/// The supplements that a value set names.
+/// <https://hl7.org/fhir/R4/extension-valueset-supplement.html>
+pub fn supplements_of(value_set: &Value) -> impl Iterator<Item = &str> {
+    let named = items(&value_set["extension"])
+        .filter(|one| one["url"] == "http://hl7.org/fhir/StructureDefinition/valueset-supplement");
+    named.filter_map(|one| one["valueCanonical"].as_str())
 }
 
 /// The value set that `#id` names within another. Those have none of their own.
@@ -58,6 +94,7 @@ pub struct Library {
     pub versions: Versions,
     value_sets: HashMap<String, Option<Arc<Value>>>,
     systems: HashMap<String, Option<Arc<CodeSystem>>>,
+    supplements: Vec<Arc<Value>>,
 }
 
 impl Library {
@@ -86,7 +123,10 @@ impl Library {
             for url in items(&include["valueSet"]).filter_map(Value::as_str) {
                 match contained(value_set, url) {
                     Some(inner) => parts.extend(self.needs(inner, listed)?),
-                    None => parts.push(Part::ValueSet(url.to_owned())),
+                    None => {
+                        let url = self.versions.of_value_set(url).into_owned();
+                        parts.push(Part::ValueSet(url));
+                    }
                 }
             }
         }
@@ -162,7 +202,33 @@ impl Library {
     }
 
     pub fn value_set(&self, canonical: &str) -> Option<&Arc<Value>> {
-        self.value_sets.get(canonical)?.as_ref()
+        let canonical = self.versions.of_value_set(canonical);
+        self.value_sets.get(canonical.as_ref())?.as_ref()
+    }
+
+    /// Adds what a supplement tells of the concepts of a system.
+    pub fn add_supplement(&mut self, supplement: Arc<Value>) {
+        for found in self.systems.values_mut().flatten() {
+            if found.is_supplemented_by(&supplement) {
+                *found = Arc::new(found.supplemented(&supplement));
+            }
+        }
+        self.supplements.push(supplement);
+    }
+
+    /// A system with what the supplements tell of its concepts.
+    pub fn supplemented(&self, mut system: Arc<CodeSystem>) -> Arc<CodeSystem> {
+        for supplement in &self.supplements {
+            if system.is_supplemented_by(supplement) {
+                system = Arc::new(system.supplemented(supplement));
+            }
+        }
+        system
+    }
+
+    /// The canonicals of the supplements.
+    pub fn supplements(&self) -> impl Iterator<Item = String> {
+        self.supplements.iter().map(|one| canonical_of(one))
     }
 
     pub fn code_system(&self, canonical: &str) -> Option<&Arc<CodeSystem>> {
@@ -175,7 +241,7 @@ impl Library {
         found.filter(move |found| found.url == system)
     }
 
-    /// All that a value set needs of what is published.
+    /// All that a value set needs of what is published; supplements are not heeded.
     ///
     /// # Errors
     /// `TooCostly`.

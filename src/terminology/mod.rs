@@ -29,16 +29,21 @@
 pub mod cache;
 pub mod code_system;
 mod evaluation;
-mod filter;
+pub mod filter;
+mod implicit;
+pub mod language;
 pub mod library;
 mod published;
 pub mod release;
+pub mod remote;
 pub mod tables;
 pub mod text;
 pub mod translate;
+pub mod version;
 
 pub use code_system::CodeSystem;
 pub use evaluation::{Evaluation, Member, Members, Selection};
+pub use implicit::implicit;
 pub use library::{Library, Part, Versions};
 pub use published::Published;
 

@@ -41,7 +41,7 @@ async fn the_statement_names_every_type_and_interaction() {
             "validate",
         ];
         let of_type = match resource["type"].as_str() {
-            Some("CodeSystem") => &["lookup", "subsumes", "validate-code"][..],
+            Some("CodeSystem") => &["find-matches", "lookup", "subsumes", "validate-code"][..],
             Some("ValueSet") => &["expand", "validate-code"],
             Some("ConceptMap") => &["translate"],
             _ => &[],

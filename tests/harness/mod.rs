@@ -15,6 +15,7 @@ use andiron::interaction::meter::Meter;
 use andiron::search::live::Live;
 use andiron::search::registry::Registry;
 use andiron::storage::{Store, StoreOptions};
+use andiron::terminology::remote::Remote;
 use andiron::validation::Validator;
 use andiron::validation::profile::{Current, Profiles};
 use axum::body::Body;
@@ -50,6 +51,7 @@ pub fn settings() -> Settings {
         overrides: Overrides::default(),
         integrity: Integrity::Write,
         limits: Limits::default(),
+        terminology_server: None,
     }
 }
 
@@ -84,6 +86,10 @@ impl Server {
             live: Live::new(registry),
             validator,
             profiles,
+            remote: settings
+                .terminology_server
+                .clone()
+                .map(|server| Remote::new(server).expect("HTTP is spoken")),
             settings,
             meter: Meter::default(),
         });

@@ -29,6 +29,7 @@ async fn every_fixed_statement_prepares_on_the_migrated_schema() {
         .chain(&reindex::STATEMENTS)
         .chain(&secret::STATEMENTS)
         .chain(andiron::terminology::tables::statements())
+        .chain(&andiron::storage::closure::STATEMENTS)
         .chain([&STAMPS]);
     for statement in all {
         let prepared = connection

@@ -75,7 +75,7 @@ async fn load_csv(
 }
 
 /// A server with the animals in a table, as `http://loaded`, and as a resource, as `http://sent`.
-async fn world() -> (Server, PgConnectOptions) {
+pub async fn world() -> (Server, PgConnectOptions) {
     let database = database().await;
     let server = Server::on(database.clone(), settings()).await;
     let loaded = load_csv(&database, ANIMALS, "1").await;

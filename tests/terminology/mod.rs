@@ -1,9 +1,12 @@
 //! Terminology through HTTP: the operations on resources and on loaded code systems, the
 //! loaders, and what search asks. <https://hl7.org/fhir/R4/terminology-service.html>
 
+mod closure;
+mod concepts;
 mod loaded;
 mod operations;
 mod releases;
+mod remote;
 
 use serde_json::{Value, json};
 

@@ -219,6 +219,9 @@ async fn snomed_ct_from_a_folder_and_from_a_zip() {
         assert_eq!(expanded(&server, SCT, is_a("1001")).await, "1001 1002 1003");
         let by_attribute = json!([{"property": "9009", "op": "=", "value": "1002"}]);
         assert_eq!(expanded(&server, SCT, by_attribute).await, "1003");
+        let implicit = "/ValueSet/$expand?url=http://snomed.info/sct?fhir_vs=isa/1001&filter=ship";
+        let found = server.get(implicit).await.json();
+        assert_eq!(codes(&found["expansion"]["contains"]), "1002");
     }
     let british = Options {
         refset: Some("900000000000508004".to_owned()),

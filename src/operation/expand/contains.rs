@@ -3,7 +3,8 @@
 use super::UsedVersions;
 use super::look::Look;
 use crate::terminology::Member;
-use crate::terminology::code_system::{names, speaks};
+use crate::terminology::code_system::names;
+use crate::terminology::language::speaks;
 use serde_json::{Map, Value, json};
 use std::collections::HashMap;
 
@@ -24,7 +25,7 @@ pub(super) fn contains(member: &Member, versions: &UsedVersions, look: &Look<'_>
         one.insert("version".to_owned(), json!(version));
     }
     one.insert("code".to_owned(), json!(member.code));
-    if let Some(display) = display(member, &look.languages) {
+    if let Some(display) = display(member, &look.languages, look.forbids_others) {
         one.insert("display".to_owned(), json!(display));
     }
     if look.designations {
@@ -104,7 +105,8 @@ fn designations(member: &Member) -> impl Iterator<Item = &Value> {
 
 /// The display in the first of the languages that has one; else that of the value set, else
 /// that of the code system.
-pub fn display(member: &Member, languages: &[&str]) -> Option<String> {
+/// With `forbids_others` none is shown that is known to be of another language.
+pub fn display(member: &Member, languages: &[&str], forbids_others: bool) -> Option<String> {
     let listed = member.listed.as_ref();
     for language in languages {
         let listed = listed.and_then(|listed| listed["designation"].as_array());
@@ -118,6 +120,14 @@ pub fn display(member: &Member, languages: &[&str]) -> Option<String> {
         if let Some(name) = speaking {
             return Some(name.value.to_owned());
         }
+    }
+    let own = member
+        .known
+        .as_ref()
+        .and_then(|(system, _)| system.language.as_deref());
+    let is_forbidden = |own: &str| !languages.iter().any(|wanted| speaks(own, wanted));
+    if forbids_others && own.is_some_and(is_forbidden) {
+        return None;
     }
     let listed = listed.and_then(|listed| listed["display"].as_str());
     let known = || {

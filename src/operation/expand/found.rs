@@ -4,13 +4,14 @@ use super::look::Look;
 use super::{MAX_CODES, UsedVersions, refusal, too_many};
 use crate::error::{Category, Error, Result};
 use crate::search::lookup::stored::Stored;
-use crate::terminology::tables::{self, Counted, Page, Table};
+use crate::terminology::tables::{self, Counted, Effort, Page, Table};
 use crate::terminology::{CodeSystem, Evaluation, Library, Member, Selection};
 use serde_json::Value;
 use std::sync::Arc;
 
-/// Members of systems in tables that are counted.
-pub const MAX_COUNTED: usize = 10_000;
+/// Members of systems in tables that are counted, where the page does not tell how many there
+/// are: each is a row that has to be visited, which would take longer than the page itself.
+pub const MAX_COUNTED: usize = 1_000;
 
 /// What an expansion shows.
 pub(super) struct Found {
@@ -78,7 +79,7 @@ impl Found {
             if let Some(table) = stored.table(&system.canonical()).await? {
                 let page = self.page(stored, &table, &selection, look).await?;
                 let listing = Evaluation::new(library);
-                let page = Arc::new(page);
+                let page = library.supplemented(Arc::new(page));
                 self.shown
                     .extend(page.concepts.iter().enumerate().map(|(at, concept)| {
                         let listed = listing.listing(value_set, &page.url, &concept.code);
@@ -112,20 +113,13 @@ impl Found {
             offset: self.offset,
             limit: room,
         };
-        let most = match look.count {
-            Some(0) => usize::MAX - 1,
-            _ => MAX_COUNTED,
-        };
-        let mut counted = tables::count(stored.connection, table, selection, &page, most).await?;
         let found = match room {
             0 => CodeSystem::default(),
             _ => tables::page(stored.connection, table, selection, &page).await?,
         };
-        if found.concepts.len() < room && matches!(counted, Counted::MoreThan(_)) {
-            // The page reaches into what comes behind, which has to know where it begins.
-            let all = usize::MAX - 1;
-            counted = tables::count(stored.connection, table, selection, &page, all).await?;
-        }
+        let counted = self
+            .count(stored, table, selection, (&page, &found), look)
+            .await?;
         match counted {
             Counted::Exactly(count) => {
                 self.total = self.total.map(|total| total + count);
@@ -140,6 +134,27 @@ impl Found {
             return Err(too_many(MAX_CODES + 1));
         }
         Ok(found)
+    }
+    /// How many members a table has. A page that is not full tells it.
+    async fn count(
+        &self,
+        stored: &mut Stored<'_>,
+        table: &Table,
+        selection: &Selection,
+        (page, found): (&Page<'_>, &CodeSystem),
+        look: &Look<'_>,
+    ) -> Result<Counted> {
+        let shown = found.concepts.len();
+        if page.limit > 0 && shown < page.limit && (shown > 0 || page.offset == 0) {
+            return Ok(Counted::Exactly(page.offset + shown));
+        }
+        let most = match look.count {
+            Some(0) => (usize::MAX - 1, Effort::Any),
+            // What comes behind has to know where it begins.
+            Some(_) if shown < page.limit => (usize::MAX - 1, Effort::Any),
+            _ => (MAX_COUNTED, Effort::Little),
+        };
+        tables::count(stored.connection, table, selection, page, most).await
     }
 }
 

@@ -3,7 +3,7 @@
 use super::super::terminology::Call;
 use super::all_names;
 use crate::error::Result;
-use crate::terminology::code_system::languages;
+use crate::terminology::language::{forbids_others, languages};
 use crate::terminology::{Member, text};
 
 /// How the expansion is to look.
@@ -17,6 +17,8 @@ pub(super) struct Look<'a> {
     pub active_only: bool,
     pub nested: bool,
     pub languages: Vec<&'a str>,
+    /// No other language will do.
+    pub forbids_others: bool,
     pub excluded: Vec<&'a str>,
 }
 
@@ -38,6 +40,7 @@ impl<'a> Look<'a> {
                 .text("displayLanguage")
                 .map(languages)
                 .unwrap_or_default(),
+            forbids_others: given.text("displayLanguage").is_some_and(forbids_others),
             excluded: given.texts("exclude-system").collect(),
         })
     }

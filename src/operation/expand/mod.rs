@@ -36,7 +36,7 @@ use std::collections::{BTreeMap, BTreeSet};
 /// Codes of an expansion without `count`: more are asked for by the page.
 pub const MAX_CODES: usize = 10_000;
 /// Parameters whose values the expansion repeats.
-const ECHOED: [&str; 12] = [
+const ECHOED: [&str; 14] = [
     "filter",
     "date",
     "offset",
@@ -49,6 +49,8 @@ const ECHOED: [&str; 12] = [
     "exclude-system",
     "system-version",
     "force-system-version",
+    "default-valueset-version",
+    "useSupplement",
 ];
 
 /// The expansion, as a ValueSet.
@@ -63,6 +65,7 @@ pub async fn expand(call: &Call<'_>) -> Result<Value> {
     let purpose = Purpose {
         listed: true,
         members: true,
+        supplements: call.supplements(),
         ..Purpose::default()
     };
     let (value_set, library) = call.value_set(&mut stored, &purpose).await?;
@@ -90,7 +93,12 @@ pub async fn expand(call: &Call<'_>) -> Result<Value> {
     if !look.nested {
         expansion.insert("offset".to_owned(), json!(look.offset));
     }
-    let parameters = parameters(call, &found.versions);
+    let mut parameters = parameters(call, &found.versions);
+    parameters.extend(
+        library
+            .supplements()
+            .map(|uri| json!({"name": "used-supplement", "valueUri": uri})),
+    );
     if !parameters.is_empty() {
         expansion.insert("parameter".to_owned(), json!(parameters));
     }

@@ -10,12 +10,13 @@ use crate::error::{Category, Error, Result};
 use crate::fhir::ResourceType;
 use crate::search::plan::Predicate;
 use crate::terminology::cache::Stamp;
-use crate::terminology::code_system::{is_pattern, is_version};
+use crate::terminology::library::supplements_of;
 use crate::terminology::tables::{self, Table, Wanted};
+use crate::terminology::version::{is_pattern, is_version};
 use crate::terminology::{CodeSystem, Library, Part};
 use serde_json::Value;
 use sqlx::Row;
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 /// Versions of one code system that are looked at.
@@ -37,6 +38,10 @@ pub struct Purpose {
     pub members: bool,
     /// The codes that are asked for.
     pub codes: BTreeSet<String>,
+    /// The versions that the codings name, by the URL of their system.
+    pub versions: BTreeMap<String, String>,
+    /// Supplements that are to be used beside those that the value sets name.
+    pub supplements: Vec<String>,
 }
 
 impl Stored<'_> {
@@ -154,7 +159,7 @@ impl Stored<'_> {
     /// Adds to the library all that the value set draws on.
     ///
     /// # Errors
-    /// `TooCostly`.
+    /// `TooCostly`. `Unprocessable`: a supplement that is not known here.
     pub async fn gather(
         &mut self,
         library: &mut Library,
@@ -201,6 +206,26 @@ impl Stored<'_> {
             let excerpt = tables::excerpt(self.connection, &table, &wanted).await?;
             library.add_code_system(canonical, Some(Arc::new(excerpt)));
         }
+        let named = visited.iter().flat_map(|one| supplements_of(one));
+        let named = named.chain(purpose.supplements.iter().map(String::as_str));
+        for canonical in named.collect::<BTreeSet<&str>>() {
+            library.add_supplement(self.supplement(canonical).await?);
+        }
         Ok(())
+    }
+
+    /// The supplement of that canonical.
+    ///
+    /// # Errors
+    /// `Unprocessable`: it is not known here, or is none.
+    pub async fn supplement(&mut self, canonical: &str) -> Result<Arc<Value>> {
+        let found = self.by_canonical("CodeSystem", canonical).await?;
+        let found = found.filter(|found| found["content"] == "supplement");
+        found.ok_or_else(|| {
+            let text = format!(
+                "expected a supplement to a code system that is known here but found `{canonical}`"
+            );
+            Error::coded(Category::Unprocessable, "not-found", text)
+        })
     }
 }

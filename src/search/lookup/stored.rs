@@ -11,7 +11,8 @@ use super::super::sql::{self, Wanted};
 use crate::access::Access;
 use crate::error::{Error, Result};
 use crate::fhir::{Instant, ResourceType, Version};
-use crate::terminology::code_system::{is_pattern, is_version};
+use crate::terminology::implicit;
+use crate::terminology::version::{is_pattern, is_version};
 use serde_json::Value;
 use sqlx::postgres::PgRow;
 use sqlx::{PgConnection, Row};
@@ -68,7 +69,11 @@ impl Stored<'_> {
             return Ok(Some(Arc::new(found)));
         }
         let definitions = self.registry.model().definitions();
-        Ok(definitions.artifact(type_name, canonical))
+        let published = definitions.artifact(type_name, canonical);
+        Ok(published.or_else(|| match type_name {
+            "ValueSet" => implicit(canonical).map(Arc::new),
+            _ => None,
+        }))
     }
 
     /// The stored resource of that id.

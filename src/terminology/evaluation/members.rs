@@ -4,7 +4,7 @@ use super::super::code_system::{At, CodeSystem, Concept, items};
 use super::super::{Problem, Reason};
 use super::{Evaluation, MAX_DEPTH, filters, named, not_known, passes};
 use serde_json::Value;
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::Arc;
 
 /// One code of a value set.
@@ -88,7 +88,7 @@ impl Members {
         }
     }
 
-    fn keep(&mut self, keeps: impl Fn(&Member) -> bool) {
+    fn keep(&mut self, mut keeps: impl FnMut(&Member) -> bool) {
         let list = std::mem::take(&mut self.list);
         self.places.clear();
         for member in list.into_iter().filter(|member| keeps(member)) {
@@ -153,6 +153,10 @@ impl Evaluation<'_> {
             !tables.iter().any(is_of)
         });
         members.tables = tables;
+        if merges_versions(value_set) {
+            let mut seen = HashSet::new();
+            members.keep(|member| seen.insert((member.system.clone(), member.code.clone())));
+        }
         Ok(members)
     }
 
@@ -182,8 +186,9 @@ impl Evaluation<'_> {
         }
         for exclude in items(&compose["exclude"]) {
             let mut excluded = self.part(value_set, exclude, depth)?;
-            // A code is excluded in whatever version it was included.
-            for member in &mut excluded.list {
+            // A code is excluded in whatever version it was included, unless it is listed of one.
+            let is_listed = exclude["concept"].is_array() && exclude["version"].is_string();
+            for member in excluded.list.iter_mut().filter(|_| !is_listed) {
                 member.version = None;
             }
             members = members.without(&excluded).ok_or_else(|| {
@@ -311,4 +316,17 @@ impl Evaluation<'_> {
         let total = expansion["total"].as_u64().unwrap_or_default();
         Some((members, total <= count))
     }
+}
+
+/// Whether a value set asks for a code of several versions to be one member.
+/// <https://hl7.org/fhir/extensions/StructureDefinition-valueset-expansion-parameter.html>
+fn merges_versions(value_set: &Value) -> bool {
+    items(&value_set["compose"]["extension"]).any(|extension| {
+        let value = |url: &str| {
+            let mut parts = items(&extension["extension"]);
+            let part = parts.find(|part| part["url"] == url)?;
+            part["valueCode"].as_str().or(part["valueString"].as_str())
+        };
+        value("name") == Some("versionsMatch") && value("value") == Some("true")
+    })
 }

@@ -1,6 +1,7 @@
 //! Whether one code is in a value set, in three answers.
 
-use super::super::code_system::{is_pattern, is_version, items};
+use super::super::code_system::items;
+use super::super::version::{is_pattern, is_version};
 use super::super::{Membership, Problem};
 use super::{Evaluation, MAX_DEPTH, filters, passes};
 use serde_json::Value;

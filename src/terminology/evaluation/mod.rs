@@ -25,9 +25,10 @@ mod tests;
 pub use members::{Member, Members};
 pub use selection::Selection;
 
-use super::code_system::{At, CodeSystem, is_version, items};
+use super::code_system::{At, CodeSystem, items};
 use super::filter::Filter;
 use super::library::contained;
+use super::version::is_version;
 use super::{Library, Problem, Reason};
 use serde_json::Value;
 use std::cell::{Cell, RefCell};

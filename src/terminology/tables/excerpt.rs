@@ -22,11 +22,11 @@ pub struct Wanted {
     pub children: bool,
 }
 
-const BY_CODE: &str = "SELECT number, flags, code, display, definition, parents, above, \
+const BY_CODE: &str = "SELECT number, below, flags, code, display, definition, parents, above, \
       designations, properties \
     FROM concept WHERE system = $1 AND code = ANY($2)";
 
-const BY_FOLDED: &str = "SELECT number, flags, code, display, definition, parents, above, \
+const BY_FOLDED: &str = "SELECT number, below, flags, code, display, definition, parents, above, \
       designations, properties \
     FROM concept WHERE system = $1 AND lower(code) = ANY($2)";
 

@@ -34,11 +34,11 @@ mod statement;
 mod write;
 
 pub use excerpt::{Wanted, below_or_above, excerpt};
-pub use page::{Counted, Page, codes, count, page};
+pub use page::{Counted, Effort, Page, codes, count, page};
 pub use sink::{Chunk, Concept, Designation, Sink};
 pub use write::{Load, Loaded, System, remove};
 
-use super::code_system::{is_pattern, is_version};
+use super::version::{is_pattern, is_version};
 use crate::error::Result;
 use sqlx::postgres::PgRow;
 use sqlx::{PgConnection, Row};

@@ -1,10 +1,11 @@
 //! The members that a [`Selection`] has in a code system, found by SQL: counted, a page of
 //! them, or their codes.
 
-use super::statement::{Ground, select};
+use super::statement::{Ground, Named, select};
 use super::{Table, excerpt};
 use crate::error::{Category, Error, Result};
 use crate::terminology::{CodeSystem, Selection};
+use sqlx::types::JsonValue;
 use sqlx::{PgConnection, Row};
 use std::collections::{BTreeSet, HashMap};
 
@@ -16,6 +17,13 @@ pub struct Page<'a> {
     pub is_active: bool,
     pub offset: usize,
     pub limit: usize,
+}
+
+impl Page<'_> {
+    /// Whether all members are asked for.
+    fn is_plain(&self) -> bool {
+        self.words.is_empty() && !self.is_active
+    }
 }
 
 /// How many members there are.
@@ -40,8 +48,15 @@ pub async fn page(
     let columns = "SELECT c.number, c.flags, c.code, c.display, c.definition, c.parents, \
         c.designations, c.properties";
     let mut statement = select(columns, &ground, selection, page)?;
+    let mut offset = page.offset;
+    if *selection == Selection::Everything && page.is_plain() {
+        // Numbers have no gaps: no row needs to be skipped.
+        let first = i32::try_from(offset).unwrap_or(i32::MAX);
+        statement.push(" AND c.number >= ").push_bind(first);
+        offset = 0;
+    }
     statement.push(" ORDER BY c.number OFFSET ");
-    statement.push_bind(big(page.offset));
+    statement.push_bind(big(offset));
     statement.push(" LIMIT ").push_bind(big(page.limit));
     let rows = statement
         .build()
@@ -56,6 +71,8 @@ pub async fn page(
 }
 
 /// How many members there are, `limit` at most; the offset and limit of the page do not count.
+/// With [`Effort::Little`] they are not counted either where too many entries of indexes or rows
+/// would have to be read for it, as far as the planner knows.
 ///
 /// # Errors
 /// As of [`page`].
@@ -64,7 +81,7 @@ pub async fn count(
     table: &Table,
     selection: &Selection,
     asked: &Page<'_>,
-    limit: usize,
+    (limit, effort): (usize, Effort),
 ) -> Result<Counted> {
     if *selection == Selection::Everything && asked.words.is_empty() {
         let inactive = if asked.is_active { table.inactive } else { 0 };
@@ -72,6 +89,24 @@ pub async fn count(
         return Ok(Counted::Exactly(usize::try_from(all).unwrap_or_default()));
     }
     let ground = ground(connection, table, selection).await?;
+    if let Some(known) = ground.count(selection).filter(|_| asked.is_plain()) {
+        return Ok(Counted::Exactly(known));
+    }
+    if effort == Effort::Little {
+        let mut statement = select("EXPLAIN (FORMAT JSON) SELECT 1", &ground, selection, asked)?;
+        let plan = statement
+            .build_query_scalar()
+            .fetch_one(&mut *connection)
+            .await;
+        let plan: JsonValue = plan.map_err(told)?;
+        // Each further word is looked up whole too, however little they have in common.
+        let words = asked.words.len().max(1) * 2 - 1;
+        let cost = reads(&plan[0]["Plan"], f64::from(table.concepts), limit as f64);
+        let cost = cost * words as f64;
+        if cost > MAX_READS {
+            return Ok(Counted::MoreThan(limit));
+        }
+    }
     let head = "SELECT count(*) FROM (SELECT 1";
     let mut statement = select(head, &ground, selection, asked)?;
     statement
@@ -85,6 +120,38 @@ pub async fn count(
         true => Counted::MoreThan(limit),
         false => Counted::Exactly(found),
     })
+}
+
+/// How much may be done to count.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Effort {
+    Little,
+    Any,
+}
+
+/// Entries of indexes, or rows, that counting with little effort reads: some milliseconds.
+const MAX_READS: f64 = 25_000.0;
+
+/// What the planner expects counting to read: each entry that an index has for a bitmap, which
+/// is made whole before the first row; else rows, until there are enough that pass.
+fn reads(plan: &JsonValue, concepts: f64, limit: f64) -> f64 {
+    let rows = |plan: &JsonValue| plan["Plan Rows"].as_f64().unwrap_or_default();
+    let (mut entries, mut is_bitmap) = (0.0, false);
+    let mut open = vec![plan];
+    while let Some(next) = open.pop() {
+        if next["Node Type"] == "Bitmap Index Scan" {
+            is_bitmap = true;
+            entries += rows(next);
+        }
+        open.extend(next["Plans"].as_array().into_iter().flatten());
+    }
+    match is_bitmap {
+        true => entries,
+        false if plan["Node Type"] == "Seq Scan" => {
+            concepts * (limit / rows(plan).max(1.0)).min(1.0)
+        }
+        false => rows(plan),
+    }
 }
 
 /// The codes of all members, `limit` at most, in no order.
@@ -124,9 +191,13 @@ async fn ground<'t>(
                 true => code,
                 false => code.to_lowercase(),
             };
-            let above = row.try_get("above")?;
-            let parents = row.try_get("parents")?;
-            concepts.insert(code, (row.try_get("number")?, above, parents));
+            let concept = Named {
+                number: row.try_get("number")?,
+                below: row.try_get("below")?,
+                above: row.try_get("above")?,
+                parents: row.try_get("parents")?,
+            };
+            concepts.insert(code, concept);
         }
     }
     Ok(Ground { table, concepts })

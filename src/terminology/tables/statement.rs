@@ -10,20 +10,49 @@ use std::collections::HashMap;
 
 type Statement = QueryBuilder<Postgres>;
 
+// Bits of the flags as lists of values, of which the planner knows how common they are.
+const ACTIVE: &str = "c.flags = ANY('{0,2}')";
+const INACTIVE: &str = "c.flags = ANY('{1,3}')";
+const ABSTRACT: &str = "c.flags = ANY('{2,3}')";
+const CONCRETE: &str = "c.flags = ANY('{0,1}')";
+
 /// What conditions are about.
 pub(super) struct Ground<'t> {
     pub table: &'t Table,
-    /// Number, numbers above and numbers of the parents of each concept that is named, by its
-    /// code, in lower case where case does not matter.
-    pub concepts: HashMap<String, (i32, Vec<i32>, Vec<i32>)>,
+    /// Each concept that is named, by its code, in lower case where case does not matter.
+    pub concepts: HashMap<String, Named>,
+}
+
+/// A concept that conditions speak of.
+pub(super) struct Named {
+    pub number: i32,
+    /// How many are below it.
+    pub below: i32,
+    pub above: Vec<i32>,
+    pub parents: Vec<i32>,
 }
 
 impl Ground<'_> {
-    fn find(&self, code: &str) -> Option<&(i32, Vec<i32>, Vec<i32>)> {
+    fn find(&self, code: &str) -> Option<&Named> {
         match self.table.is_case_sensitive {
             true => self.concepts.get(code),
             false => self.concepts.get(&code.to_lowercase()),
         }
+    }
+
+    /// How many members a selection has, where that is known without counting.
+    pub fn count(&self, selection: &Selection) -> Option<usize> {
+        let Selection::Filter(condition) = selection else {
+            return None;
+        };
+        let below = self.find(&condition.value).map(|found| found.below);
+        let count = match (condition.op, below) {
+            (Op::IsA | Op::DescendentOf, None) => 0,
+            (Op::IsA, Some(below)) => below + 1,
+            (Op::DescendentOf, Some(below)) => below,
+            _ => return None,
+        };
+        usize::try_from(count).ok()
     }
 }
 
@@ -50,7 +79,7 @@ pub(super) fn select(
         statement.push_bind(asked.join(" & ")).push("::tsquery");
     }
     if page.is_active {
-        statement.push(" AND c.flags & 1 = 0");
+        statement.push(" AND ").push(ACTIVE);
     }
     if *selection != Selection::Everything {
         statement.push(" AND ");
@@ -68,7 +97,7 @@ fn push(statement: &mut Statement, ground: &Ground<'_>, selection: &Selection) -
             statement.push("false");
         }
         Selection::Active => {
-            statement.push("c.flags & 1 = 0");
+            statement.push(ACTIVE);
         }
         Selection::Codes(codes) => of_codes(statement, ground, codes),
         Selection::Filter(condition) => return filter(statement, ground, condition),
@@ -135,8 +164,8 @@ fn filter(statement: &mut Statement, ground: &Ground<'_>, condition: &Condition)
         "child" => of_child(statement, ground, condition),
         "display" => of_text(statement, "c.display", condition),
         "definition" => of_text(statement, "c.definition", condition),
-        "inactive" => of_flag(statement, "c.flags & 1", condition),
-        "notSelectable" | "abstract" => of_flag(statement, "c.flags & 2", condition),
+        "inactive" => of_flag(statement, (INACTIVE, ACTIVE), condition),
+        "notSelectable" | "abstract" => of_flag(statement, (ABSTRACT, CONCRETE), condition),
         _ => {
             of_property(statement, ground, condition);
             Ok(())
@@ -146,7 +175,7 @@ fn filter(statement: &mut Statement, ground: &Ground<'_>, condition: &Condition)
 
 fn of_concept(statement: &mut Statement, ground: &Ground<'_>, condition: &Condition) -> Result<()> {
     let found = ground.find(&condition.value);
-    let number = found.map(|(number, ..)| vec![*number]);
+    let number = found.map(|found| vec![found.number]);
     match (condition.op, number) {
         (Op::IsA | Op::DescendentOf | Op::ChildOf, None) => {
             statement.push("false");
@@ -155,7 +184,7 @@ fn of_concept(statement: &mut Statement, ground: &Ground<'_>, condition: &Condit
             statement.push("true");
         }
         (Op::Generalizes, _) => {
-            let above = found.map(|(number, above, _)| [above.as_slice(), &[*number]].concat());
+            let above = found.map(|found| [found.above.as_slice(), &[found.number]].concat());
             numbered(statement, above.unwrap_or_default());
         }
         (Op::IsA | Op::IsNotA, Some(number)) => {
@@ -193,7 +222,9 @@ fn of_parent(statement: &mut Statement, ground: &Ground<'_>, condition: &Conditi
         Op::Exists => is(statement, "c.parents <> '{}'", condition),
         Op::Equals | Op::In => {
             let values = condition.values();
-            let numbers = values.iter().filter_map(|code| Some(ground.find(code)?.0));
+            let numbers = values
+                .iter()
+                .filter_map(|code| Some(ground.find(code)?.number));
             statement.push("c.parents && ");
             statement.push_bind(Vec::from_iter(numbers));
         }
@@ -207,7 +238,9 @@ fn of_child(statement: &mut Statement, ground: &Ground<'_>, condition: &Conditio
         Op::Exists => is(statement, "c.below > 0", condition),
         Op::Equals | Op::In => {
             let values = condition.values();
-            let parents = values.iter().filter_map(|code| Some(&ground.find(code)?.2));
+            let parents = values
+                .iter()
+                .filter_map(|code| Some(&ground.find(code)?.parents));
             numbered(statement, parents.flatten().copied().collect());
         }
         _ => return Err(unsupported(condition)),
@@ -229,17 +262,21 @@ fn of_text(statement: &mut Statement, column: &str, condition: &Condition) -> Re
 }
 
 /// A flag is a boolean that every concept has.
-fn of_flag(statement: &mut Statement, bit: &str, condition: &Condition) -> Result<()> {
+fn of_flag(
+    statement: &mut Statement,
+    (set, unset): (&'static str, &'static str),
+    condition: &Condition,
+) -> Result<()> {
     let values = condition.values();
     match condition.op {
         Op::Exists => is(statement, "true", condition),
         Op::Equals | Op::In => {
             let has = |text: &str| values.iter().any(|value| value == text);
             let holds = match (has("true"), has("false")) {
-                (true, true) => "true".to_owned(),
-                (true, false) => format!("{bit} <> 0"),
-                (false, true) => format!("{bit} = 0"),
-                (false, false) => "false".to_owned(),
+                (true, true) => "true",
+                (true, false) => set,
+                (false, true) => unset,
+                (false, false) => "false",
             };
             statement.push(holds);
         }

@@ -180,7 +180,10 @@ fn fill(id: i32, is_case_sensitive: bool) -> Vec<String> {
         statements.push(format!("CREATE INDEX ON {table} (lower(code))"));
     }
     statements.extend([
-        format!("ALTER TABLE {table} ALTER COLUMN words SET STATISTICS 1000"),
+        format!(
+            "ALTER TABLE {table} ALTER words SET STATISTICS 500, ALTER above SET STATISTICS 500, \
+             ALTER keys SET STATISTICS 500"
+        ),
         format!("ALTER TABLE {table} ADD CHECK (system = {id})"),
         format!("ANALYZE {table}"),
         format!("ALTER TABLE concept ATTACH PARTITION {table} FOR VALUES IN ({id})"),

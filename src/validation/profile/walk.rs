@@ -68,6 +68,9 @@ pub(super) fn issues(
     };
     let path = node.node_type.key.clone();
     walk.resource(node, scope, &path);
+    if !asked.is_empty() {
+        walk.enter(node);
+    }
     for canonical in asked {
         if !claimed(&node).any(|own| own == *canonical) {
             walk.claim(canonical, node, scope, &path);
@@ -117,9 +120,7 @@ impl<'w> Walk<'w> {
 
     fn resource(&mut self, node: Node<'w>, scope: Scope<'w>, path: &str) {
         let around = self.bundle.clone();
-        if let ("Bundle", Some(value)) = (node.node_type.key.as_str(), node.value) {
-            self.bundle = Some(Rc::new(Bundle::new(value)));
-        }
+        self.enter(node);
         self.element(node, scope, path);
         if let Some(value) = node.value {
             self.of_type(node.node_type.key.as_str(), value, path);
@@ -128,6 +129,13 @@ impl<'w> Walk<'w> {
             self.claim(canonical, node, scope, path);
         }
         self.bundle = around;
+    }
+
+    /// References within a Bundle are looked for in it.
+    fn enter(&mut self, node: Node<'w>) {
+        if let ("Bundle", Some(value)) = (node.node_type.key.as_str(), node.value) {
+            self.bundle = Some(Rc::new(Bundle::new(value)));
+        }
     }
 
     /// The rules of some resource types that no invariant tells.
