@@ -29,6 +29,7 @@ use crate::operation::{
 use crate::search::{self, Handling};
 use crate::terminology::language::is_list;
 use crate::terminology::remote::FORWARDED;
+use crate::validation::places;
 use axum::body::Body;
 use axum::extract::Request;
 use axum::http::request::Parts;
@@ -133,6 +134,28 @@ async fn perform(
     }
 }
 
+/// A resource that a request brought.
+struct Sent {
+    json: Bytes,
+    /// False where it was XML.
+    is_as_sent: bool,
+}
+
+impl Sent {
+    /// The text that was sent, where that is JSON.
+    fn text(&self) -> Option<&[u8]> {
+        self.is_as_sent.then_some(&self.json)
+    }
+
+    /// The same failure, its issues with their lines and columns in the text that was sent.
+    fn located(&self, mut error: Error) -> Error {
+        if let Some(text) = self.text() {
+            places::find_lines(&mut error.issues, text, "");
+        }
+        error
+    }
+}
+
 impl Call<'_> {
     fn base(&self) -> &str {
         &self.api.hub.settings.base
@@ -158,10 +181,20 @@ impl Call<'_> {
 
     /// The JSON of a resource that came in either format.
     async fn resource(&self, body: Body) -> Result<Bytes> {
-        match self.read_body(body, Expected::Resource).await? {
-            (BodyFormat::Xml, bytes) => self.to_json(bytes).await,
-            (_, bytes) => Ok(bytes),
-        }
+        Ok(self.sent(body).await?.json)
+    }
+
+    async fn sent(&self, body: Body) -> Result<Sent> {
+        Ok(match self.read_body(body, Expected::Resource).await? {
+            (BodyFormat::Xml, bytes) => Sent {
+                json: self.to_json(bytes).await?,
+                is_as_sent: false,
+            },
+            (_, json) => Sent {
+                json,
+                is_as_sent: true,
+            },
+        })
     }
 
     async fn read_body(&self, body: Body, expected: Expected) -> Result<(BodyFormat, Bytes)> {
@@ -227,26 +260,29 @@ impl Call<'_> {
     async fn create(&self, body: Body) -> Result<Response> {
         let if_none_exist = request::if_none_exist(&self.parts.headers)?;
         let resource_type = self.place.resource_type()?;
-        let body = self.resource(body).await?;
+        let sent = self.sent(body).await?;
         let hub = &self.api.hub;
         let written = create::create(
             hub,
             &self.access,
             resource_type,
-            body,
+            sent.json.clone(),
             if_none_exist.as_deref(),
         )
-        .await?;
+        .await
+        .map_err(|error| sent.located(error))?;
         Ok(response::written(&written, self.base(), &self.wishes))
     }
 
     async fn update(&self, subject: Subject, body: Body) -> Result<Response> {
         let conditions = request::write_conditions(&self.parts.headers)?;
         let resource_type = self.place.resource_type()?;
-        let body = self.resource(body).await?;
+        let sent = self.sent(body).await?;
         let hub = &self.api.hub;
-        let written =
-            update::update(hub, &self.access, resource_type, subject, body, &conditions).await?;
+        let json = sent.json.clone();
+        let written = update::update(hub, &self.access, resource_type, subject, json, &conditions)
+            .await
+            .map_err(|error| sent.located(error))?;
         Ok(response::written(&written, self.base(), &self.wishes))
     }
 
@@ -503,9 +539,12 @@ impl Call<'_> {
 
     /// The body may be absent where the URL names a resource.
     async fn validate(&self, body: Body) -> Result<Response> {
-        let body = match axum::body::HttpBody::is_end_stream(&body) {
-            true => Bytes::new(),
-            false => self.resource(body).await?,
+        let sent = match axum::body::HttpBody::is_end_stream(&body) {
+            true => Sent {
+                json: Bytes::new(),
+                is_as_sent: false,
+            },
+            false => self.sent(body).await?,
         };
         let (hub, id) = (&self.api.hub, self.place.id.as_deref());
         let kind = self.place.resource_type.ok_or_else(|| {
@@ -515,7 +554,8 @@ impl Call<'_> {
             )
         })?;
         let pairs = &self.query.pairs;
-        let outcome = validate::validate(hub, &self.access, kind, id, pairs, &body).await?;
+        let (body, text) = (&sent.json, sent.text());
+        let outcome = validate::validate(hub, &self.access, kind, id, pairs, body, text).await?;
         Ok(self.parameters(&outcome))
     }
 

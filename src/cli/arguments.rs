@@ -74,7 +74,8 @@ pub struct CommonArgs {
     /// Connections to the database at most.
     #[arg(long, value_name = "N")]
     pub connections: Option<String>,
-    /// A TOML file of options under the same names.
+    /// A TOML file of options under the same names. Its tables validation-by-type,
+    /// validation-by-profile and required-profiles say where validation is another one.
     #[arg(long, value_name = "FILE")]
     pub config: Option<String>,
     /// What is logged: error, warn, info, debug or trace, or directives such as

@@ -17,6 +17,7 @@ mod load;
 mod logging;
 mod migrate;
 pub mod options;
+mod overrides;
 mod package;
 mod reindex;
 mod serve;

@@ -13,7 +13,8 @@ use crate::access::Access;
 use crate::config::Limits;
 use crate::interaction::Hub;
 use crate::jobs::{self, Work};
-use crate::operation::install_package::{self, Outcome, Removed};
+use crate::operation::install_package::{self, Outcome};
+use crate::operation::remove_package::{self, Removed};
 use crate::package::{Bounds, Manifest, Package, order};
 use crate::storage::migrate;
 use std::fs::File;
@@ -220,7 +221,7 @@ async fn remove(hub: &Hub, args: &PackageRemoveArgs) -> Result<(), Failure> {
         )));
     };
     let access = Access::unrestricted();
-    let Removed { deleted, kept } = install_package::remove(hub, &access, name, version).await?;
+    let Removed { deleted, kept } = remove_package::remove(hub, &access, name, version).await?;
     println!("removed {name}#{version}: {deleted} resources");
     for reference in kept {
         println!("  {reference} was changed here and stays");

@@ -1,8 +1,6 @@
 //! SearchParameters, typed: <https://hl7.org/fhir/R4/searchparameter.html>.
 //!
-//! Expressions are FHIRPath text here; the search engine parses them. Published guides name
-//! choices as JSON does now and then (`extension.where(...).valueDateTime`, US Core 6.1.0), which
-//! FHIRPath has no word for: such a name is read as `value.ofType(dateTime)`.
+//! Expressions are FHIRPath text here; the search engine parses them.
 
 use serde_json::Value;
 
@@ -116,7 +114,7 @@ impl SearchParameter {
             code: need("code")?,
             base: texts(&definition["base"]),
             kind,
-            expression: text(definition, "expression").map(|text| with_types(&text)),
+            expression: text(definition, "expression"),
             usage: text(definition, "xpathUsage").unwrap_or_else(|| "normal".to_owned()),
             target: texts(&definition["target"]),
             multiple_or: definition["multipleOr"] != false,
@@ -127,90 +125,5 @@ impl SearchParameter {
             component,
             url,
         })
-    }
-}
-
-/// The types that `value[x]` of an extension may be named with.
-const TYPED: [&str; 28] = [
-    "base64Binary",
-    "boolean",
-    "canonical",
-    "code",
-    "date",
-    "dateTime",
-    "decimal",
-    "id",
-    "instant",
-    "integer",
-    "markdown",
-    "oid",
-    "string",
-    "time",
-    "uri",
-    "url",
-    "Address",
-    "CodeableConcept",
-    "Coding",
-    "ContactPoint",
-    "HumanName",
-    "Identifier",
-    "Money",
-    "Period",
-    "Quantity",
-    "Range",
-    "Reference",
-    "Timing",
-];
-
-/// The expression with each `.valueDateTime` as `.value.ofType(dateTime)`; what stands in quotes
-/// is left alone.
-fn with_types(expression: &str) -> String {
-    const NAME: &str = ".value";
-    let mut whole = String::with_capacity(expression.len());
-    let (mut rest, mut is_quoted) = (expression, false);
-    while let Some(letter) = rest.chars().next() {
-        let word: &str = match rest.strip_prefix(NAME).filter(|_| !is_quoted) {
-            None => "",
-            Some(behind) => {
-                let end = behind.find(|c: char| !(c.is_ascii_alphanumeric() || c == '_'));
-                &behind[..end.unwrap_or(behind.len())]
-            }
-        };
-        let is_upper = word.starts_with(|c: char| c.is_ascii_uppercase());
-        let mut known = TYPED.iter().filter(|_| is_upper);
-        if let Some(name) = known.find(|name| name.eq_ignore_ascii_case(word)) {
-            whole.push_str(&format!("{NAME}.ofType({name})"));
-            rest = &rest[NAME.len() + word.len()..];
-            continue;
-        }
-        is_quoted ^= letter == '\'';
-        whole.push(letter);
-        rest = &rest[letter.len_utf8()..];
-    }
-    whole
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn choices_are_read_by_their_names_in_json() {
-        for (given, read) in [
-            ("a.valueDateTime", "a.value.ofType(dateTime)"),
-            (
-                "a.where(url = 'x.valueCode').valueCodeableConcept.coding",
-                "a.where(url = 'x.valueCode').value.ofType(CodeableConcept).coding",
-            ),
-            (
-                "ValueSet.valueSet | a.values",
-                "ValueSet.valueSet | a.values",
-            ),
-            ("a.value.as(Quantity)", "a.value.as(Quantity)"),
-            ("a.valuedatetime", "a.valuedatetime"),
-            ("é.valueCode", "é.value.ofType(code)"),
-        ] {
-            assert_eq!(with_types(given), read);
-        }
     }
 }

@@ -7,6 +7,10 @@
 //! <https://hl7.org/fhir/R4/json.html>. Not done here: whether an element is known, or has
 //! the right type: that is `validation`.
 
+mod places;
+
+pub use places::places;
+
 use crate::error::{Category, Error, Result};
 use serde_json::map::Entry;
 use serde_json::{Map, Number, Value};

@@ -27,7 +27,7 @@
 //! ## Decisions
 //! - *Published expressions are read as they are meant* (2026-11-22). R4's search parameters and
 //!   invariants apply `as` to repeating elements, which strict FHIRPath calls an error, and say
-//!   `DateTime` for `dateTime`, `System.Boolean` for `boolean`: what is compiled by
+//!   `DateTime` for `dateTime`, `System.Boolean` for `boolean`, guides `valueString` for `value`: what is compiled by
 //!   [`Expression::compile_for_search`] and [`Expression::compile_invariant`] takes them so. With
 //!   that, all 8,952 invariants of R4 compile, and none of them fails on the 2,906 official
 //!   examples with an error. Everybody else is strict.
@@ -54,6 +54,7 @@ mod eval;
 pub mod functions;
 pub mod infer;
 mod item;
+mod json_names;
 mod lexer;
 mod model;
 mod operators;
@@ -69,6 +70,7 @@ pub use model::{Choice, Member, Model, System, Type};
 pub use parser::ParseError;
 
 use context::{Run, Scope};
+use json_names::with_types;
 use parser::Dialect;
 use std::fmt;
 
@@ -103,7 +105,7 @@ impl Expression {
     /// # Errors
     /// See [`Expression::compile`].
     pub fn compile_invariant(text: &str) -> Result<Expression, ParseError> {
-        let root = parser::parse(text, Dialect::Published, &[])?;
+        let root = parser::parse(&with_types(text), Dialect::Published, &[])?;
         Ok(Expression { root })
     }
 
@@ -113,7 +115,7 @@ impl Expression {
     /// # Errors
     /// See [`Expression::compile`]; a function that asks the clock or the outside.
     pub fn compile_for_search(text: &str) -> Result<Expression, ParseError> {
-        let root = parser::parse(text, Dialect::Search, &[])?;
+        let root = parser::parse(&with_types(text), Dialect::Search, &[])?;
         Ok(Expression { root })
     }
 

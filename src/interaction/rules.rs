@@ -19,6 +19,7 @@ use super::Hub;
 use crate::config::{Overrides, Validation};
 use crate::error::{Category, Error, Issue, Result};
 use crate::fhir::ResourceType;
+use crate::validation::places;
 use crate::validation::profile::{Profiles, Question};
 use serde_json::Value;
 use std::borrow::Cow;
@@ -58,8 +59,16 @@ pub fn check(hub: &Hub, resource_type: ResourceType, resource: &Value) -> Result
         }
     }
     match issues.iter().any(Issue::is_error) {
-        true => Err(Error::of(category, issues)),
-        false => Ok(questions),
+        true => {
+            places::point(&mut issues, resource);
+            Err(Error::of(category, issues))
+        }
+        false => {
+            for question in &mut questions {
+                places::point(std::slice::from_mut(&mut question.refused), resource);
+            }
+            Ok(questions)
+        }
     }
 }
 

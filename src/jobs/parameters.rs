@@ -18,6 +18,7 @@ use crate::search::custom::{self, Custom};
 use crate::search::index::Edition;
 use crate::search::live::State;
 use crate::search::registry::Registry;
+use crate::search::repetition;
 use crate::storage;
 use crate::storage::parameters::{self, Generation, Row};
 use std::collections::HashMap;
@@ -142,7 +143,7 @@ fn live_ones(
         .partition(|(id, _)| known.contains_key(id.as_str()));
     let mut accepted: Vec<Custom> = Vec::new();
     let mut live = Vec::new();
-    for (id, body) in custom::newest(first.into_iter().chain(then).collect()) {
+    for (id, body) in repetition::newest(first.into_iter().chain(then).collect()) {
         let Ok(resource) = json::parse(body.as_bytes(), usize::MAX) else {
             continue;
         };
@@ -157,7 +158,7 @@ fn live_ones(
                 accepted.push(custom);
             }
             Ok(None) => {}
-            Err(_) if custom::is_repetition(&others, &id, &resource) => {}
+            Err(_) if repetition::is_repetition(&others, &id, &resource) => {}
             Err(error) => {
                 tracing::warn!(parameter = id, %error, "a stored SearchParameter is not live");
             }

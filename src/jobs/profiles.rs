@@ -5,6 +5,14 @@
 //! write of such a resource and at every beat of the node, so that what another node stored is
 //! enforced here within seconds. Only what has changed is read, and only what is asked for is
 //! parsed.
+//!
+//! ## Decisions
+//!
+//! **2026-11-22: heads in memory, bodies compressed until they are asked for.** With US Core in six
+//! versions and IPS (1,216 resources, 30 MB of JSON) parsing all of them at each refresh would
+//! take seconds and half a gigabyte. In a debug build, on two shared cores: ready with all of
+//! them in 0.3 s (1.0 s while others compiled), a write of one more value set with the refresh behind it
+//! in 25 to 50 ms. Cost: the first resource of a profile waits for its parsing.
 
 use crate::access::Access;
 use crate::error::Result;
@@ -87,7 +95,7 @@ fn with_read(
     let read: Vec<Given> = read
         .into_iter()
         .filter_map(|(key, version, body)| {
-            let given = Given::stored(key, version, body)?;
+            let given = Given::stored(key, version, &body)?;
             Some(given.of(packages.get(&key).cloned()))
         })
         .collect();

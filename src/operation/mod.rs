@@ -10,6 +10,7 @@ pub mod install_package;
 pub mod lookup;
 pub mod meta;
 pub mod reindex;
+pub mod remove_package;
 pub mod subsumes;
 pub mod terminology;
 pub mod translate;

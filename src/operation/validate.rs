@@ -18,6 +18,7 @@ use crate::fhir::ResourceType;
 use crate::fhir::outcome::operation_outcome;
 use crate::interaction::{Hub, Read, bindings, prepare, read, rules};
 use crate::jobs::profiles;
+use crate::validation::places;
 use serde_json::{Map, Value};
 
 /// What is asked.
@@ -26,6 +27,8 @@ struct Request {
     resource: Option<Map<String, Value>>,
     profiles: Vec<String>,
     mode: Option<String>,
+    /// Where in the body the resource is.
+    pointer: String,
 }
 
 impl Request {
@@ -67,9 +70,12 @@ impl Request {
             let found = names.iter().find_map(|name| parameter[*name].as_str());
             found.map(str::to_owned)
         };
-        for parameter in list {
+        for (at, parameter) in list.iter().enumerate() {
             match parameter["name"].as_str() {
-                Some("resource") => self.resource = parameter["resource"].as_object().cloned(),
+                Some("resource") => {
+                    self.resource = parameter["resource"].as_object().cloned();
+                    self.pointer = format!("/parameter/{at}/resource");
+                }
                 Some("profile") => self.profiles.extend(text(parameter)),
                 Some("mode") => self.mode = text(parameter).or(self.mode.take()),
                 _ => {}
@@ -93,7 +99,8 @@ fn parameters(given: &Map<String, Value>) -> Option<&[Value]> {
     (is_parameters && list.iter().any(is_meant)).then_some(list)
 }
 
-/// Validates; gives the OperationOutcome.
+/// Validates; gives the OperationOutcome. `sent` is the body where it came as JSON: issues then
+/// have its lines and columns.
 ///
 /// # Errors
 /// `Invalid`: no JSON, no resource, an unknown mode or profile; `NotFound`, `Gone`: nothing is
@@ -105,13 +112,19 @@ pub async fn validate(
     id: Option<&str>,
     pairs: &[(String, String)],
     body: &[u8],
+    sent: Option<&[u8]>,
 ) -> Result<Value> {
     let request = Request::parse(hub, pairs, body)?;
+    let pointer = request.pointer.clone();
     check_mode(request.mode.as_deref(), id)?;
     let is_deletion = request.mode.as_deref() == Some("delete");
+    let mut sent = sent;
     let mut resource = match (request.resource, id) {
         (Some(resource), _) if !is_deletion => resource,
-        (_, Some(id)) => stored(hub, access, resource_type, id).await?,
+        (_, Some(id)) => {
+            sent = None;
+            stored(hub, access, resource_type, id).await?
+        }
         (_, None) => {
             let text = "expected a resource in the body, or as the parameter resource";
             return Err(Error::coded(Category::Invalid, "required", text));
@@ -148,6 +161,10 @@ pub async fn validate(
                 issues.push(issue);
             }
         }
+    }
+    places::point(&mut issues, &resource);
+    if let Some(text) = sent {
+        places::find_lines(&mut issues, text, &pointer);
     }
     Ok(operation_outcome(&issues))
 }

@@ -5,7 +5,7 @@
 //! all the same, since an archive that has one is not what it says to be. Bounded are: what is
 //! unpacked in all (headers and paddings included), each entry, and their number.
 
-use flate2::read::GzDecoder;
+use flate2::read::MultiGzDecoder;
 use ring::digest;
 use std::collections::HashSet;
 use std::io::{self, Read};
@@ -186,7 +186,7 @@ fn hash(mut hashes: Vec<(String, digest::Digest)>) -> String {
 /// What comes out of a gzip, up to a bound: whatever a header of the tar promises, no more than
 /// that is ever unpacked.
 struct Bounded<R: Read> {
-    inner: GzDecoder<R>,
+    inner: MultiGzDecoder<R>,
     left: u64,
     most: u64,
 }
@@ -194,7 +194,7 @@ struct Bounded<R: Read> {
 impl<R: Read> Bounded<R> {
     fn new(source: R, bounds: &Bounds) -> Bounded<R> {
         Bounded {
-            inner: GzDecoder::new(source),
+            inner: MultiGzDecoder::new(source),
             left: bounds.unpacked,
             most: bounds.unpacked,
         }

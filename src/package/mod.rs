@@ -24,7 +24,7 @@ mod manifest;
 mod order;
 
 pub use archive::{Bounds, Entry};
-pub use manifest::{Dependency, Manifest, is_built_in, satisfies};
+pub use manifest::{CORE, Dependency, Manifest, is_built_in, satisfies};
 pub use order::{Missing, order};
 
 use crate::fhir::{ResourceType, json};
@@ -74,15 +74,23 @@ const SECOND_GUIDE: &str = "package/ig-r4.json";
 /// How deep the JSON of a package may be nested: expansions are, and examples within guides.
 const DEPTH: usize = 200;
 
-/// A resource of a package.
+/// A resource of a package. It stays text: packages of terminology are a hundred megabytes.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Content {
-    /// The name of the entry it comes from.
-    pub entry: String,
     pub resource_type: ResourceType,
     /// The id in the package; made of its url where it has none.
     pub id: String,
-    pub resource: Value,
+    pub entry: Entry,
+}
+
+impl Content {
+    /// The resource.
+    ///
+    /// # Errors
+    /// In words; none for what [`Package::read`] has read.
+    pub fn resource(&self) -> Result<Value, String> {
+        parse(&self.entry)
+    }
 }
 
 /// A package that was read.
@@ -108,7 +116,7 @@ impl Package {
     /// none, two resources with one id.
     pub fn read(source: impl Read, bounds: &Bounds) -> Result<Package, String> {
         let archive = archive::read(source, bounds, &|name| {
-            name.starts_with(FOLDER) && name.ends_with(".json")
+            is_example(name) || folder_of(name) == Some("")
         })?;
         let find = |name: &str| archive.entries.iter().find(|entry| entry.name == name);
         let manifest = find(MANIFEST)
@@ -122,13 +130,14 @@ impl Package {
             others: Vec::new(),
         };
         for entry in archive.entries {
-            match entry.name[FOLDER.len()..].split_once('/') {
-                None => package.take(entry)?,
-                Some(("example" | "examples", _)) => package.examples.push(entry),
-                Some(_) => {}
+            match is_example(&entry.name) {
+                true => package.examples.push(entry),
+                false => package.take(entry)?,
             }
         }
-        package.contents.sort_by(|a, b| a.entry.cmp(&b.entry));
+        package
+            .contents
+            .sort_by(|a, b| a.entry.name.cmp(&b.entry.name));
         package.drop_second_guide();
         package.refuse_repeated()?;
         Ok(package)
@@ -161,9 +170,8 @@ impl Package {
         match kind {
             Some(resource_type) => self.contents.push(Content {
                 id: id_of(&resource, &entry.name),
-                entry: entry.name,
+                entry,
                 resource_type,
-                resource,
             }),
             None => self.others.push(entry.name),
         }
@@ -172,16 +180,14 @@ impl Package {
 
     /// Older publishers wrote the guide once more, in the form of each release.
     fn drop_second_guide(&mut self) {
-        let second = self
-            .contents
-            .iter()
-            .position(|one| one.entry == SECOND_GUIDE);
+        let is_second = |one: &Content| one.entry.name == SECOND_GUIDE;
+        let second = self.contents.iter().position(is_second);
         let Some(at) = second else { return };
         let id = &self.contents[at].id;
         let mut guides = self.contents.iter();
         let is_same =
             |one: &Content| one.resource_type.name() == "ImplementationGuide" && one.id == *id;
-        if guides.any(|one| is_same(one) && one.entry != SECOND_GUIDE) {
+        if guides.any(|one| is_same(one) && !is_second(one)) {
             self.contents.remove(at);
         }
     }
@@ -190,21 +196,28 @@ impl Package {
         let mut seen = BTreeMap::new();
         for content in &self.contents {
             let name = (content.resource_type, content.id.as_str());
-            if let Some(before) = seen.insert(name, &content.entry) {
+            if let Some(before) = seen.insert(name, &content.entry.name) {
                 return Err(format!(
                     "expected each resource once but found {}/{} in {before} and in {}",
-                    content.resource_type, content.id, content.entry
+                    content.resource_type, content.id, content.entry.name
                 ));
             }
         }
         Ok(())
     }
+}
 
-    /// The canonical URL and version of its ImplementationGuides.
-    pub fn guides(&self) -> impl Iterator<Item = &Value> {
-        let contents = self.contents.iter().map(|content| &content.resource);
-        contents.filter(|resource| resource["resourceType"] == "ImplementationGuide")
-    }
+/// The folder below `package/` that a name is in: empty for what stands in it.
+fn folder_of(name: &str) -> Option<&str> {
+    let below = name
+        .strip_prefix(FOLDER)
+        .filter(|name| name.ends_with(".json"))?;
+    Some(below.rsplit_once('/').map_or("", |(folder, _)| folder))
+}
+
+fn is_example(name: &str) -> bool {
+    let is_hidden = name.contains("/.");
+    matches!(folder_of(name), Some("example" | "examples")) && !is_hidden
 }
 
 fn parse(entry: &Entry) -> Result<Value, String> {

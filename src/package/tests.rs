@@ -88,7 +88,7 @@ fn a_package_is_read() {
         .collect();
     assert_eq!(contents, ["CodeSystem/a", "ValueSet/b"]);
     assert_eq!(package.others, ["package/Patient-p.json"]);
-    assert_eq!(package.examples.len(), 1);
+    assert_eq!(package.examples[0].name, "package/example/Patient-e.json");
     assert_eq!(package.manifest.label(), "test.guide#1.0.0");
     assert_eq!(
         package.manifest.canonical.as_deref(),

@@ -82,6 +82,7 @@ pub mod live;
 pub mod params;
 pub mod plan;
 pub mod registry;
+pub mod repetition;
 
 pub mod compartment;
 

@@ -12,8 +12,9 @@
 //! codes of required bindings, values aligned with their `_companions`, extensions, contained
 //! and nested resources. <https://hl7.org/fhir/R4/validation.html> (Structure, Cardinality,
 //! Value Domains, and of the bindings those of `code`), <https://hl7.org/fhir/R4/json.html>.
-//! Invariants in FHIRPath, profiles and slices are in [`profile`]. Deliberately not here:
-//! terminology beyond lists that the definitions hold, references, the XHTML of a narrative.
+//! Invariants in FHIRPath, profiles, slices, references and what R4 says in prose are in
+//! [`profile`]; where an issue is in the JSON that was sent, in [`places`]. Deliberately not here:
+//! terminology beyond lists that the definitions hold.
 //!
 //! ## Decisions
 //!
@@ -40,6 +41,7 @@
 mod calendar;
 mod issues;
 mod keywords;
+pub mod places;
 mod primitive;
 pub mod profile;
 mod schema;

@@ -209,7 +209,10 @@ fn measure(options: &Options) -> Result<()> {
 fn start_up() -> Result<Bench> {
     let definitions = Definitions::r4();
     let (package, samples) = package("us_core_610.tgz")?;
-    let contents = package.contents.into_iter().map(|one| one.resource);
+    let contents = package
+        .contents
+        .iter()
+        .filter_map(|one| one.resource().ok());
     let base = "http://localhost/fhir";
     Ok(Bench {
         validator: Validator::new(definitions.clone()),

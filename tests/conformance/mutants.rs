@@ -85,11 +85,12 @@ impl Judge {
 
 /// The examples of a package that claim one of its profiles, with that profile.
 fn examples(package: &Package) -> Vec<(String, Value, Value)> {
-    let profiles: BTreeMap<&str, &Value> = package
+    let profiles: BTreeMap<String, Value> = package
         .contents
         .iter()
-        .filter(|one| one.resource["resourceType"] == "StructureDefinition")
-        .filter_map(|one| Some((one.resource["url"].as_str()?, &one.resource)))
+        .filter(|one| one.resource_type.name() == "StructureDefinition")
+        .filter_map(|one| one.resource().ok())
+        .filter_map(|one| Some((one["url"].as_str()?.to_owned(), one)))
         .collect();
     let depth = Limits::default().json_depth;
     let mut found = Vec::new();
@@ -138,7 +139,10 @@ fn mutants_of_examples_are_caught_where_they_are() {
     for (name, _) in PACKAGES {
         let file = File::open(folder.join(format!("{name}.tgz"))).expect("a package");
         let package = Package::read(file, &Bounds::default()).expect("it is well made");
-        let contents = package.contents.iter().map(|one| one.resource.clone());
+        let contents = package
+            .contents
+            .iter()
+            .filter_map(|one| one.resource().ok());
         let judge = Judge {
             validator: Validator::new(definitions.clone()),
             profiles: Profiles::new(definitions.clone(), contents.collect(), "http://a.test"),

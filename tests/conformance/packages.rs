@@ -8,7 +8,7 @@ use andiron::definitions::Definitions;
 use andiron::error::Issue;
 use andiron::fhir::{Instant, ResourceType, json};
 use andiron::jobs::{self, Work};
-use andiron::package::{Bounds, Package};
+use andiron::package::{Bounds, Entry, Package};
 use andiron::validation::Validator;
 use andiron::validation::profile::Profiles;
 use serde_json::Value;
@@ -35,12 +35,41 @@ fn read(folder: &Path, name: &str) -> Package {
     Package::read(file, &Bounds::default()).expect("it is well made")
 }
 
-/// The errors of each example, against the profiles that it claims.
+/// Examples refer to each other, and are at hand for that as they were for whoever published them.
+fn resources(examples: &[Entry]) -> Vec<Value> {
+    let parse = |one: &Entry| json::parse(&one.bytes, 100).ok();
+    examples.iter().filter_map(parse).collect()
+}
+
+/// What the guide says that its examples are examples of, by `Type/id`.
+fn told(package: &Package) -> BTreeMap<String, String> {
+    let guides = package.contents.iter();
+    let guides = guides.filter(|one| one.resource_type.name() == "ImplementationGuide");
+    let mut told = BTreeMap::new();
+    for guide in guides {
+        let guide = guide.resource().expect("JSON");
+        let listed = guide["definition"]["resource"].as_array().cloned();
+        for one in listed.into_iter().flatten() {
+            let names = (
+                one["reference"]["reference"].as_str(),
+                one["exampleCanonical"].as_str(),
+            );
+            if let (Some(reference), Some(canonical)) = names {
+                told.insert(reference.to_owned(), canonical.to_owned());
+            }
+        }
+    }
+    told
+}
+
+/// The errors of each example, against the profiles that it claims, or is said to be of.
 fn errors(
     package: &Package,
     validator: &Validator,
     profiles: &Profiles,
 ) -> BTreeMap<String, Vec<Issue>> {
+    let told = told(package);
+    let version = &package.manifest.version;
     let mut all = BTreeMap::new();
     for example in &package.examples {
         let name = example.name.rsplit('/').next().unwrap_or_default();
@@ -62,7 +91,11 @@ fn errors(
             continue;
         };
         let mut issues = validator.validate(kind, &resource);
-        issues.extend(profiles.validate_at(&resource, &[], Some(Instant::now())));
+        let id = resource["id"].as_str().unwrap_or_default();
+        let said = told.get(&format!("{kind}/{id}"));
+        let said = said.map(|canonical| format!("{canonical}|{version}"));
+        let asked: Vec<&str> = said.iter().map(String::as_str).collect();
+        issues.extend(profiles.validate_at(&resource, &asked, Some(Instant::now())));
         issues.retain(Issue::is_error);
         all.insert(name.to_owned(), issues);
     }
@@ -70,8 +103,8 @@ fn errors(
 }
 
 /// Claims of profiles that the package and R4 do not have, by example.
-fn unknown_claims(package: &Package, profiles: &Profiles) -> usize {
-    let claims = package.examples.iter().filter_map(|example| {
+fn unknown_claims(examples: &[Entry], profiles: &Profiles) -> usize {
+    let claims = examples.iter().filter_map(|example| {
         let resource: Value = json::parse(&example.bytes, usize::MAX).ok()?;
         let claims = resource["meta"]["profile"].as_array()?.clone();
         Some(claims.into_iter())
@@ -91,10 +124,11 @@ fn the_examples_of_packages_are_valid() {
     let (mut failed, mut rows) = (BTreeMap::new(), String::new());
     for name in PACKAGES {
         let package = read(&folder, name);
-        let contents = package.contents.iter().map(|one| one.resource.clone());
-        let contents: Vec<Value> = contents.collect();
+        let contents = package.contents.iter().map(|one| one.resource());
+        let contents: Vec<Value> = contents.collect::<Result<_, _>>().expect("JSON");
         let base = crate::harness::BASE;
         let profiles = Profiles::new(Arc::clone(&definitions), contents, base);
+        let profiles = profiles.with_instances(resources(&package.examples));
         let found = errors(&package, &validator, &profiles);
         let valid = found.values().filter(|issues| issues.is_empty()).count();
         rows.push_str(&format!(
@@ -102,7 +136,7 @@ fn the_examples_of_packages_are_valid() {
             package.manifest.label(),
             package.contents.len(),
             found.len(),
-            unknown_claims(&package, &profiles),
+            unknown_claims(&package.examples, &profiles),
         ));
         for (example, issues) in found {
             if let Some(first) = issues.first() {
@@ -118,9 +152,10 @@ fn the_examples_of_packages_are_valid() {
     compare(LEDGER, &failed);
     let section = format!(
         "## Packages (`packages`)\n\n\
-         What the packages bring, and their own examples against the profiles that they claim, offline, with no other\n\
-         package at hand: an example is valid that has no error. Those that have one: [`{LEDGER}`]({LEDGER}). Claims of\n\
-         profiles that neither the package nor R4 has are not checked.\n\n\
+         What the packages bring, and their own examples against the profiles that they claim or that the guide says\n\
+         they are of, offline, with no other package at hand, once for each package alone and once with all of them on\n\
+         one server. Valid is what has no error; what has one: [`{LEDGER}`]({LEDGER}).\n\
+         Claims of profiles that neither the package nor R4 has are not checked.\n\n\
          | package | resources | examples | claims not known | valid |\n\
          |---|---:|---:|---:|---:|\n{rows}"
     );
@@ -188,12 +223,69 @@ async fn packages_install_and_are_enforced() {
         .await;
     eprintln!("one more value set in {:?}", begun.elapsed());
     let begun = Clock::now();
+    let parameter = crate::rest::search_parameter::eyes();
+    server
+        .put("/SearchParameter/eyes", &parameter)
+        .await
+        .expect(201);
+    eprintln!("one more search parameter in {:?}", begun.elapsed());
+    let begun = Clock::now();
     let statement = server.get("/metadata").await.json();
     eprintln!("CapabilityStatement in {:?}", begun.elapsed());
     let guides = statement["implementationGuide"].as_array().expect("a list");
     assert_eq!(guides.len(), PACKAGES.len(), "{guides:?}");
     in_each_version(&server, &folder).await;
+    side_by_side(&server, &folder);
     background.stop().await;
+}
+
+/// With all versions at hand each example keeps what it claims in its own.
+fn side_by_side(server: &Server, folder: &Path) {
+    let profiles = server.hub.profiles.profiles();
+    let mut failed = BTreeMap::new();
+    for name in PACKAGES {
+        let mut package = read(folder, name);
+        let version = &package.manifest.version;
+        for example in &mut package.examples {
+            let Ok(mut resource) = json::parse(&example.bytes, 100) else {
+                continue;
+            };
+            name_versions(&mut resource, &|claim| {
+                let versioned = format!("{claim}|{version}");
+                profiles.is_known(&versioned).then_some(versioned)
+            });
+            example.bytes = resource.to_string().into_bytes();
+        }
+        let profiles = profiles.with(profiles.given().cloned());
+        let profiles = profiles.with_instances(resources(&package.examples));
+        for (example, issues) in errors(&package, &server.hub.validator, &profiles) {
+            if let Some(first) = issues.first() {
+                let place = first.expression.as_deref().unwrap_or_default();
+                failed.insert(
+                    format!("{name}/{example}"),
+                    format!("{place}: {}", first.text),
+                );
+            }
+        }
+    }
+    compare(LEDGER, &failed);
+}
+
+/// Renames the profiles that resources claim, those within others too.
+fn name_versions(value: &mut Value, rename: &dyn Fn(&str) -> Option<String>) {
+    let claims = value.pointer_mut("/meta/profile");
+    for claim in claims.and_then(Value::as_array_mut).into_iter().flatten() {
+        if let Some(name) = claim.as_str().and_then(rename) {
+            *claim = Value::from(name);
+        }
+    }
+    match value {
+        Value::Object(object) => object
+            .values_mut()
+            .for_each(|one| name_versions(one, rename)),
+        Value::Array(items) => items.iter_mut().for_each(|one| name_versions(one, rename)),
+        _ => {}
+    }
 }
 
 /// What is known not to be live, told at installation.
@@ -212,8 +304,9 @@ async fn in_each_version(server: &Server, folder: &Path) {
         .filter(|name| name.starts_with("us_core"))
     {
         let package = read(folder, name);
-        let examples = package.examples.iter();
-        let mut example: Value = examples
+        let mut example: Value = package
+            .examples
+            .iter()
             .filter(|one| one.name.ends_with("/Patient-example.json"))
             .map(|one| json::parse(&one.bytes, 100).expect("JSON"))
             .next()

@@ -6,7 +6,7 @@ use crate::harness::{Reply, Server, database, settings};
 use andiron::access::Access;
 use andiron::config::Validation;
 use andiron::jobs::{self, Work};
-use andiron::operation::install_package;
+use andiron::operation::remove_package;
 use flate2::Compression;
 use flate2::write::GzEncoder;
 use serde_json::{Value, json};
@@ -328,7 +328,7 @@ async fn two_versions_stand_side_by_side() {
         .await
         .expect(200);
     let access = Access::unrestricted();
-    let removed = install_package::remove(&server.hub, &access, "test.guide", "2.0.0");
+    let removed = remove_package::remove(&server.hub, &access, "test.guide", "2.0.0");
     let removed = removed.await.expect("it is taken out");
     assert_eq!(
         (removed.deleted, removed.kept),
@@ -340,7 +340,7 @@ async fn two_versions_stand_side_by_side() {
         .await
         .expect(410);
     server.get("/ValueSet/colours-2.0.0").await.expect(200);
-    let gone = install_package::remove(&server.hub, &access, "test.guide", "2.0.0").await;
+    let gone = remove_package::remove(&server.hub, &access, "test.guide", "2.0.0").await;
     assert!(gone.is_err());
     // And comes again.
     install(&server, "", guide("2.0.0")).await.expect(200);
@@ -376,13 +376,13 @@ async fn dependencies_have_to_be_there_or_let_go() {
     );
     // What others need stays.
     let access = Access::unrestricted();
-    let needed = install_package::remove(&server.hub, &access, "test.guide", "2.0.7").await;
+    let needed = remove_package::remove(&server.hub, &access, "test.guide", "2.0.7").await;
     let error = needed.expect_err("it is needed").to_string();
     assert!(
         error.contains("test.guide#2.0.7 is needed by upper.guide#1.0.0"),
         "{error}"
     );
-    let free = install_package::remove(&server.hub, &access, "test.guide", "1.0.0").await;
+    let free = remove_package::remove(&server.hub, &access, "test.guide", "1.0.0").await;
     assert_eq!(free.expect("nobody needs it").deleted, 8);
 }
 

@@ -55,6 +55,69 @@ fn is_ok(reply: &Reply) -> bool {
     errors(reply.expect(200)).is_empty()
 }
 
+/// By the last part of its URL, what the extensions of the first issue at this place say.
+fn extensions(reply: &Reply, place: &str) -> Vec<(String, Value)> {
+    let outcome = reply.json();
+    let mut issues = outcome["issue"].as_array().into_iter().flatten();
+    let issue = issues.find(|issue| issue["expression"][0] == place);
+    let issue = issue.unwrap_or_else(|| panic!("nothing at {place}: {}", reply.text()));
+    let extensions = issue["extension"].as_array().into_iter().flatten();
+    let said = |extension: &Value| {
+        let url = extension["url"].as_str().unwrap_or_default();
+        let name = url.rsplit('/').next().unwrap_or_default().to_owned();
+        let members = extension.as_object().into_iter().flatten();
+        let mut value = members
+            .filter(|(name, _)| name.starts_with("value"))
+            .map(|(_, value)| value.clone());
+        (name, value.next_back().unwrap_or_default())
+    };
+    extensions.map(said).collect()
+}
+
+/// Posts a text of JSON as it is spelt.
+async fn post_text(server: &Server, path: &str, text: &str) -> Reply {
+    let headers = ["Content-Type: application/fhir+json"];
+    server
+        .send("POST", &format!("/fhir{path}"), &headers, text.to_owned())
+        .await
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn issues_tell_their_place_in_the_text_and_their_constraint() {
+    let server = Server::start().await;
+    let text = "{\n \"resourceType\": \"Patient\",\n \"contact\": [\n  {\"gender\": \"male\"}]}";
+    let name = |name: &str| name.to_owned();
+    let expected = [
+        (name("issue-pointer"), json!("/contact/0")),
+        (name("operationoutcome-issue-line"), json!(4)),
+        (name("operationoutcome-issue-col"), json!(3)),
+        (name("operationoutcome-message-id"), json!("pat-1")),
+    ];
+    let reply = post_text(&server, "/Patient/$validate", text).await;
+    assert_eq!(
+        extensions(reply.expect(200), "Patient.contact[0]"),
+        expected
+    );
+    let wrapped = format!(
+        "{{\"resourceType\": \"Parameters\", \"parameter\": [{{\"name\": \"resource\", \"resource\":{text}}}]}}"
+    );
+    let reply = post_text(&server, "/Patient/$validate", &wrapped).await;
+    assert_eq!(
+        extensions(reply.expect(200), "Patient.contact[0]")[1..3],
+        expected[1..3]
+    );
+    // What is refused on a write says so as well.
+    let text = text.replace("gender", "gendre");
+    let reply = post_text(&server, "/Patient", &text).await;
+    let found = extensions(reply.expect(400), "Patient.contact[0].gendre");
+    let expected = [
+        (name("issue-pointer"), json!("/contact/0/gendre")),
+        (name("operationoutcome-issue-line"), json!(4)),
+        (name("operationoutcome-issue-col"), json!(14)),
+    ];
+    assert_eq!(found, expected);
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn validate_says_everything_and_answers_200() {
     let server = Server::start().await;

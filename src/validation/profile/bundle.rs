@@ -3,7 +3,7 @@
 //!
 //! | rule | of |
 //! |---|---|
-//! | an entry has a fullUrl, which is absolute, without a version, and fits type and id | `fullUrl` |
+//! | an entry has a fullUrl, which is absolute and fits type and id | `fullUrl` |
 //! | a reference means at most one entry, of the type that it names | resolving references |
 //! | what the Composition of a document refers to is there; whatever is there hangs together | documents |
 //! | a link for paging is there once; a style sheet that is relative is there | `link` |
@@ -11,13 +11,14 @@
 //! What a Bundle says of itself alone is in its invariants (bdl-1 to bdl-12). What a server does
 //! with the entries of a batch is no matter of validity.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashSet;
 
 use serde_json::Value;
 
+use super::entries::{Bundle, FullUrl, is_absolute};
 use super::walk::{Scope, Walk};
 use crate::error::Issue;
-use crate::fhir::{Id, ResourceType};
+use crate::fhir::ResourceType;
 use crate::fhirpath::Node;
 
 /// The relations of links by which a reader turns pages.
@@ -37,170 +38,6 @@ const OF_SECTION: [&[&str]; 3] = [&["author"], &["focus"], &["entry"]];
 
 /// Sections nested deeper than this are taken for a mistake.
 const DEEPEST: usize = 32;
-
-/// What an entry's fullUrl says.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum FullUrl<'v> {
-    /// `http://server/fhir/Patient/1`
-    Rest {
-        base: &'v str,
-        kind: ResourceType,
-        id: &'v str,
-    },
-    /// `urn:uuid:` or `urn:oid:`
-    Urn(&'v str),
-    Other,
-}
-
-impl<'v> FullUrl<'v> {
-    pub(super) fn parse(url: &'v str) -> FullUrl<'v> {
-        for prefix in ["urn:uuid:", "urn:oid:"] {
-            if url.starts_with(prefix) {
-                return FullUrl::Urn(&url[..prefix.len()]);
-            }
-        }
-        let mut parts = url.rsplitn(3, '/');
-        let (id, kind, base) = (parts.next(), parts.next(), parts.next());
-        match (id, kind.and_then(ResourceType::parse), base) {
-            (Some(id), Some(kind), Some(base)) if is_http(url) && Id::is_valid(id) => {
-                FullUrl::Rest { base, kind, id }
-            }
-            _ => FullUrl::Other,
-        }
-    }
-}
-
-fn is_http(url: &str) -> bool {
-    url.starts_with("http://") || url.starts_with("https://")
-}
-
-pub(super) fn is_absolute(url: &str) -> bool {
-    url.split_once(':').is_some_and(|(scheme, _)| {
-        scheme.starts_with(|first: char| first.is_ascii_alphabetic())
-            && scheme
-                .chars()
-                .all(|c| c.is_ascii_alphanumeric() || "+-.".contains(c))
-    })
-}
-
-/// A Bundle and where its entries are.
-pub(super) struct Bundle<'v> {
-    kind: &'v str,
-    entries: Vec<&'v Value>,
-    by_url: HashMap<&'v str, Vec<usize>>,
-}
-
-impl<'v> Bundle<'v> {
-    pub(super) fn new(bundle: &'v Value) -> Bundle<'v> {
-        let entries: Vec<&Value> = list(bundle, "entry").collect();
-        let mut by_url: HashMap<&str, Vec<usize>> = HashMap::new();
-        for (at, entry) in entries.iter().enumerate() {
-            if let Some(url) = text(entry, "fullUrl") {
-                by_url.entry(url).or_default().push(at);
-            }
-        }
-        Bundle {
-            kind: text(bundle, "type").unwrap_or_default(),
-            entries,
-            by_url,
-        }
-    }
-
-    /// The entries that a reference means which stands in the resource of an entry with this
-    /// fullUrl: <https://hl7.org/fhir/R4/bundle.html#references>
-    pub(super) fn entries_of(&self, from: Option<&str>, reference: &str) -> Vec<usize> {
-        let reference = reference.split('#').next().unwrap_or(reference);
-        let (url, version) = match reference.split_once("/_history/") {
-            Some((url, version)) => (url, Some(version)),
-            None => (reference, None),
-        };
-        let absolute = match (is_absolute(url), from.map(FullUrl::parse)) {
-            (true, _) => url.to_owned(),
-            (false, Some(FullUrl::Rest { base, .. })) => format!("{base}/{url}"),
-            (false, Some(FullUrl::Urn(prefix))) => {
-                format!("{prefix}{}", url.rsplit('/').next().unwrap_or(url))
-            }
-            (false, _) => return Vec::new(),
-        };
-        let found = self.by_url.get(absolute.as_str());
-        let is_meant = |at: &usize| {
-            let own = self.entries[*at].pointer("/resource/meta/versionId");
-            version.is_none_or(|version| own.and_then(Value::as_str) == Some(version))
-        };
-        found
-            .into_iter()
-            .flatten()
-            .copied()
-            .filter(is_meant)
-            .collect()
-    }
-
-    /// The resource that a reference means, where it means one only.
-    pub(super) fn resource_of(&self, from: Option<&str>, reference: &str) -> Option<&'v Value> {
-        match self.entries_of(from, reference).as_slice() {
-            [only] => self.entries[*only].get("resource"),
-            _ => None,
-        }
-    }
-
-    fn full_url(&self, at: usize) -> Option<&'v str> {
-        text(self.entries[at], "fullUrl")
-    }
-
-    /// The entries that the resource of an entry refers to.
-    fn neighbours(&self, at: usize) -> Vec<usize> {
-        let mut references = Vec::new();
-        if let Some(resource) = self.entries[at].get("resource") {
-            push_references(resource, &mut references);
-        }
-        let from = self.full_url(at);
-        references
-            .into_iter()
-            .flat_map(|reference| self.entries_of(from, reference))
-            .collect()
-    }
-
-    /// The entries that nothing leads to from the first one, in either direction.
-    fn apart(&self, linked: &[usize]) -> Vec<usize> {
-        let mut around: Vec<Vec<usize>> = vec![Vec::new(); self.entries.len()];
-        for at in 0..self.entries.len() {
-            for other in self.neighbours(at) {
-                around[at].push(other);
-                around[other].push(at);
-            }
-        }
-        let mut reached: HashSet<usize> = HashSet::from([0]);
-        let mut open = vec![0];
-        reached.extend(linked);
-        open.extend(linked);
-        while let Some(at) = open.pop() {
-            for &other in &around[at] {
-                if reached.insert(other) {
-                    open.push(other);
-                }
-            }
-        }
-        (0..self.entries.len())
-            .filter(|at| !reached.contains(at) && self.entries[*at].get("resource").is_some())
-            .collect()
-    }
-}
-
-/// Every literal reference in a resource, in whatever element it stands.
-fn push_references<'v>(value: &'v Value, out: &mut Vec<&'v str>) {
-    match value {
-        Value::Object(members) => {
-            for (name, value) in members {
-                match value {
-                    Value::String(reference) if name == "reference" => out.push(reference),
-                    _ => push_references(value, out),
-                }
-            }
-        }
-        Value::Array(items) => items.iter().for_each(|item| push_references(item, out)),
-        _ => {}
-    }
-}
 
 impl<'w> Walk<'w> {
     pub(super) fn bundle(&mut self, bundle: &Bundle<'w>, value: &'w Value, path: &str) {
@@ -243,11 +80,8 @@ impl<'w> Walk<'w> {
 
     /// `fullUrl SHALL NOT disagree with the id in the resource`.
     fn identity(&mut self, url: &str, resource: &Value, place: &str) {
+        // That it has no version is bdl-8.
         let unversioned = url.split("/_history/").next().unwrap_or(url);
-        if unversioned.len() < url.len() && is_http(url) {
-            let text = "expected a fullUrl without a version but found one with";
-            self.report(Issue::error("value", text), place);
-        }
         let FullUrl::Rest { kind, id, .. } = FullUrl::parse(unversioned) else {
             return;
         };
@@ -310,7 +144,7 @@ impl<'w> Walk<'w> {
             bundle.kind,
             "document" | "message" | "collection" | "searchset"
         );
-        if let [_, _, ..] = found.as_slice()
+        if let [_, _, ..] = found
             && is_one
         {
             let text = format!(
@@ -347,7 +181,8 @@ impl<'w> Walk<'w> {
         self.sections(bundle, composition, &at, DEEPEST);
         let from = bundle.full_url(0);
         let links = list(value, "link").filter_map(|link| text(link, "url"));
-        let linked: Vec<usize> = links.flat_map(|url| bundle.entries_of(from, url)).collect();
+        let linked = links.flat_map(|url| bundle.entries_of(from, url)).copied();
+        let linked: Vec<usize> = linked.collect();
         for at in bundle.apart(&linked) {
             let text = "expected entries that the composition leads to, or that lead to it, but found one apart";
             self.report(

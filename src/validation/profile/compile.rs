@@ -12,61 +12,12 @@ use std::sync::Arc;
 
 use serde_json::Value;
 
+use super::compiled::{Discriminator, ExtensionContext, Profile, Rule, Sliced};
 use super::{Invariant, Profiles, is_structural};
 use crate::definitions::{
-    Binding, Constraint, Derivation, Element, ElementType, Max, Slicing, Structure, TypedValue,
+    Constraint, Derivation, Element, ElementType, Max, Structure, TypeInfo, TypeKind,
 };
 use crate::fhirpath::Expression;
-
-/// A compiled profile.
-#[derive(Clone, Debug)]
-pub struct Profile {
-    pub url: String,
-    /// What the instances are: `Patient`, `Extension`.
-    pub type_name: String,
-    /// False for a type of its own, which asks for nothing but itself.
-    pub is_constraint: bool,
-    /// Where an extension may stand: (type, expression).
-    pub(super) contexts: Vec<(String, String)>,
-    /// What must hold of where an extension stands: `contextInvariant`.
-    pub(super) context_invariants: Vec<(String, Arc<Expression>)>,
-    pub(super) root: Rule,
-}
-
-/// What a profile wants of an element or a slice of it, beyond the base definition.
-#[derive(Clone, Debug, Default)]
-pub struct Rule {
-    /// As FHIRPath says it: `value`, `name`.
-    pub(super) name: String,
-    pub(super) slice: Option<String>,
-    /// The key of its type, where there is one only.
-    key: Option<String>,
-    pub(super) min: u32,
-    pub(super) max: Option<u32>,
-    pub(super) types: Vec<ElementType>,
-    pub(super) fixed: Option<TypedValue>,
-    pub(super) pattern: Option<TypedValue>,
-    pub(super) min_value: Option<TypedValue>,
-    pub(super) max_value: Option<TypedValue>,
-    pub(super) binding: Option<Binding>,
-    pub(super) max_length: Option<u32>,
-    pub(super) min_length: Option<u32>,
-    pub(super) must_have_value: bool,
-    pub(super) value_alternatives: Vec<String>,
-    pub(super) more_bindings: Vec<Binding>,
-    pub(super) narrative_languages: Vec<String>,
-    pub(super) narrative_source: Option<String>,
-    pub(super) constraints: Vec<Invariant>,
-    pub(super) children: Vec<Rule>,
-    pub(super) slicing: Option<Slicing>,
-    pub(super) slices: Vec<Rule>,
-}
-
-impl Rule {
-    pub(super) fn child(&self, name: &str) -> Option<&Rule> {
-        self.children.iter().find(|child| child.name == name)
-    }
-}
 
 /// The rules of one StructureDefinition; its bases are compiled on the way.
 pub(super) fn compile(
@@ -104,20 +55,25 @@ pub(super) fn compile(
             profiles,
             has_ids: listed.any(|element| element.get("id").is_some()),
             last_slice: HashMap::new(),
+            stray: None,
         };
         for element in &elements {
             overlay.lay(&mut root, element);
         }
+        if let Some(stray) = overlay.stray {
+            return Err(format!("it speaks of {stray}, which is no element"));
+        }
     }
     let contexts = definition["context"].as_array().into_iter().flatten();
-    let text = |of: &Value, name: &str| of[name].as_str().unwrap_or_default().to_owned();
     let invariants = definition["contextInvariant"]
         .as_array()
         .into_iter()
         .flatten();
     let invariants = invariants.filter_map(|text| {
         let text = text.as_str()?;
-        let expression = Expression::compile_invariant(text).ok()?;
+        let expression = Expression::compile_with(text, &["extension"])
+            .inspect_err(|error| tracing::warn!(%error, "a context invariant cannot be read"))
+            .ok()?;
         Some((text.to_owned(), Arc::new(expression)))
     });
     Ok(Profile {
@@ -125,9 +81,7 @@ pub(super) fn compile(
         url: structure.url,
         type_name: structure.type_name,
         is_constraint,
-        contexts: contexts
-            .map(|context| (text(context, "type"), text(context, "expression")))
-            .collect(),
+        contexts: contexts.map(ExtensionContext::parse).collect(),
         root,
     })
 }
@@ -143,6 +97,8 @@ struct Overlay<'p> {
     has_ids: bool,
     /// By path, the slice that was last named there.
     last_slice: HashMap<String, String>,
+    /// The first step that leads to no element of its type.
+    stray: Option<String>,
 }
 
 impl Overlay<'_> {
@@ -209,7 +165,7 @@ impl Overlay<'_> {
 
     /// The rule of an element below another. `valueQuantity` for `value[x]` means the slice
     /// of that type.
-    fn step<'r>(&self, at: &'r mut Rule, name: &str) -> &'r mut Rule {
+    fn step<'r>(&mut self, at: &'r mut Rule, name: &str) -> &'r mut Rule {
         let info = at
             .key
             .as_ref()
@@ -218,6 +174,15 @@ impl Overlay<'_> {
         let field = info.as_ref().and_then(|info| info.field(bare));
         let by_type = field.filter(|field| field.is_choice && field.name != bare);
         let own = by_type.map_or(bare, |field| field.name.as_str());
+        // The value of a primitive has a path in profiles, and no element of its own here.
+        let is_value = |info: &TypeInfo| info.kind == TypeKind::Primitive && own == "value";
+        if let Some(info) = &info
+            && info.fields_of(own).next().is_none()
+            && !is_value(info)
+            && self.stray.is_none()
+        {
+            self.stray = Some(format!("{}.{own}", info.key));
+        }
         let found = match at.children.iter().position(|child| child.name == own) {
             Some(found) => found,
             None => {
@@ -336,7 +301,7 @@ impl Overlay<'_> {
                     known.rules.clone_from(&slicing.rules);
                     known.ordered |= slicing.ordered;
                 }
-                known => *known = Some(slicing.clone()),
+                known => *known = Some(Sliced::of(slicing)),
             }
         }
         let is_known = |constraint: &&Constraint| {
@@ -370,13 +335,13 @@ fn replace<T: Clone>(old: &mut Option<T>, new: &Option<T>) {
 }
 
 /// How slices are told apart where no slicing says so: extensions by their url, else by type.
-fn implied(rule: &Rule) -> Option<Slicing> {
-    let by = match rule.name.as_str() {
+fn implied(rule: &Rule) -> Option<Sliced> {
+    let (kind, path) = match rule.name.as_str() {
         "extension" | "modifierExtension" => ("value", "url"),
         _ => ("type", "$this"),
     };
-    Some(Slicing {
-        discriminators: vec![(by.0.to_owned(), by.1.to_owned())],
+    Some(Sliced {
+        discriminators: vec![Discriminator::of(kind, path)],
         ordered: false,
         rules: "open".to_owned(),
     })

@@ -3,7 +3,7 @@
 //!
 //! A display is right if it is the concept's own or one of its designations, in any language,
 //! whatever the case of its letters and the blanks in it. Codes that are not known are none of
-//! this: bindings weigh them.
+//! this: bindings weigh them; nor are the displays of systems with very many codes.
 
 use std::collections::HashMap;
 
@@ -39,15 +39,24 @@ impl<'w> Walk<'w> {
     }
 }
 
-/// Those of a CodeSystem.
+/// Code systems with more codes are not held in memory a second time for their displays.
+const MOST_CODES: usize = 20_000;
+
+/// Those of a CodeSystem; none of a large one.
 pub(super) fn of(code_system: &Value) -> Displays {
     let mut displays = Displays::new();
     push(code_system, &mut displays);
-    displays
+    match displays.len() {
+        0..MOST_CODES => displays,
+        _ => Displays::new(),
+    }
 }
 
 fn push(within: &Value, displays: &mut Displays) {
     for concept in list(within, "concept") {
+        if displays.len() >= MOST_CODES {
+            return;
+        }
         let designations = list(concept, "designation").filter_map(|one| one.get("value"));
         let texts = concept.get("display").into_iter().chain(designations);
         if let Some(code) = concept.get("code").and_then(Value::as_str) {

@@ -7,7 +7,7 @@
 
 use serde_json::Value;
 
-use super::compile::{Profile, Rule};
+use super::compiled::{ExtensionContext, Profile, Rule};
 use super::walk::{Scope, Walk};
 use crate::error::{Issue, Severity};
 use crate::fhirpath::{Context, Expression, Item, Node};
@@ -45,7 +45,11 @@ impl<'w> Walk<'w> {
             return self.report(Issue::error("extension", text), path);
         }
         if !self.is_in_context(&profile, &holder, scope) {
-            let wanted: Vec<&str> = profile.contexts.iter().map(|(_, at)| at.as_str()).collect();
+            let wanted: Vec<&str> = profile
+                .contexts
+                .iter()
+                .map(|at| at.expression.as_str())
+                .collect();
             let text = format!(
                 "expected the extension {url} on {} only but found it here",
                 wanted.join(", ")
@@ -168,7 +172,11 @@ impl<'w> Walk<'w> {
             let (structure, at) = self.profiles.base_element(&choice.field.path)?;
             Some(structure.elements[at].base_path.clone())
         });
-        let is_met = |(kind, expression): &(String, String)| match kind.as_str() {
+        let is_met = |ExtensionContext {
+                          kind,
+                          expression,
+                          compiled,
+                      }: &ExtensionContext| match kind.as_str() {
             "element" => {
                 expression == "Element"
                     || holder.node_type.is(expression)
@@ -185,15 +193,20 @@ impl<'w> Walk<'w> {
                 };
                 url == expression.split('#').next()
             }
-            "fhirpath" => self.is_among(expression, holder, scope),
+            "fhirpath" => self.is_among(compiled.as_deref(), holder, scope),
             _ => true,
         };
         profile.contexts.is_empty() || profile.contexts.iter().any(is_met)
     }
 
     /// Whether an expression gives this very element, of the resource that it is in.
-    fn is_among(&self, expression: &str, holder: &Node<'w>, scope: Scope<'w>) -> bool {
-        let Ok(expression) = Expression::compile(expression) else {
+    fn is_among(
+        &self,
+        expression: Option<&Expression>,
+        holder: &Node<'w>,
+        scope: Scope<'w>,
+    ) -> bool {
+        let Some(expression) = expression else {
             return true;
         };
         let around = self.around(scope);
@@ -215,8 +228,11 @@ impl<'w> Walk<'w> {
     }
 }
 
-/// Extensions of definitions that R4's own published resources bear outside their contexts.
-const AT_LARGE: [&str; 3] = [
+/// Extensions of definitions that published resources bear outside their contexts: R4's own, and
+/// the statements of US Core, which say of everything how it is expected (HL7 has widened the
+/// context since).
+const AT_LARGE: [&str; 4] = [
+    "http://hl7.org/fhir/StructureDefinition/capabilitystatement-expectation",
     "http://hl7.org/fhir/StructureDefinition/structuredefinition-",
     "http://hl7.org/fhir/StructureDefinition/regex",
     "http://hl7.org/fhir/StructureDefinition/valueset-concept-comments",

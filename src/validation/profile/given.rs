@@ -20,11 +20,15 @@ pub struct Given {
     head: Head,
     /// Where it is stored: key and version.
     origin: Option<(i64, i32)>,
-    text: Option<String>,
+    /// Compressed: of packages of terminology it would be a hundred megabytes.
+    text: Option<Box<[u8]>>,
     package: Option<Arc<str>>,
     pins: Option<Arc<Pins>>,
     resource: OnceLock<Option<Arc<Value>>>,
 }
+
+/// The fastest level of compression.
+const FAST: i32 = 1;
 
 /// The versions that a package has of its own canonicals.
 pub type Pins = HashMap<String, String>;
@@ -47,12 +51,14 @@ struct Head {
 
 impl Given {
     /// A resource as it is stored under this key in this version; `None` where it has no url.
-    pub fn stored(key: i64, version: i32, text: String) -> Option<Given> {
+    pub fn stored(key: i64, version: i32, text: &str) -> Option<Given> {
         let bare = json::without_byte_order_mark(text.as_bytes());
+        let head = serde_json::from_slice(bare).ok()?;
+        let text = zstd::bulk::compress(bare, FAST).ok()?;
         Some(Given {
-            head: serde_json::from_slice(bare).ok()?,
+            head,
             origin: Some((key, version)),
-            text: Some(text),
+            text: Some(text.into_boxed_slice()),
             package: None,
             pins: None,
             resource: OnceLock::new(),
@@ -126,8 +132,8 @@ impl Given {
     /// The whole of it; `None` where it cannot be read.
     pub(super) fn resource(&self) -> Option<Arc<Value>> {
         let parse = || {
-            let text = self.text.as_deref().unwrap_or_default();
-            let mut parsed = json::parse(text.as_bytes(), usize::MAX).ok()?;
+            let text = zstd::stream::decode_all(self.text.as_deref()?).ok()?;
+            let mut parsed = json::parse(&text, usize::MAX).ok()?;
             if let Some(pins) = &self.pins {
                 pin(&mut parsed, pins);
             }
@@ -227,7 +233,7 @@ mod tests {
         let text = r#"{"resourceType":"StructureDefinition","url":"a","baseDefinition":"b","snapshot":{
             "element":[{"type":[{"profile":["a","b|1"],"targetProfile":["c"]}],"binding":{"valueSet":"d"}}]}}"#;
         let pins = ["a", "b", "d"].map(|url| (url.to_owned(), "6.1.0".to_owned()));
-        let given = Given::stored(1, 1, text.to_owned()).expect("a url");
+        let given = Given::stored(1, 1, text).expect("a url");
         let given = given.pinned(Arc::new(pins.into_iter().collect()));
         let whole = given.resource().expect("it is JSON");
         assert_eq!(whole["baseDefinition"], "b|6.1.0");
@@ -240,7 +246,7 @@ mod tests {
     fn a_head_is_read_without_the_rest() {
         let text = r#"{"resourceType":"StructureDefinition","url":"u","version":"1","kind":"resource",
             "derivation":"constraint","type":"Patient","mapping":[{"identity":1.50}]}"#;
-        let given = Given::stored(7, 2, text.to_owned()).expect("a url");
+        let given = Given::stored(7, 2, text).expect("a url");
         assert_eq!(
             (given.kind(), given.url(), given.version()),
             ("StructureDefinition", "u", "1")
@@ -251,6 +257,6 @@ mod tests {
         );
         let whole = given.resource().expect("it is JSON");
         assert_eq!(whole["mapping"][0]["identity"].to_string(), "1.50");
-        assert!(Given::stored(7, 2, r#"{"resourceType":"ValueSet"}"#.to_owned()).is_none());
+        assert!(Given::stored(7, 2, r#"{"resourceType":"ValueSet"}"#).is_none());
     }
 }

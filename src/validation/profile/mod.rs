@@ -4,7 +4,8 @@
 //! StructureDefinition ──compile──▶ Profile: a tree of Rules       once per profile
 //!   base's tree, differential laid over it; or its snapshot
 //!
-//! resource ──▶ walk   every element: invariants, bindings, references, extensions of its type
+//! resource ──▶ walk   every element: invariants, bindings, references, extensions of its type,
+//!          │          and what R4 says in prose: bundle, questionnaire, measure_report, …
 //!          └─▶ rules  the trees of meta.profile and of those asked for: cardinality, slices,
 //!                     fixed, pattern, types, bindings, constraints
 //! ```
@@ -13,8 +14,17 @@
 //! structure is judged by [`Validator`](super::Validator); here it is taken as it is. Nothing
 //! here does I/O: what is stored in a server is handed to [`Profiles::new`].
 //!
-//! Deliberately not here: value sets whose codes are not at hand (a warning says so), the rules
-//! of Bundles beyond their invariants, aggregation of references.
+//! | rules of | are in |
+//! |---|---|
+//! | Bundles and references | `bundle`, `entries`, `references` |
+//! | Questionnaires and their answers, MeasureReports | `questionnaire`, `measure_report` |
+//! | StructureDefinitions, search parameters, capabilities | `structure_definition`, `conformance` |
+//! | extensions, modifier extensions | `extensions` |
+//! | codes and displays, URIs, texts, attachments | `coded`, `displays`, `uris`, `texts`, `attachment` |
+//!
+//! How strict they are where R4 leaves it open is told by [`Settings`]. Deliberately not here:
+//! value sets whose codes are not at hand (a warning says so), expressions in CQL, the profiles
+//! that an ImplementationGuide asks of everything (`global`), obligations.
 //!
 //! ## Decisions
 //!
@@ -28,9 +38,11 @@ mod attachment;
 mod bundle;
 mod coded;
 mod compile;
+mod compiled;
 mod conformance;
 mod current;
 mod displays;
+mod entries;
 mod extensions;
 mod given;
 mod measure_report;
@@ -63,7 +75,7 @@ use crate::fhirpath::{Expression, Model, Node};
 use crate::terminology::{Evaluation, Library};
 
 pub use coded::Question;
-pub use compile::{Profile, Rule};
+pub use compiled::{Profile, Rule};
 pub use current::Current;
 pub use given::{Given, Pins, compare_versions};
 pub use settings::Settings;

@@ -1,10 +1,14 @@
 //! What invariants and discriminators ask that the element alone does not say: resources of
 //! the same Bundle, value sets, other profiles.
 
+use std::rc::Rc;
+
 use serde_json::Value;
 
+use super::entries::Bundle;
 use super::walk::Scope;
 use super::{Profiles, coded, walk};
+use crate::fhir::reference::Target;
 use crate::fhirpath::{Node, Outside};
 
 /// The outside of an evaluation during a walk.
@@ -13,11 +17,18 @@ pub(super) struct Around<'w> {
     pub(super) scope: Scope<'w>,
     /// How many profiles within profiles may still be asked for.
     pub(super) depth: usize,
+    /// The Bundle around.
+    pub(super) bundle: Option<Rc<Bundle<'w>>>,
 }
 
 impl Outside for Around<'_> {
     fn resolve(&self, reference: &str) -> Option<&Value> {
-        in_bundle(self.scope.outermost.value?, reference)
+        let bundle = self.bundle.as_ref();
+        let inside = bundle.and_then(|bundle| bundle.resolve(reference));
+        inside.or_else(|| {
+            let target = Target::parse(reference, &self.profiles.base);
+            self.profiles.instance(&target)
+        })
     }
 
     fn member_of(&self, value_set: &str, coded: &Node<'_>) -> Result<Option<bool>, String> {
@@ -40,30 +51,7 @@ impl Outside for Around<'_> {
             *node,
             self.scope,
             self.depth,
+            self.bundle.clone(),
         )))
     }
-}
-
-/// The resource that a reference means within a Bundle.
-/// <https://hl7.org/fhir/R4/bundle.html#references>
-pub(super) fn in_bundle<'v>(bundle: &'v Value, reference: &str) -> Option<&'v Value> {
-    if bundle.get("resourceType")?.as_str()? != "Bundle" {
-        return None;
-    }
-    let reference = reference
-        .split_once("/_history/")
-        .map_or(reference, |(url, _)| url);
-    let is_meant = |entry: &&Value| {
-        let full = entry.get("fullUrl").and_then(Value::as_str);
-        let is_relative = !reference.contains(':');
-        full.is_some_and(|full| {
-            full == reference
-                || is_relative
-                    && full
-                        .strip_suffix(reference)
-                        .is_some_and(|base| base.ends_with('/'))
-        })
-    };
-    let entries = bundle.get("entry")?.as_array()?;
-    entries.iter().find(is_meant)?.get("resource")
 }

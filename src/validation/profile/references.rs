@@ -6,7 +6,6 @@
 
 use serde_json::Value;
 
-use super::outside::in_bundle;
 use super::walk::{Scope, Walk};
 use crate::definitions::ElementType;
 use crate::error::Issue;
@@ -85,11 +84,9 @@ impl<'w> Walk<'w> {
                 contained(scope.resource, id).or_else(|| contained(scope.root, id))
             }
             target => {
-                let of_entry = self
-                    .bundle
-                    .as_ref()
-                    .and_then(|bundle| bundle.resource_of(scope.full_url, text));
-                let around = || in_bundle(scope.outermost.value?, text);
+                let bundle = self.bundle.as_ref();
+                let of_entry = bundle.and_then(|one| one.resource_of(scope.full_url, text));
+                let around = || bundle?.resolve(text);
                 let given = || self.profiles.instance(&target);
                 let parameter = || in_parameters(scope.outermost.value?, &target);
                 of_entry.or_else(around).or_else(parameter).or_else(given)

@@ -5,9 +5,9 @@ use std::cmp::Ordering;
 
 use serde_json::Value;
 
-use super::compile::Rule;
+use super::compiled::Rule;
 use super::values;
-use super::walk::{Scope, Walk, children_named, conforms};
+use super::walk::{Scope, Walk, children_named};
 use crate::definitions::ElementType;
 use crate::error::Issue;
 use crate::fhirpath::Node;
@@ -138,9 +138,7 @@ impl<'w> Walk<'w> {
             self.depth = depth + 1;
             return;
         }
-        let keeps = |profile: &std::sync::Arc<super::Profile>| {
-            conforms(self.profiles, profile, node, scope, self.depth)
-        };
+        let keeps = |profile: &std::sync::Arc<super::Profile>| self.is_kept(profile, node, scope);
         if !known.iter().any(keeps) {
             let names: Vec<&str> = known.iter().map(|profile| profile.url.as_str()).collect();
             let text = format!(

@@ -10,13 +10,13 @@
 //! | `profile` | it keeps a profile of the slice |
 
 use super::coded;
-use super::compile::Rule;
+use super::compiled::{Discriminator, Profile, Rule, Sliced};
 use super::rules::is_of;
 use super::values;
 use super::walk::{Scope, Walk, conforms};
-use crate::definitions::{Slicing, Strength};
+use crate::definitions::Strength;
 use crate::error::Issue;
-use crate::fhirpath::{Expression, Item, Node};
+use crate::fhirpath::{Item, Node};
 
 impl<'w> Walk<'w> {
     pub(super) fn slices(
@@ -74,10 +74,10 @@ impl<'w> Walk<'w> {
     }
 
     /// What each discriminator that the slice says something of asks for; one of them must.
-    fn belongs(&self, slicing: &Slicing, slice: &Rule, node: Node<'w>, scope: Scope<'w>) -> bool {
+    fn belongs(&self, slicing: &Sliced, slice: &Rule, node: Node<'w>, scope: Scope<'w>) -> bool {
         let mut is_told = false;
-        for (kind, path) in &slicing.discriminators {
-            match self.meets(kind, path, slice, node, scope) {
+        for discriminator in &slicing.discriminators {
+            match self.meets(discriminator, slice, node, scope) {
                 Some(true) => is_told = true,
                 Some(false) => return false,
                 None => {}
@@ -88,16 +88,16 @@ impl<'w> Walk<'w> {
 
     fn meets(
         &self,
-        kind: &str,
-        path: &str,
+        by: &Discriminator,
         slice: &Rule,
         node: Node<'w>,
         scope: Scope<'w>,
     ) -> Option<bool> {
+        let (kind, path) = (by.kind.as_str(), by.path.as_str());
         if node.node_type.key == "Extension" && path == "url" {
             return Some(self.is_named(slice, &node));
         }
-        let Ok(expression) = Expression::compile(path) else {
+        let Some(expression) = &by.expression else {
             return Some(false);
         };
         let around = self.around(scope);
@@ -197,9 +197,9 @@ impl<'w> Walk<'w> {
                 items.iter().any(|item| {
                     let Item::Node(node) = item else { return false };
                     canonicals.iter().any(|canonical| {
-                        self.profiles.profile(canonical).is_some_and(|profile| {
-                            conforms(self.profiles, &profile, *node, scope, self.depth)
-                        })
+                        self.profiles
+                            .profile(canonical)
+                            .is_some_and(|profile| self.is_kept(&profile, *node, scope))
                     })
                 })
             }
@@ -207,16 +207,22 @@ impl<'w> Walk<'w> {
         }
     }
 
+    /// Whether a node keeps a profile.
+    pub(super) fn is_kept(&self, profile: &Profile, node: Node<'w>, scope: Scope<'w>) -> bool {
+        let bundle = self.bundle.clone();
+        conforms(self.profiles, profile, node, scope, self.depth, bundle)
+    }
+
     /// Where a value is told by the profile of the type alone: by what that one fixes.
-    fn by_profile(&self, rules: &[&Rule], items: &[Item<'_>], scope: Scope<'_>) -> bool {
+    fn by_profile(&self, rules: &[&Rule], items: &[Item<'w>], scope: Scope<'w>) -> bool {
         let types = rules.iter().flat_map(|rule| &rule.types);
         let canonicals: Vec<&String> = types.flat_map(|one| &one.profiles).collect();
         items.iter().any(|item| {
             let Item::Node(node) = item else { return false };
             canonicals.iter().any(|canonical| {
-                self.profiles.profile(canonical).is_some_and(|profile| {
-                    conforms(self.profiles, &profile, *node, scope, self.depth)
-                })
+                self.profiles
+                    .profile(canonical)
+                    .is_some_and(|profile| self.is_kept(&profile, *node, scope))
             })
         })
     }
@@ -229,7 +235,9 @@ impl<'w> Walk<'w> {
             return fixed.value.as_str() == url;
         }
         let mut profiles = slice.types.iter().flat_map(|one| &one.profiles);
+        // A slice that says nothing itself is what the slices within it are.
         profiles.any(|canonical| canonical.split('|').next() == url)
+            || slice.types.is_empty() && slice.slices.iter().any(|one| self.is_named(one, node))
     }
 
     /// The rules at a discriminator's path below a slice: its own, and through the profiles of

@@ -10,11 +10,11 @@ use std::sync::Arc;
 
 use serde_json::Value;
 
-use super::compile::Profile;
+use super::compiled::Profile;
 use super::slices::steps;
 use super::values;
 use super::walk::Walk;
-use crate::definitions::{Definitions, Field, TypedValue};
+use crate::definitions::{Definitions, Field, TypeKind, TypedValue};
 use crate::error::Issue;
 
 impl Walk<'_> {
@@ -56,7 +56,8 @@ impl Walk<'_> {
         let definitions = &self.profiles.definitions;
         if !path.contains('.') && element.get("slicing").is_some() {
             let text = "expected no slicing of the root but found one";
-            self.report(Issue::error("structure", text), &format!("{place}.slicing"));
+            let at = format!("{place}.slicing");
+            return self.report(Issue::error("structure", text), &at);
         }
         let found = find(definitions, type_name, path.split('.').skip(1));
         if let Found::Nothing(step) = &found {
@@ -183,6 +184,8 @@ fn find<'s>(
                 is_known = false;
                 continue;
             };
+            // The value of a primitive has a path, and no element.
+            is_known &= info.kind != TypeKind::Primitive || step != "value";
             // `valueQuantity` is one of `value[x]`.
             let by_json_name = info.field(step);
             let fields = info
@@ -227,6 +230,7 @@ mod tests {
             ("Patient.deceased[x]", types(&["boolean", "dateTime"])),
             ("Patient.deceasedBoolean", types(&["boolean"])),
             ("Patient.contained.name", Found::Unknown),
+            ("Patient.birthDate.value", Found::Unknown),
             ("Observation.valueBla", nothing("valueBla")),
             ("Observation.value[x].coding.code", types(&["code"])),
             ("Questionnaire.item.item.linkId", types(&["string"])),

@@ -1,11 +1,16 @@
 //! Profiles made for the purpose, and instances that keep or break them; and the official
 //! examples, which keep what R4 asks for.
 
+mod bundles;
+mod definitions;
+mod forms;
+
 use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::json;
 
 use super::*;
+use crate::error::Severity;
 use crate::suites;
 
 const BASE: &str = "http://andiron.test/fhir";

@@ -8,7 +8,7 @@
 
 use serde_json::Value;
 
-use super::compile::Rule;
+use super::compiled::Rule;
 use super::walk::{Scope, Walk};
 use crate::error::Issue;
 use crate::fhir::xml::{Element, Node as Xml};

@@ -3,8 +3,8 @@
 
 use std::sync::Arc;
 
-use super::compile::Profile;
-use super::walk::{Scope, Walk, conforms};
+use super::compiled::Profile;
+use super::walk::{Scope, Walk};
 use super::{Given, Profiles};
 use crate::fhirpath::Node;
 
@@ -18,7 +18,7 @@ impl<'w> Walk<'w> {
     ) -> Option<Arc<Profile>> {
         let newest = self.profiles.profile(url)?;
         let older = self.profiles.older(url);
-        let keeps = |profile: &Profile| conforms(self.profiles, profile, node, scope, self.depth);
+        let keeps = |profile: &Profile| self.is_kept(profile, node, scope);
         if older.is_empty() || keeps(&newest) {
             return Some(newest);
         }

@@ -6,9 +6,9 @@ use serde_json::Value;
 
 use std::rc::Rc;
 
-use super::bundle::Bundle;
 use super::coded::Question;
-use super::compile::Profile;
+use super::compiled::Profile;
+use super::entries::Bundle;
 use super::outside::Around;
 use super::{Invariant, Profiles};
 use crate::definitions::{Strength, TypeKind};
@@ -83,12 +83,13 @@ pub(super) fn issues(
 
 /// Whether a node keeps a profile, by its errors alone. Where profiles call for each other in
 /// circles it does.
-pub(super) fn conforms(
-    profiles: &Profiles,
+pub(super) fn conforms<'w>(
+    profiles: &'w Profiles,
     profile: &Profile,
-    node: Node<'_>,
-    scope: Scope<'_>,
+    node: Node<'w>,
+    scope: Scope<'w>,
     depth: usize,
+    bundle: Option<Rc<Bundle<'w>>>,
 ) -> bool {
     let Some(depth) = depth.checked_sub(1) else {
         return true;
@@ -99,7 +100,7 @@ pub(super) fn conforms(
         depth,
         issues: Vec::new(),
         questions: None,
-        bundle: None,
+        bundle,
     };
     walk.profile(profile, node, scope, "");
     !walk.issues.iter().any(Issue::is_error)
@@ -309,6 +310,7 @@ impl<'w> Walk<'w> {
             profiles: self.profiles,
             scope,
             depth: self.depth,
+            bundle: self.bundle.clone(),
         }
     }
 

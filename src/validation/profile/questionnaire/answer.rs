@@ -134,13 +134,17 @@ impl Walk<'_> {
             let Some(bound) = extension_by_url(question, url) else {
                 continue;
             };
-            let found = match values::compare(value, bound) {
-                Some(order) if order == wrong => format!("at {word} the {url} of the question"),
+            let text = match values::compare(value, bound) {
+                Some(order) if order == wrong => {
+                    format!("expected at {word} the quantity that the question bounds it by")
+                }
                 Some(_) => continue,
-                None => "a quantity in a unit that can be compared to the bounds of the question"
-                    .to_owned(),
+                None => {
+                    "expected a quantity in a unit that compares to the bounds of the question \
+                         but found another"
+                        .to_owned()
+                }
             };
-            let text = format!("expected {found} but found another");
             self.report(Issue::error("value", text), at);
         }
         let mut options = extensions(question, "questionnaire-unitOption").peekable();
