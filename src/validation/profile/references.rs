@@ -154,6 +154,7 @@ impl<'w> Walk<'w> {
         }
         if let Some(target) = found.node {
             let mut other = Walk {
+                questions: None,
                 profiles: self.profiles,
                 now: self.now,
                 depth: self.depth.saturating_sub(1),
