@@ -261,7 +261,8 @@ impl Profiles {
         }
     }
 
-    fn find(&self, kind: &str, canonical: &str) -> Option<Arc<Value>> {
+    /// What is known under a canonical, of those that were handed in or of the definitions.
+    pub fn find(&self, kind: &str, canonical: &str) -> Option<Arc<Value>> {
         self.find_given(kind, canonical)
             .or_else(|| self.definitions.artifact(kind, canonical))
     }
