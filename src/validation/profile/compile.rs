@@ -56,6 +56,8 @@ pub(super) fn compile(
             has_ids: listed.any(|element| element.get("id").is_some()),
             last_slice: HashMap::new(),
             stray: None,
+            depth: depth.min(DEEPEST_TYPE),
+            type_profiles: HashMap::new(),
         };
         for element in &elements {
             overlay.lay(&mut root, element);
@@ -99,14 +101,43 @@ struct Overlay<'p> {
     last_slice: HashMap<String, String>,
     /// The first step that leads to no element of its type.
     stray: Option<String>,
+    /// How many profiles within profiles may still be asked for.
+    depth: usize,
+    type_profiles: HashMap<String, Option<Arc<Profile>>>,
 }
+
+/// The profile of a type that a path has come through, and the steps since.
+struct Behind {
+    canonical: String,
+    steps: Vec<String>,
+}
+
+/// Profiles of types that have slices that others speak of: deeper than this is a circle, and
+/// each level may ask for several.
+const DEEPEST_TYPE: usize = 4;
 
 impl Overlay<'_> {
     fn lay(&mut self, root: &mut Rule, element: &Element) {
         let mut at = root;
+        let mut behind: Option<Behind> = None;
         for (name, slice) in self.steps(element).into_iter().skip(1) {
             at = self.step(at, &name);
+            if let Some(behind) = &mut behind {
+                behind.steps.push(at.name.clone());
+            }
+            if let Some(slice) = &slice {
+                self.inherit(at, slice, behind.as_ref());
+                behind = None;
+            }
             at = self.slice_of(at, slice.as_deref().unwrap_or_default());
+            if let [only] = at.types.as_slice()
+                && let [canonical] = only.profiles.as_slice()
+            {
+                behind = Some(Behind {
+                    canonical: canonical.clone(),
+                    steps: Vec::new(),
+                });
+            }
         }
         self.apply(at, element);
     }
@@ -237,6 +268,36 @@ impl Overlay<'_> {
             at.slicing = implied(at);
         }
         &mut at.slices[found]
+    }
+
+    /// A slice that the profile of a type around defines, and this one only speaks further of.
+    fn inherit(&mut self, at: &mut Rule, name: &str, behind: Option<&Behind>) {
+        let is_named = |slice: &Rule| slice.slice.as_deref() == Some(name);
+        let Some(behind) = behind.filter(|_| !at.slices.iter().any(is_named)) else {
+            return;
+        };
+        let Some(profile) = self.type_profile(&behind.canonical) else {
+            return;
+        };
+        let mut steps = behind.steps.iter();
+        let found = steps.try_fold(&profile.root, |rule, step| rule.child(step));
+        let slice = found.and_then(|rule| rule.slices.iter().find(|slice| is_named(slice)));
+        if let (Some(found), Some(slice)) = (found, slice) {
+            at.slices.push(slice.clone());
+            if at.slicing.is_none() {
+                at.slicing.clone_from(&found.slicing);
+            }
+        }
+    }
+
+    fn type_profile(&mut self, canonical: &str) -> Option<Arc<Profile>> {
+        if let Some(known) = self.type_profiles.get(canonical) {
+            return known.clone();
+        }
+        let found = self.profiles.profile_within(canonical, self.depth);
+        self.type_profiles
+            .insert(canonical.to_owned(), found.clone());
+        found
     }
 
     /// The type that the slice `valueQuantity` of `value` is named for.

@@ -133,7 +133,7 @@ impl<'w> Walk<'w> {
         for canonical in &wanted {
             match self.profiles.profile(canonical) {
                 // It may be met by what is not known.
-                None => return,
+                None => return self.unknown_profiles(&wanted, path),
                 Some(profile) if is_of(&profile.type_name, found.kind) => {
                     if !profile.is_constraint {
                         return;
@@ -154,6 +154,7 @@ impl<'w> Walk<'w> {
         }
         if let Some(target) = found.node {
             let mut other = Walk {
+                questions: None,
                 profiles: self.profiles,
                 now: self.now,
                 depth: self.depth.saturating_sub(1),

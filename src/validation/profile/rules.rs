@@ -9,7 +9,7 @@ use super::compiled::Rule;
 use super::values;
 use super::walk::{Scope, Walk, children_named};
 use crate::definitions::ElementType;
-use crate::error::Issue;
+use crate::error::{Issue, Severity};
 use crate::fhirpath::Node;
 use crate::validation::issues::shown;
 
@@ -108,6 +108,23 @@ impl<'w> Walk<'w> {
         self.one_of(&profiles, node, scope, path);
     }
 
+    /// One of these is not known here, so that whether any is kept cannot be told.
+    pub(super) fn unknown_profiles(&mut self, profiles: &[&String], path: &str) {
+        let names: Vec<&str> = profiles.iter().map(|name| name.as_str()).collect();
+        let text = format!(
+            "expected a profile that is known here but found {}: it was not checked",
+            names.join(", ")
+        );
+        let issue = Issue::error("not-found", text);
+        // One that is there and cannot be read is no unknown one: its author has been told.
+        let is_there = |canonical: &&&String| self.profiles.has("StructureDefinition", canonical);
+        let severity = match profiles.iter().filter(is_there).count() == profiles.len() {
+            true => Severity::Warning,
+            false => self.profiles.settings.unknown_profiles,
+        };
+        self.report(Issue { severity, ..issue }, path);
+    }
+
     /// A node that must keep one of some profiles; where there is one only, its issues are
     /// told one by one.
     pub(super) fn one_of(
@@ -122,12 +139,7 @@ impl<'w> Walk<'w> {
             .filter_map(|canonical| self.profiles.profile(canonical))
             .collect();
         if known.len() < profiles.len() {
-            let names: Vec<&str> = profiles.iter().map(|name| name.as_str()).collect();
-            let text = format!(
-                "expected a profile that is known here but found {}: it was not checked",
-                names.join(", ")
-            );
-            return self.report(Issue::warning("not-found", text), path);
+            return self.unknown_profiles(profiles, path);
         }
         let Some(depth) = self.depth.checked_sub(1) else {
             return;

@@ -12,6 +12,9 @@ pub struct Settings {
     /// Of an extension that nobody here defines. R4 says that who does not know an extension
     /// ignores it (<https://hl7.org/fhir/R4/extensibility.html>), hence information.
     pub unknown_extensions: Severity,
+    /// Of a profile that a profile wants a type or the target of a reference to keep, and that
+    /// is not known here, so that nothing of it can be checked.
+    pub unknown_profiles: Severity,
     /// The beginnings of the urls of extensions that are defined elsewhere, and no error where
     /// they are not known here.
     pub known_elsewhere: Vec<String>,
@@ -36,6 +39,7 @@ impl Default for Settings {
     fn default() -> Settings {
         Settings {
             unknown_extensions: Severity::Information,
+            unknown_profiles: Severity::Warning,
             known_elsewhere: Vec::new(),
             wrong_displays: Severity::Warning,
             relative_canonicals: Severity::Warning,

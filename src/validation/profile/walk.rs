@@ -6,6 +6,7 @@ use serde_json::Value;
 
 use std::rc::Rc;
 
+use super::coded::Question;
 use super::compiled::Profile;
 use super::entries::Bundle;
 use super::outside::Around;
@@ -41,6 +42,8 @@ pub(super) struct Walk<'w> {
     pub now: Option<Instant>,
     pub depth: usize,
     pub issues: Vec<Issue>,
+    /// Where bindings go whose codes are not at hand, if somebody is to find out.
+    pub questions: Option<Vec<Question>>,
     /// The Bundle that is being walked, the innermost of several.
     pub bundle: Option<Rc<Bundle<'w>>>,
 }
@@ -51,8 +54,10 @@ pub(super) fn issues(
     node: Node<'_>,
     asked: &[&str],
     now: Option<Instant>,
-) -> Vec<Issue> {
+    is_asking: bool,
+) -> (Vec<Issue>, Vec<Question>) {
     let mut walk = Walk {
+        questions: is_asking.then(Vec::new),
         profiles,
         now,
         depth: DEEPEST,
@@ -68,12 +73,15 @@ pub(super) fn issues(
     };
     let path = node.node_type.key.clone();
     walk.resource(node, scope, &path);
+    if !asked.is_empty() {
+        walk.enter(node);
+    }
     for canonical in asked {
         if !claimed(&node).any(|own| own == *canonical) {
             walk.claim(canonical, node, scope, &path);
         }
     }
-    walk.issues
+    (walk.issues, walk.questions.unwrap_or_default())
 }
 
 /// Whether a node keeps a profile, by its errors alone. Where profiles call for each other in
@@ -94,6 +102,7 @@ pub(super) fn conforms<'w>(
         now: Some(Instant::now()),
         depth,
         issues: Vec::new(),
+        questions: None,
         bundle,
     };
     walk.profile(profile, node, scope, "");
@@ -117,9 +126,7 @@ impl<'w> Walk<'w> {
 
     fn resource(&mut self, node: Node<'w>, scope: Scope<'w>, path: &str) {
         let around = self.bundle.clone();
-        if let ("Bundle", Some(value)) = (node.node_type.key.as_str(), node.value) {
-            self.bundle = Some(Rc::new(Bundle::new(value)));
-        }
+        self.enter(node);
         self.element(node, scope, path);
         if let Some(value) = node.value {
             self.of_type(node.node_type.key.as_str(), value, path);
@@ -128,6 +135,13 @@ impl<'w> Walk<'w> {
             self.claim(canonical, node, scope, path);
         }
         self.bundle = around;
+    }
+
+    /// References within a Bundle are looked for in it.
+    fn enter(&mut self, node: Node<'w>) {
+        if let ("Bundle", Some(value)) = (node.node_type.key.as_str(), node.value) {
+            self.bundle = Some(Rc::new(Bundle::new(value)));
+        }
     }
 
     /// The rules of some resource types that no invariant tells.

@@ -268,3 +268,29 @@ fn targets_at_hand_are_held_to_what_the_element_wants() {
         ],
     );
 }
+
+#[test]
+fn an_asked_profile_sees_what_is_in_the_bundle() {
+    let resolved = profile(
+        "p",
+        "Bundle",
+        json!([{"path": "Bundle", "id": "Bundle", "constraint": [{"key": "x-1", "severity": "error",
+            "human": "named", "expression": "entry.resource.ofType(Observation).subject.resolve().name.exists()"}]}]),
+    );
+    let profiles = profiles(vec![resolved]);
+    let observation = json!({"resourceType": "Observation", "id": "o", "status": "final",
+        "code": {"text": "c"}, "subject": {"reference": "Patient/1"}});
+    for (patient, expected) in [
+        (
+            json!({"resourceType": "Patient", "id": "1", "name": [{"text": "x"}]}),
+            &[][..],
+        ),
+        (json!({"resourceType": "Patient", "id": "1"}), &["Bundle"]),
+    ] {
+        let entries = json!([
+            entry("http://s/Observation/o", observation.clone()),
+            entry("http://s/Patient/1", patient),
+        ]);
+        assert_eq!(places(&profiles, &bundle("collection", entries)), expected);
+    }
+}

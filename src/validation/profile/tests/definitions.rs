@@ -467,3 +467,46 @@ fn slices_may_be_told_by_what_is_not_there_and_by_extensions() {
         ],
     );
 }
+
+#[test]
+fn slices_of_the_profile_of_a_type_are_known_by_their_names() {
+    let address = profile(
+        "address",
+        "Address",
+        json!([
+            {"path": "Address.line.extension", "id": "Address.line.extension",
+                "slicing": {"discriminator": [{"type": "value", "path": "url"}], "rules": "open"}},
+            {"path": "Address.line.extension", "id": "Address.line.extension:street", "sliceName": "street",
+                "type": [{"code": "Extension", "profile": ["http://hl7.org/fhir/StructureDefinition/iso21090-ADXP-streetName"]}]}
+        ]),
+    );
+    let patient = profile(
+        "p",
+        "Patient",
+        json!([
+            {"path": "Patient.address", "id": "Patient.address", "type": [{"code": "Address", "profile": ["http://x/address"]}]},
+            {"path": "Patient.address.line.extension", "id": "Patient.address.line.extension",
+                "slicing": {"discriminator": [{"type": "value", "path": "url"}], "rules": "closed"}},
+            {"path": "Patient.address.line.extension", "id": "Patient.address.line.extension:street", "sliceName": "street", "min": 1}
+        ]),
+    );
+    let profiles = profiles(vec![address, patient]);
+    let line = |name: &str| {
+        let url = format!("http://hl7.org/fhir/StructureDefinition/iso21090-ADXP-{name}");
+        json!({"address": [{"line": ["x"], "_line": [{"extension": [{"url": url, "valueString": "x"}]}]}]})
+    };
+    check(
+        &profiles,
+        "Patient",
+        &[
+            (line("streetName"), &[]),
+            (
+                line("houseNumber"),
+                &[
+                    "Patient.address[0].line[0].extension[0]",
+                    "Patient.address[0].line[0].extension",
+                ],
+            ),
+        ],
+    );
+}
