@@ -111,6 +111,7 @@ pub fn read(
         variables,
         limits,
         fields: 0,
+        levels: 0,
         open: Vec::new(),
         spread: HashSet::new(),
         used: HashSet::new(),
@@ -273,6 +274,8 @@ struct Reader<'d> {
     limits: &'d Limits,
     /// Fields and fragments so far.
     fields: usize,
+    /// Selection sets around the one that is read, those of fragments too.
+    levels: usize,
     /// The fragments that are being laid.
     open: Vec<&'d str>,
     spread: HashSet<&'d str>,
@@ -300,6 +303,12 @@ impl<'d> Reader<'d> {
             let text = format!("expected fields to nest at most {} deep", self.limits.depth);
             self.stop(text, set.pos);
         }
+        self.levels += 1;
+        if self.levels > self.limits.nesting {
+            let most = self.limits.nesting;
+            let text = format!("expected fields and fragments to nest at most {most} deep");
+            self.stop(text, set.pos);
+        }
         let mut items = Vec::new();
         for selection in &set.node.items {
             if self.is_stopped {
@@ -316,6 +325,7 @@ impl<'d> Reader<'d> {
             }
             items.extend(self.item(&selection.node, depth));
         }
+        self.levels -= 1;
         items
     }
 
@@ -591,11 +601,18 @@ mod tests {
         }
         fragments.push_str(" fragment f40 on Patient { id }");
         let long = format!("{{ id }} # {}", "x".repeat(100_000));
+        let mut chain = "{ ...f0 }".to_owned();
+        for level in 0..300 {
+            let next = level + 1;
+            chain.push_str(&format!(" fragment f{level} on Patient {{ ...f{next} }}"));
+        }
+        chain.push_str(" fragment f300 on Patient { id }");
         for (text, says) in [
             (deep, "nest at most"),
             (brackets, "brackets"),
             (wide, "fields"),
             (fragments, "fields"),
+            (chain, "nest at most"),
             (long, "bytes"),
         ] {
             // The least of a few: what else the machine does is no cost of the document.

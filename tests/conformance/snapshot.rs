@@ -12,11 +12,21 @@ use andiron::definitions::Definitions;
 use andiron::definitions::snapshot::snapshot;
 use andiron::fhir::json;
 use andiron::fhir::xml::Element;
+use andiron::fhirpath::{Context, Expression, Item, Model, Node};
 use andiron::format::to_json;
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+
+/// What became of the rules of the cases.
+#[derive(Default)]
+struct Rules {
+    held: usize,
+    broken: BTreeMap<String, String>,
+    /// They ask for what is not R4's FHIRPath, or for prose.
+    left: usize,
+}
 
 /// The files of a folder of the suite by name, and what can be looked up in them.
 struct Folder {
@@ -37,13 +47,14 @@ fn snapshots_are_as_expected_but_for_their_ledger() {
     };
     let mut failed = BTreeMap::new();
     let mut lines = String::new();
+    let mut rules = Rules::default();
     for (name, manifest) in [("rX", "rX-manifest.xml"), ("r4b", "r4b-manifest.xml")] {
         let folder = Folder::open(&unpacked.path().join(name));
         let manifest = std::fs::read(manifests.join(manifest)).expect("readable");
         let manifest = Element::parse(&manifest).expect("well-formed");
         let (mut count, mut left, mut wrong) = (0, 0, 0);
         for case in manifest.elements() {
-            match folder.run(case) {
+            match folder.run(case, &mut rules) {
                 None => left += 1,
                 Some(Ok(())) => count += 1,
                 Some(Err(how)) => {
@@ -56,6 +67,8 @@ fn snapshots_are_as_expected_but_for_their_ledger() {
         }
         lines.push_str(&format!("| {name} | {count} | {wrong} | {left} |\n"));
     }
+    let broken = rules.broken.len();
+    failed.append(&mut rules.broken);
     if let Some(path) = std::env::var_os("ANDIRON_DIFFERENCES") {
         let text: Vec<String> = failed
             .iter()
@@ -70,7 +83,10 @@ fn snapshots_are_as_expected_but_for_their_ledger() {
          their order, ids, paths, cardinalities, types with\nprofiles and targets, bindings, slicing; \
          what is to fail has to. Not run is what is not of R4. Why {known} differ:\n\
          [`snapshot-generation.tsv`](snapshot-generation.tsv).\n\n\
-         | folder | cases | differ | not run |\n|---|---:|---:|---:|\n{lines}"
+         | folder | cases | differ | not run |\n|---|---:|---:|---:|\n{lines}\n\
+         Of the FHIRPath rules of r4b {} hold and {broken} do not; {} are about prose, or need \
+         functions that R4's FHIRPath does not have.\n",
+        rules.held, rules.left
     );
     assert!(conformance("snapshot-generation.tsv").exists());
     scoreboard::check("snapshot-generation", &section);
@@ -113,7 +129,7 @@ impl Folder {
     }
 
     /// `None` where the case is not of R4.
-    fn run(&self, case: &Element) -> Option<Result<(), String>> {
+    fn run(&self, case: &Element, rules: &mut Rules) -> Option<Result<(), String>> {
         let id = case.attribute("id").unwrap_or_default();
         let is_r4 = |version: &str| version.is_empty() || version.starts_with("4.0");
         let of_case = case.attribute("version").or(case.attribute("load-version"));
@@ -160,6 +176,7 @@ impl Folder {
                 return Some(Err(texts.collect::<Vec<_>>().join("; ")));
             }
         };
+        self.judge(case, &generated, rules);
         if case.attribute("gen") != Some("true") {
             return Some(Ok(()));
         }
@@ -171,6 +188,72 @@ impl Folder {
             return Some(Err("the expected snapshot cannot be read".to_owned()));
         };
         Some(difference(&generated, &expected))
+    }
+}
+
+impl Folder {
+    /// What `fixture('…')` means in a rule: the generated snapshot, or a type of R4.
+    fn fixture(&self, id: &str, name: &str, generated: &Value) -> Option<Value> {
+        if name == format!("{id}-output") {
+            return Some(generated.clone());
+        }
+        let types = self.definitions.resource_types().iter();
+        let mut types = types.filter(|of| of.eq_ignore_ascii_case(name));
+        let url = format!("http://hl7.org/fhir/StructureDefinition/{}", types.next()?);
+        let found = self.definitions.artifact("StructureDefinition", &url)?;
+        Some(Value::clone(&found))
+    }
+
+    /// Evaluates the rules of a case, the fixtures as variables.
+    fn judge(&self, case: &Element, generated: &Value, rules: &mut Rules) {
+        let id = case.attribute("id").unwrap_or_default();
+        let model = Model::new(self.definitions.clone());
+        let of_case = case.elements().filter(|element| element.name == "rule");
+        for (number, rule) in of_case.enumerate() {
+            let mut text = rule.attribute("fhirpath").unwrap_or_default().to_owned();
+            text = text.replace(".check(exists(), 'no slice')", "");
+            let mut fixtures = Vec::new();
+            while let Some((before, rest)) = text.split_once("fixture('") {
+                let Some((name, behind)) = rest.split_once("')") else {
+                    break;
+                };
+                let variable = format!("fixture{}", fixtures.len());
+                let found = self.fixture(id, name, generated);
+                text = format!("{before}%{variable}{behind}");
+                fixtures.push((variable, found));
+            }
+            let names: Vec<&str> = fixtures.iter().map(|(name, _)| name.as_str()).collect();
+            let is_prose = ["short", "definition.trace", "text.div", "mapping"];
+            let is_prose = is_prose.iter().any(|word| text.contains(word));
+            let expression = Expression::compile_with(&text, &names);
+            let (Ok(expression), false) = (expression, is_prose) else {
+                rules.left += 1;
+                continue;
+            };
+            let node = |value| Node::resource(&model, value).map(Item::Node);
+            let variables: Option<Vec<(&str, Vec<Item<'_>>)>> = fixtures
+                .iter()
+                .map(|(name, value)| Some((name.as_str(), vec![node(value.as_ref()?)?])))
+                .collect();
+            let (Some(variables), Some(root)) = (variables, Node::resource(&model, generated))
+            else {
+                rules.left += 1;
+                continue;
+            };
+            let context = Context {
+                variables: &variables,
+                ..Context::new(&model, root, crate::harness::BASE)
+            };
+            match expression.holds(&context, root) {
+                Ok(Some(true)) => rules.held += 1,
+                found => {
+                    let how = format!("{found:?}: {text}");
+                    rules
+                        .broken
+                        .insert(format!("r4b {id} rule {}", number + 1), how);
+                }
+            }
+        }
     }
 }
 

@@ -102,12 +102,14 @@ fn appended(before: &Value, text: &Value) -> Value {
 }
 
 fn rebound(before: &Value, binding: &Value) -> Value {
+    let (Some(before), Some(members)) = (before.as_object(), binding.as_object()) else {
+        return binding.clone();
+    };
     let mut merged = before.clone();
-    let members = binding.as_object().into_iter().flatten();
     for (name, value) in members {
-        merged[name.as_str()] = value.clone();
+        merged.insert(name.clone(), value.clone());
     }
-    merged
+    Value::Object(merged)
 }
 
 /// A required binding stays one.

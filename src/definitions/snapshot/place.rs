@@ -168,9 +168,9 @@ fn settle_choices(node: &mut Node) -> Vec<Issue> {
             .codes()
             .iter()
             .all(|code| covered.iter().any(|known| known == code))
-            && let Some(slicing) = node.definition.get_mut("slicing")
+            && let Some(Value::Object(slicing)) = node.definition.get_mut("slicing")
         {
-            slicing["rules"] = json!("closed");
+            slicing.insert("rules".to_owned(), json!("closed"));
         }
     }
     let below = node.children.iter_mut().chain(&mut node.slices);
