@@ -257,6 +257,11 @@ impl Type {
         }
     }
 
+    /// Every name in JSON, by the names of the elements.
+    pub fn choices(&self) -> impl Iterator<Item = &Choice> {
+        self.members.iter().flat_map(|member| &member.choices)
+    }
+
     /// The choice of that name in JSON.
     pub fn choice(&self, json_name: &str) -> Option<&Choice> {
         let choice = |at: &(u16, u16)| &self.members[at.0 as usize].choices[at.1 as usize];

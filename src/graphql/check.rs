@@ -11,6 +11,7 @@
 
 use super::Limits;
 use super::document::{Field, Item, Operation};
+use super::introspection;
 use super::problem::Problem;
 use super::schema::{self, Change, Member, RootField, Style};
 use super::search_arguments::{self, CURSORS, FHIRPATH, REFERENCE};
@@ -37,6 +38,8 @@ enum Place<'m> {
     Objects(Objects<'m>),
     Connection(ResourceType),
     Edge(ResourceType),
+    /// A thing of the schema, `__Type`.
+    Meta(&'static str),
 }
 
 /// Objects of one of several types.
@@ -67,6 +70,7 @@ pub fn check(
 ) -> Vec<Problem> {
     let mut check = Check {
         schema,
+        at_root: true,
         most: limits.problems,
         problems: Vec::new(),
     };
@@ -85,6 +89,8 @@ pub fn check(
 
 struct Check<'m> {
     schema: Schema<'m>,
+    /// Whether the fields of the operation itself are looked at.
+    at_root: bool,
     most: usize,
     problems: Vec<Problem>,
 }
@@ -133,9 +139,11 @@ impl<'m> Check<'m> {
                     None => children.push((Rc::new(child), vec![&field.items])),
                 }
             }
+            let at_root = std::mem::replace(&mut self.at_root, false);
             for (child, items) in &children {
                 self.set(child, items);
             }
+            self.at_root = at_root;
         }
     }
 
@@ -209,10 +217,19 @@ impl<'m> Check<'m> {
                 self.arguments(field, &[]);
                 Some(Holds::Leaf)
             }
-            "__schema" | "__type" => {
-                let text = format!("introspection ({}) is not supported", field.name);
-                self.say(text, field.location);
-                return None;
+            "__schema" if self.at_root => {
+                self.arguments(field, &[]);
+                Some(Holds::Set(Place::Meta("__Schema")))
+            }
+            "__type" if self.at_root => {
+                self.arguments(field, &["name"]);
+                if field
+                    .argument("name")
+                    .is_none_or(|name| !name.value.is_string())
+                {
+                    self.say("expected __type to have the argument name", field.location);
+                }
+                Some(Holds::Set(Place::Meta("__Type")))
             }
             _ => match place {
                 Place::Query => self.of_query(field),
@@ -220,6 +237,7 @@ impl<'m> Check<'m> {
                 Place::Objects(objects) => self.of_objects(objects, field),
                 Place::Connection(of) => self.of_connection(*of, field),
                 Place::Edge(of) => self.of_edge(*of, field),
+                Place::Meta(kind) => self.of_meta(kind, field),
             },
         };
         let Some(holds) = holds else {
@@ -319,6 +337,19 @@ impl<'m> Check<'m> {
             "resource" => Some(Holds::Set(Place::Objects(self.resources(&[of])))),
             _ => None,
         }
+    }
+
+    fn of_meta(&mut self, kind: &str, field: &Field) -> Option<Holds<'m>> {
+        let (_, values, things) = introspection::KINDS
+            .iter()
+            .find(|(name, ..)| *name == kind)?;
+        let name = field.name.as_str();
+        self.arguments(field, &["includeDeprecated"]);
+        if values.contains(&name) {
+            return Some(Holds::Leaf);
+        }
+        let (_, kind) = things.iter().find(|(known, _)| *known == name)?;
+        Some(Holds::Set(Place::Meta(kind)))
     }
 
     /// What a field of one of these objects holds, where one of them has it.
@@ -554,6 +585,7 @@ impl std::fmt::Display for Place<'_> {
             Place::Mutation => f.write_str("Mutation"),
             Place::Connection(of) => write!(f, "{of}Connection"),
             Place::Edge(of) => write!(f, "{of}Edge"),
+            Place::Meta(kind) => f.write_str(kind),
             Place::Objects(objects) if objects.types.len() > 5 => {
                 write!(f, "one of {} types", objects.types.len())
             }

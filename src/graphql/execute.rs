@@ -7,19 +7,21 @@
 
 use super::document::{Field, Item, Operation, Shape, Slice};
 use super::elements;
+use super::introspection::{self, Meta, Of, Says};
 use super::loaded::{Found, Key, Loaded, SearchKey, Stored, Wants};
 use super::output::{Output, Stands};
 use super::problem::Problem;
 use super::schema::{self, Member, RootField, Style};
 use super::search_arguments::{self, CURSORS};
 use super::{Limits, Scope};
+use crate::definitions::TypeKind;
 use crate::error::Category;
 use crate::fhir::reference::Target;
 use crate::fhir::{Instant, ResourceType};
 use crate::fhirpath::{Choice, Context, Model, Node, Type};
 use crate::search::live::Edition;
 use indexmap::IndexMap;
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
 use std::sync::Arc;
 
 /// What every pass of a request stands on.
@@ -176,6 +178,9 @@ impl<'a> Pass<'a> {
                 within,
             };
             match thing {
+                _ if matches!(first.name.as_str(), "__schema" | "__type") => {
+                    self.schema(&mut slot);
+                }
                 Thing::System => self.of_system(&mut slot),
                 Thing::Written => self.of_written(&mut slot),
                 Thing::Object(place) => self.of_object(place, &mut slot),
@@ -186,6 +191,82 @@ impl<'a> Pass<'a> {
             }
             self.path.pop();
         }
+    }
+
+    /// `__schema` and `__type`.
+    fn schema(&mut self, slot: &mut Slot<'_, 'a>) {
+        let ground = introspection::Ground {
+            model: self.model(),
+            registry: &self.ground.edition.searchable,
+            root: match &self.ground.scope {
+                Scope::System => None,
+                Scope::Instance(of, _) => Some(*of),
+            },
+        };
+        let items: Vec<&'a [Item]> = slot
+            .group
+            .iter()
+            .map(|field| field.items.as_slice())
+            .collect();
+        let name = slot
+            .first
+            .argument("name")
+            .and_then(|name| name.value.as_str());
+        let meta = match (slot.first.name.as_str(), name) {
+            ("__schema", _) => Some(Meta::Schema),
+            (_, name) => {
+                let named = name.and_then(|name| ground.types().remove(name));
+                named.map(|named| Meta::Type(Of::Named(named)))
+            }
+        };
+        let value = match meta {
+            Some(meta) => self.introspect(&ground, &meta, &items, slot.first),
+            None => Value::Null,
+        };
+        self.add(value, 0, "string", Stands::Alone, slot, "");
+    }
+
+    /// What is asked of a thing of the schema; here null is said, since tools ask for it.
+    fn introspect(
+        &mut self,
+        ground: &introspection::Ground<'a>,
+        meta: &Meta<'a>,
+        items: &[&'a [Item]],
+        field: &'a Field,
+    ) -> Value {
+        let mut groups: IndexMap<&'a str, Vec<&'a Field>> = IndexMap::new();
+        for items in items {
+            gather(&Thing::System, items, &mut groups);
+        }
+        let mut object = Map::new();
+        for (key, group) in groups {
+            let Some(first) = group.first() else { continue };
+            self.bytes += key.len() + 8;
+            if self.bytes > self.ground.limits.bytes {
+                let most = self.ground.limits.bytes;
+                self.stop(format!("expected an answer of at most {most} bytes"), field);
+            } else if std::time::Instant::now() > self.ground.deadline {
+                self.stop("expected a query that takes less time".to_owned(), field);
+            }
+            if self.is_stopped {
+                break;
+            }
+            let items: Vec<&'a [Item]> = group.iter().map(|field| field.items.as_slice()).collect();
+            let value = match ground.says(meta, &first.name) {
+                _ if first.name == "__typename" => json!(meta.kind()),
+                Says::Value(value) => {
+                    self.bytes += value.as_str().map_or(4, str::len);
+                    value
+                }
+                Says::One(one) => self.introspect(ground, &one, &items, field),
+                Says::Many(many) => many
+                    .iter()
+                    .map(|one| self.introspect(ground, one, &items, field))
+                    .collect(),
+            };
+            object.insert(key.to_owned(), value);
+        }
+        Value::Object(object)
     }
 
     fn of_system(&mut self, slot: &mut Slot<'_, 'a>) {
@@ -230,7 +311,11 @@ impl<'a> Pass<'a> {
         let of: &'a Type = place.node.node_type;
         let name = slot.first.name.as_str();
         if name == "__typename" {
-            let name = json!(schema::type_name(&of.key));
+            // What stands beside a primitive is an Element.
+            let name = match of.kind {
+                TypeKind::Primitive => json!("Element"),
+                _ => json!(schema::type_name(&of.key)),
+            };
             return self.leaf(&name, "string", slot.stands(false), slot, "");
         }
         let has_items = !slot.first.items.is_empty();

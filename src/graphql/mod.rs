@@ -13,8 +13,8 @@
 //! ```
 //!
 //! The answer is `application/json` with `data`, or with `errors` and the status of the first of
-//! them: R4 wants the answer whole or not at all. Not done: introspection, subscriptions,
-//! `_graphql` on other operations, and more than one version of a resource.
+//! them: R4 wants the answer whole or not at all. Not done: subscriptions, `_graphql` on other
+//! operations, and more than one version of a resource.
 //!
 //! ## Decisions
 //! - *The execution is ours, the parser is not* (2026-11-22). Libraries that execute want a schema
@@ -39,6 +39,7 @@ mod check;
 mod document;
 mod elements;
 mod execute;
+mod introspection;
 mod loaded;
 mod mutation;
 mod output;
