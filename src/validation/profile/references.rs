@@ -6,7 +6,7 @@
 
 use serde_json::Value;
 
-use super::walk::{Scope, Walk};
+use super::walk::{Found, Scope, Walk};
 use crate::definitions::ElementType;
 use crate::error::Issue;
 use crate::fhir::ResourceType;
@@ -158,7 +158,7 @@ impl<'w> Walk<'w> {
                 profiles: self.profiles,
                 now: self.now,
                 depth: self.depth.saturating_sub(1),
-                issues: Vec::new(),
+                found: Found::default(),
                 bundle: self.bundle.clone(),
             };
             if self.depth > 0 {
@@ -168,16 +168,12 @@ impl<'w> Walk<'w> {
                 };
                 other.one_of(&fitting, target, scope, path);
             }
-            if other.issues.iter().any(Issue::is_error) {
+            if let Some(first) = other.found.issues.iter().find(|one| one.is_error()) {
                 let names: Vec<&str> = fitting.iter().map(|name| name.as_str()).collect();
                 let text = format!(
                     "expected a reference to what keeps {} but found one that does not: {}",
                     names.join(" or "),
-                    other
-                        .issues
-                        .iter()
-                        .find(|i| i.is_error())
-                        .map_or("", |i| i.text.as_str())
+                    first.text
                 );
                 self.report(Issue::error("structure", text), path);
             }

@@ -37,11 +37,33 @@ pub(super) struct Scope<'w> {
     pub extension: Option<&'w str>,
 }
 
+/// What was found. Errors and all else are limited apart: the warnings of a large Bundle must
+/// not keep an error from being found.
+#[derive(Default)]
+pub(super) struct Found {
+    pub issues: Vec<Issue>,
+    pub errors: usize,
+}
+
+impl Found {
+    fn push(&mut self, issue: Issue) {
+        let is_error = issue.is_error();
+        let count = match is_error {
+            true => self.errors,
+            false => self.issues.len() - self.errors,
+        };
+        if count < MOST_ISSUES && !self.issues.contains(&issue) {
+            self.errors += usize::from(is_error);
+            self.issues.push(issue);
+        }
+    }
+}
+
 pub(super) struct Walk<'w> {
     pub profiles: &'w Profiles,
     pub now: Option<Instant>,
     pub depth: usize,
-    pub issues: Vec<Issue>,
+    pub found: Found,
     /// Where bindings go whose codes are not at hand, if somebody is to find out.
     pub questions: Option<Vec<Question>>,
     /// The Bundle that is being walked, the innermost of several.
@@ -61,7 +83,7 @@ pub(super) fn issues(
         profiles,
         now,
         depth: DEEPEST,
-        issues: Vec::new(),
+        found: Found::default(),
         bundle: None,
     };
     let scope = Scope {
@@ -81,7 +103,10 @@ pub(super) fn issues(
             walk.claim(canonical, node, scope, &path);
         }
     }
-    (walk.issues, walk.questions.unwrap_or_default())
+    let mut issues = walk.found.issues;
+    // Whoever shows the first of them only shows what matters.
+    issues.sort_by_key(|issue| !issue.is_error());
+    (issues, walk.questions.unwrap_or_default())
 }
 
 /// Whether a node keeps a profile, by its errors alone. Where profiles call for each other in
@@ -101,12 +126,12 @@ pub(super) fn conforms<'w>(
         profiles,
         now: Some(Instant::now()),
         depth,
-        issues: Vec::new(),
+        found: Found::default(),
         questions: None,
         bundle,
     };
     walk.profile(profile, node, scope, "");
-    !walk.issues.iter().any(Issue::is_error)
+    walk.found.errors == 0
 }
 
 fn claimed<'w>(node: &Node<'w>) -> impl Iterator<Item = &'w str> {
@@ -119,9 +144,7 @@ impl<'w> Walk<'w> {
     /// Once for each place and text: two profiles may ask for the same.
     pub(super) fn report(&mut self, issue: Issue, path: &str) {
         let issue = issue.at(path);
-        if self.issues.len() < MOST_ISSUES && !self.issues.contains(&issue) {
-            self.issues.push(issue);
-        }
+        self.found.push(issue);
     }
 
     fn resource(&mut self, node: Node<'w>, scope: Scope<'w>, path: &str) {
@@ -211,7 +234,7 @@ impl<'w> Walk<'w> {
 
     /// An element and all below it.
     fn element(&mut self, node: Node<'w>, scope: Scope<'w>, path: &str) {
-        if self.issues.len() >= MOST_ISSUES {
+        if self.found.errors >= MOST_ISSUES {
             return;
         }
         self.base_invariants(node, scope, path);
