@@ -59,6 +59,22 @@ impl Found {
     }
 }
 
+impl<'w> Scope<'w> {
+    /// Of a resource within `holder`: contained there, or in an entry or a parameter.
+    fn within(self, resource: Node<'w>, holder: Node<'w>, is_contained: bool) -> Scope<'w> {
+        let (root, full_url) = match is_contained {
+            true => (holder, self.full_url),
+            false => (resource, holder.get("fullUrl").and_then(Value::as_str)),
+        };
+        Scope {
+            resource,
+            root,
+            full_url,
+            ..self
+        }
+    }
+}
+
 pub(super) struct Walk<'w> {
     pub profiles: &'w Profiles,
     pub now: Option<Instant>,
@@ -248,15 +264,7 @@ impl<'w> Walk<'w> {
                 self.binding(binding, node, path, false);
             }
         }
-        match node.node_type.key.as_str() {
-            "Reference" => self.reference(node, scope, path),
-            "Attachment" => self.attachment(node, path),
-            "Coding" => self.display(node, path),
-            "string" | "markdown" => self.text(node, path),
-            "xhtml" => self.xhtml(node, path),
-            "uri" | "url" | "canonical" => self.uri(node, path),
-            _ => {}
-        }
+        self.of_data_type(node, scope, path);
         let scope = match node.node_type.key.as_str() {
             "Extension" => Scope {
                 extension: node.get("url").and_then(Value::as_str),
@@ -268,24 +276,26 @@ impl<'w> Walk<'w> {
             if child.node_type.key == "Extension" {
                 self.extension(child, node, scope, &at);
             }
-            let field = child.choice.map(|choice| &choice.field);
-            if field.is_some_and(|field| field.is_resource) {
-                let is_contained = field.is_some_and(|field| field.name == "contained");
-                let root = if is_contained { node } else { child };
-                let full_url = match is_contained {
-                    true => scope.full_url,
-                    false => node.get("fullUrl").and_then(Value::as_str),
-                };
-                let scope = Scope {
-                    resource: child,
-                    root,
-                    full_url,
-                    ..scope
-                };
-                self.resource(child, scope, &at);
-            } else {
-                self.element(child, scope, &at);
+            match child.choice.map(|choice| &choice.field) {
+                Some(field) if field.is_resource => {
+                    let scope = scope.within(child, node, field.name == "contained");
+                    self.resource(child, scope, &at);
+                }
+                _ => self.element(child, scope, &at),
             }
+        }
+    }
+
+    /// The rules of some data types that no invariant tells.
+    fn of_data_type(&mut self, node: Node<'w>, scope: Scope<'w>, path: &str) {
+        match node.node_type.key.as_str() {
+            "Reference" => self.reference(node, scope, path),
+            "Attachment" => self.attachment(node, path),
+            "Coding" => self.display(node, path),
+            "string" | "markdown" => self.text(node, path),
+            "xhtml" => self.xhtml(node, path),
+            "uri" | "url" | "canonical" => self.uri(node, path),
+            _ => {}
         }
     }
 
