@@ -24,7 +24,7 @@ use crate::jobs::profiles;
 use crate::operation::elsewhere::or_elsewhere;
 use crate::operation::{
     Given, closure, convert, expand, find_matches, install_package, lookup, meta, reindex,
-    subsumes, terminology, translate, validate, validate_code,
+    snapshot, subsumes, terminology, translate, validate, validate_code,
 };
 use crate::search::{self, Handling};
 use crate::terminology::language::is_list;
@@ -122,6 +122,7 @@ async fn perform(
         Interaction::InstallPackage => call.install_package(body).await,
         Interaction::Convert => call.convert(body).await,
         Interaction::Graphql => call.graphql(body).await,
+        Interaction::Snapshot => call.snapshot(body).await,
         Interaction::Validate => call.validate(body).await,
         Interaction::Expand
         | Interaction::ValidateCode
@@ -535,6 +536,20 @@ impl Call<'_> {
         let answer = graphql::answer(hub, &self.access, scope, &request).await?;
         let status = answer.category().map_or(StatusCode::OK, error::status);
         Ok(response::plain_json(status, &answer.to_json()))
+    }
+
+    /// The body may be absent where the URL names a definition.
+    async fn snapshot(&self, body: Body) -> Result<Response> {
+        let body = match axum::body::HttpBody::is_end_stream(&body) {
+            true => Bytes::new(),
+            false => self.resource(body).await?,
+        };
+        let (hub, pairs) = (&self.api.hub, &self.query.pairs);
+        let sent = Some(("definition", "StructureDefinition"));
+        let given = Given::parse(hub, pairs, &body, sent)?;
+        let id = self.place.id.as_deref();
+        let whole = snapshot::snapshot(hub, &self.access, id, &given).await?;
+        Ok(self.parameters(&whole))
     }
 
     /// The body may be absent where the URL names a resource.

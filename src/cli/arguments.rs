@@ -45,8 +45,8 @@ pub enum Command {
     Client(NotYetArgs),
     /// Register local users (not there yet).
     User(NotYetArgs),
-    /// Validate files offline (not there yet).
-    Validate(NotYetArgs),
+    /// Validate files of FHIR JSON, XML or NDJSON offline.
+    Validate(ValidateArgs),
     /// Evaluate FHIRPath on files (not there yet).
     Fhirpath(NotYetArgs),
 }
@@ -58,6 +58,32 @@ pub enum Command {
 pub struct NotYetArgs {
     #[arg(trailing_var_arg = true, allow_hyphen_values = true, hide = true)]
     pub rest: Vec<std::ffi::OsString>,
+}
+
+/// Without a server or a database: R4, and what --definitions brings.
+#[derive(Debug, Args)]
+pub struct ValidateArgs {
+    /// Files, or folders searched for `.json`, `.xml` and `.ndjson`, each optionally `.gz`.
+    #[arg(required = true, value_name = "PATH")]
+    pub paths: Vec<PathBuf>,
+    /// A profile that each resource must keep, beside those that it claims; may be repeated.
+    #[arg(long, value_name = "URL")]
+    pub profile: Vec<String>,
+    /// Packages (.tgz), files or folders with StructureDefinitions, ValueSets and the like; may be
+    /// repeated.
+    #[arg(long, visible_alias = "package", value_name = "PATH")]
+    pub definitions: Vec<PathBuf>,
+    /// A line for each problem, or an OperationOutcome for each resource, a line each.
+    #[arg(long, value_enum, default_value_t = Output::Text, value_name = "FORM")]
+    pub output: Output,
+}
+
+/// How a command says what it has found.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, clap::ValueEnum)]
+pub enum Output {
+    #[default]
+    Text,
+    Json,
 }
 
 /// Where the data is, and how to report.

@@ -2,6 +2,7 @@
 //!
 //! ```text
 //! arguments -> sources -> options -> serve | load | package | reindex | migrate | doctor
+//!     |                              validate: no options, no database
 //!   clap        merging    judging
 //! ```
 //!
@@ -24,6 +25,7 @@ mod serve;
 mod sources;
 mod stop;
 pub mod terminology;
+mod validate;
 mod values;
 
 use arguments::{Command, CommandLine, PackageAction};
@@ -174,7 +176,7 @@ fn dispatch(command: Command) -> Result<(), Failure> {
         }
         Command::Client(_) => not_yet("client"),
         Command::User(_) => not_yet("user"),
-        Command::Validate(_) => not_yet("validate"),
+        Command::Validate(args) => validate::run(&args),
         Command::Fhirpath(_) => not_yet("fhirpath"),
     }
 }
@@ -238,7 +240,7 @@ mod tests {
 
     #[test]
     fn commands_to_come_say_so() {
-        for line in ["validate --output json x", "fhirpath --help", "user"] {
+        for line in ["fhirpath --output json x", "fhirpath --help", "user"] {
             let line = format!("andiron {line}");
             let parsed = CommandLine::command()
                 .try_get_matches_from(line.split(' '))

@@ -4,8 +4,8 @@
 //!
 //! Spec: <https://hl7.org/fhir/R4/conformance-module.html>, terminology included
 //! (<https://hl7.org/fhir/R4/terminology-module.html>). Nothing here does I/O, except the
-//! compiler, which runs in a developer's command. Snapshots of profiles that come without one,
-//! and the operations on terminology, are not done here.
+//! compiler, which runs in a developer's command. The operations on terminology are not done
+//! here.
 //!
 //! ```text
 //!   package directory ── compile: restore, trim ──▶ container ──▶ Package ─┐
@@ -13,6 +13,8 @@
 //!                                                 another Package ─────────┘       │
 //!            Structure   TypeInfo   SearchParameter   Compartment   Operation   CodeSet
 //! ```
+//!
+//! Snapshots of profiles that come without one are generated in [`snapshot`].
 //!
 //! # The container
 //!
@@ -77,6 +79,7 @@ mod package;
 mod registry;
 mod restore;
 mod search_parameter;
+pub mod snapshot;
 mod structure;
 mod trim;
 mod type_info;

@@ -248,17 +248,6 @@ impl Definitions {
         (*known).clone()
     }
 
-    /// All codes of a value set that is not among the packages, of what `lookup` finds or else
-    /// the packages hold; `None` where it cannot be told what these are.
-    pub fn codes_of(
-        &self,
-        value_set: &Value,
-        lookup: &dyn Fn(&str, &str) -> Option<Arc<Value>>,
-    ) -> Option<CodeSet> {
-        let find = |kind: &str, url: &str| lookup(kind, url).or_else(|| self.artifact(kind, url));
-        value_set::expand(value_set, &find)
-    }
-
     /// The code system that a `code` element's values are of: its required binding's, when that
     /// draws on one system only, whether its codes are known here or not. `type_key` as in
     /// [`Definitions::type_info`], `field` a JSON name.

@@ -60,6 +60,15 @@ impl CodeSet {
         })
     }
 
+    /// The set of these pairs of system and code.
+    pub fn of(pairs: impl IntoIterator<Item = (String, String)>) -> CodeSet {
+        let mut set = CodeSet::default();
+        for (system, code) in pairs {
+            set.systems.entry(system).or_default().insert(code);
+        }
+        set
+    }
+
     pub fn len(&self) -> usize {
         self.systems.values().map(BTreeSet::len).sum()
     }

@@ -111,6 +111,7 @@ pub fn read(
         variables,
         limits,
         fields: 0,
+        levels: 0,
         open: Vec::new(),
         spread: HashSet::new(),
         used: HashSet::new(),
@@ -140,39 +141,68 @@ fn check_text(text: &str, limits: &Limits) -> Result<(), Problem> {
             text.len()
         )));
     }
-    let deepest = deepest_nesting(text.as_bytes());
-    match deepest > limits.nesting {
+    let measure = Measure::of(text.as_bytes());
+    if measure.nesting > limits.nesting {
+        return Err(Problem::costly(format!(
+            "expected brackets to nest at most {} deep but found {}",
+            limits.nesting, measure.nesting
+        )));
+    }
+    // A field has a name, and may have an alias, a directive or the frame of a fragment.
+    match measure.names > limits.fields.saturating_mul(4) {
         false => Ok(()),
         true => Err(Problem::costly(format!(
-            "expected brackets to nest at most {} deep but found {deepest}",
-            limits.nesting
+            "expected at most {} fields but found about {}",
+            limits.fields,
+            measure.names / 2
         ))),
     }
 }
 
-/// How deep the brackets nest, strings and comments apart.
-fn deepest_nesting(text: &[u8]) -> usize {
-    let (mut depth, mut deepest, mut at) = (0_usize, 0, 0);
-    while let Some(byte) = text.get(at) {
-        at += match byte {
-            b'{' | b'(' | b'[' => {
-                depth += 1;
-                deepest = deepest.max(depth);
-                1
-            }
-            b'}' | b')' | b']' => {
-                depth = depth.saturating_sub(1);
-                1
-            }
-            b'#' => length_until(&text[at..], |rest| matches!(rest[0], b'\n' | b'\r')),
-            b'"' if text[at..].starts_with(b"\"\"\"") => {
-                3 + length_of_string(&text[at + 3..], b"\"\"\"")
-            }
-            b'"' => 1 + length_of_string(&text[at + 1..], b"\""),
-            _ => 1,
-        };
+/// What can be told of a document by its letters alone.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+struct Measure {
+    /// How deep the brackets nest, strings and comments apart.
+    nesting: usize,
+    /// Names outside of arguments.
+    names: usize,
+}
+
+impl Measure {
+    fn of(text: &[u8]) -> Measure {
+        let mut measure = Measure::default();
+        let (mut depth, mut arguments, mut at) = (0_usize, 0_usize, 0);
+        while let Some(byte) = text.get(at) {
+            at += match byte {
+                b'{' | b'(' | b'[' => {
+                    depth += 1;
+                    arguments += usize::from(*byte == b'(');
+                    measure.nesting = measure.nesting.max(depth);
+                    1
+                }
+                b'}' | b')' | b']' => {
+                    depth = depth.saturating_sub(1);
+                    arguments = arguments.saturating_sub(usize::from(*byte == b')'));
+                    1
+                }
+                b'#' => length_until(&text[at..], |rest| matches!(rest[0], b'\n' | b'\r')),
+                b'"' if text[at..].starts_with(b"\"\"\"") => {
+                    3 + length_of_string(&text[at + 3..], b"\"\"\"")
+                }
+                b'"' => 1 + length_of_string(&text[at + 1..], b"\""),
+                byte if is_of_name(*byte) => {
+                    measure.names += usize::from(arguments == 0);
+                    length_until(&text[at..], |rest| !is_of_name(rest[0]))
+                }
+                _ => 1,
+            };
+        }
+        measure
     }
-    deepest
+}
+
+fn is_of_name(byte: u8) -> bool {
+    byte.is_ascii_alphanumeric() || byte == b'_'
 }
 
 fn length_until(text: &[u8], is_end: impl Fn(&[u8]) -> bool) -> usize {
@@ -244,6 +274,8 @@ struct Reader<'d> {
     limits: &'d Limits,
     /// Fields and fragments so far.
     fields: usize,
+    /// Selection sets around the one that is read, those of fragments too.
+    levels: usize,
     /// The fragments that are being laid.
     open: Vec<&'d str>,
     spread: HashSet<&'d str>,
@@ -271,6 +303,12 @@ impl<'d> Reader<'d> {
             let text = format!("expected fields to nest at most {} deep", self.limits.depth);
             self.stop(text, set.pos);
         }
+        self.levels += 1;
+        if self.levels > self.limits.nesting {
+            let most = self.limits.nesting;
+            let text = format!("expected fields and fragments to nest at most {most} deep");
+            self.stop(text, set.pos);
+        }
         let mut items = Vec::new();
         for selection in &set.node.items {
             if self.is_stopped {
@@ -287,6 +325,7 @@ impl<'d> Reader<'d> {
             }
             items.extend(self.item(&selection.node, depth));
         }
+        self.levels -= 1;
         items
     }
 
@@ -562,11 +601,18 @@ mod tests {
         }
         fragments.push_str(" fragment f40 on Patient { id }");
         let long = format!("{{ id }} # {}", "x".repeat(100_000));
+        let mut chain = "{ ...f0 }".to_owned();
+        for level in 0..300 {
+            let next = level + 1;
+            chain.push_str(&format!(" fragment f{level} on Patient {{ ...f{next} }}"));
+        }
+        chain.push_str(" fragment f300 on Patient { id }");
         for (text, says) in [
             (deep, "nest at most"),
             (brackets, "brackets"),
             (wide, "fields"),
             (fragments, "fields"),
+            (chain, "nest at most"),
             (long, "bytes"),
         ] {
             // The least of a few: what else the machine does is no cost of the document.
@@ -581,16 +627,17 @@ mod tests {
     }
 
     #[test]
-    fn brackets_in_strings_and_comments_do_not_nest() {
-        for (text, depth) in [
-            ("{ a }", 1),
-            ("{ a(b: \"{{{\") } # {{{", 2),
-            ("{ a(b: \"\\\"{{{\") }", 2),
-            ("{ a(b: \"\"\"{{\\\"\"\"{{\"\"\") }", 2),
-            ("\"", 0),
-            ("\"\\", 0),
+    fn brackets_and_names_count_outside_of_strings_and_comments() {
+        for (text, nesting, names) in [
+            ("{ a }", 1, 1),
+            ("{ a(b: \"{{{\") } # {{{ x", 2, 1),
+            ("{ a(b: \"\\\"{{{\") c: d2_ }", 2, 3),
+            ("{ a(b: \"\"\"{{\\\"\"\"{{\"\"\") }", 2, 1),
+            ("\"", 0, 0),
+            ("\"\\", 0, 0),
         ] {
-            assert_eq!(deepest_nesting(text.as_bytes()), depth, "{text}");
+            let measure = Measure { nesting, names };
+            assert_eq!(Measure::of(text.as_bytes()), measure, "{text}");
         }
     }
 

@@ -47,6 +47,7 @@ pub enum Interaction {
     InstallPackage,
     Convert,
     Graphql,
+    Snapshot,
     Validate,
     Expand,
     ValidateCode,
@@ -119,6 +120,7 @@ impl Interaction {
             Interaction::InstallPackage => "$install-package",
             Interaction::Convert => "$convert",
             Interaction::Graphql => "$graphql",
+            Interaction::Snapshot => "$snapshot",
             Interaction::Validate => "$validate",
             Interaction::Expand => "$expand",
             Interaction::ValidateCode => "$validate-code",
@@ -154,6 +156,7 @@ impl Interaction {
             | Interaction::Reindex
             | Interaction::Convert
             | Interaction::Graphql
+            | Interaction::Snapshot
             | Interaction::Validate
             | Interaction::Expand
             | Interaction::ValidateCode
@@ -175,6 +178,7 @@ impl Interaction {
                 Some(&["CodeSystem"])
             }
             Interaction::Translate => Some(&["ConceptMap"]),
+            Interaction::Snapshot => Some(&["StructureDefinition"]),
             _ => None,
         }
     }
@@ -241,6 +245,10 @@ impl Interaction {
             Interaction::Graphql => Some((
                 "graphql",
                 "http://hl7.org/fhir/OperationDefinition/Resource-graphql",
+            )),
+            Interaction::Snapshot => Some((
+                "snapshot",
+                "http://hl7.org/fhir/OperationDefinition/StructureDefinition-snapshot",
             )),
             Interaction::Validate => Some((
                 "validate",

@@ -1,6 +1,6 @@
 //! create, plain and conditional. <https://hl7.org/fhir/R4/http.html#create>
 
-use super::{Hub, Written, criteria, prepare};
+use super::{Hub, Written, bindings, criteria, prepare};
 use crate::access::Access;
 use crate::error::{Error, Result};
 use crate::fhir::{Id, Method, ResourceType};
@@ -24,7 +24,9 @@ pub async fn create(
 ) -> Result<Written> {
     let resource = prepare::parse(hub, resource_type, &body)?;
     let id = Id::random().to_string();
-    let next = prepare::prepare(hub, access, resource_type, &id, resource, Method::Post)?;
+    let (next, questions) =
+        prepare::prepare_asking(hub, access, resource_type, &id, resource, Method::Post)?;
+    bindings::check(hub, access, &questions).await?;
     let job = fresh(access, resource_type, id, Arc::new(next));
     let written = match if_none_exist {
         None => created(hub.store.writer().write(job).await?)?,

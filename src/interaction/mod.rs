@@ -5,6 +5,7 @@
 //! plain values, and returns plain values. `api` turns requests into calls and results into
 //! responses; `batch` and `transaction` make the same calls for the entries of a Bundle.
 
+pub mod bindings;
 pub mod building;
 pub mod bundle;
 pub mod capabilities;

@@ -13,6 +13,7 @@ use crate::search::custom;
 use crate::search::index::resource_key;
 use crate::search::literal_references::literal_references;
 use crate::storage::writer::{Next, Pointer};
+use crate::validation::profile::Question;
 use serde_json::{Map, Value};
 
 /// The tag of a resource that lacks elements, which must not overwrite the whole one.
@@ -95,13 +96,29 @@ pub fn prepare(
     resource: Map<String, Value>,
     method: Method,
 ) -> Result<Next> {
+    let (next, _) = prepare_asking(hub, access, resource_type, id, resource, method)?;
+    Ok(next)
+}
+
+/// The same, and the bindings that are left open, see [`super::bindings`].
+///
+/// # Errors
+/// As [`prepare`].
+pub fn prepare_asking(
+    hub: &Hub,
+    access: &Access,
+    resource_type: ResourceType,
+    id: &str,
+    resource: Map<String, Value>,
+    method: Method,
+) -> Result<(Next, Vec<Question>)> {
     let mut resource = resource;
     if method == Method::Post {
         // The server gives the id: what the body says of it is ignored, however malformed.
         resource.shift_remove("id");
     }
     let resource = Value::Object(resource);
-    rules::check(hub, resource_type, &resource)?;
+    let questions = rules::check(hub, resource_type, &resource)?;
     refuse_subsetted(resource_type, &resource)?;
     let base = &hub.settings.base;
     let registry = hub.registry();
@@ -113,14 +130,15 @@ pub fn prepare(
     let Value::Object(resource) = resource else {
         return Err(Error::fault("a resource ceased to be an object"));
     };
-    Ok(Next {
+    let next = Next {
         method,
         content: Some(Draft::new(&resource, id)),
         index,
         pointers,
         hold: hub.settings.integrity == Integrity::Full,
         referrers: Vec::new(),
-    })
+    };
+    Ok((next, questions))
 }
 
 /// What a deletion stores.

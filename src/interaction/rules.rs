@@ -20,7 +20,7 @@ use crate::config::{Overrides, Validation};
 use crate::error::{Category, Error, Issue, Result};
 use crate::fhir::ResourceType;
 use crate::validation::places;
-use crate::validation::profile::Profiles;
+use crate::validation::profile::{Profiles, Question};
 use serde_json::Value;
 use std::borrow::Cow;
 
@@ -29,14 +29,17 @@ use std::borrow::Cow;
 ///
 /// # Errors
 /// `Invalid` where the structure is wrong, else `Unprocessable`; with every problem and its place.
-pub fn check(hub: &Hub, resource_type: ResourceType, resource: &Value) -> Result<()> {
+///
+/// Gives the bindings that are left open.
+pub fn check(hub: &Hub, resource_type: ResourceType, resource: &Value) -> Result<Vec<Question>> {
     let mode = hub.settings.validation_of(resource_type);
     let overrides = &hub.settings.overrides;
     let held = held(overrides, mode, resource);
     let is_required = overrides.required.contains_key(&resource_type);
     if mode == Validation::Off && held.is_none() && !is_required {
-        return Ok(());
+        return Ok(Vec::new());
     }
+    let mut questions = Vec::new();
     let mut issues = hub.validator.validate(resource_type, resource);
     let category = match issues.iter().any(Issue::is_error) {
         true => Category::Invalid,
@@ -45,7 +48,9 @@ pub fn check(hub: &Hub, resource_type: ResourceType, resource: &Value) -> Result
     if held.is_some() || is_required {
         let profiles = hub.profiles.profiles();
         if let Some(resource) = held {
-            issues.extend(profiles.validate(&resource, &[]));
+            let (found, open) = profiles.validate_asking(&resource, &[]);
+            issues.extend(found);
+            questions = open;
         }
         for issue in missed(hub, &profiles, resource_type, resource) {
             if !issues.contains(&issue) {
@@ -58,7 +63,12 @@ pub fn check(hub: &Hub, resource_type: ResourceType, resource: &Value) -> Result
             places::point(&mut issues, resource);
             Err(Error::of(category, issues))
         }
-        false => Ok(()),
+        false => {
+            for question in &mut questions {
+                places::point(std::slice::from_mut(&mut question.refused), resource);
+            }
+            Ok(questions)
+        }
     }
 }
 

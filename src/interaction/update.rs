@@ -4,7 +4,7 @@
 //! An update that says exactly what is stored makes no new version: the answer is the
 //! current one. Everything counts, `meta` without version and time included.
 
-use super::{Hub, Subject, WriteConditions, Written, conditions, criteria, prepare};
+use super::{Hub, Subject, WriteConditions, Written, bindings, conditions, criteria, prepare};
 use crate::access::Access;
 use crate::error::{Category, Error, Result};
 use crate::fhir::{Id, Method, ResourceType, Version};
@@ -33,7 +33,9 @@ pub async fn update(
         Subject::Id(id) => {
             prepare::checked_id(&id)?;
             same_id(&resource, &id)?;
-            let next = prepare::prepare(hub, access, resource_type, &id, resource, Method::Put)?;
+            let (next, questions) =
+                prepare::prepare_asking(hub, access, resource_type, &id, resource, Method::Put)?;
+            bindings::check(hub, access, &questions).await?;
             let job = replacing(access, resource_type, id, next, conditions);
             written(hub.store.writer().write(job).await?)?
         }
@@ -181,14 +183,10 @@ async fn conditionally(
         criteria::held_matches(hub, &mut transaction, access, resource_type, criteria, 2).await?;
     let matched = criteria::at_most_one(resource_type, ids)?;
     let Aim { id, must_be_new } = aim(matched, prepare::id_of(resource))?;
-    let next = prepare::prepare(
-        hub,
-        access,
-        resource_type,
-        &id,
-        resource.clone(),
-        Method::Put,
-    )?;
+    let resource = resource.clone();
+    let (next, questions) =
+        prepare::prepare_asking(hub, access, resource_type, &id, resource, Method::Put)?;
+    bindings::check(hub, access, &questions).await?;
     let mut job = replacing(access, resource_type, id.clone(), next, conditions);
     if must_be_new {
         let decide = job.decide;

@@ -11,6 +11,7 @@ pub mod lookup;
 pub mod meta;
 pub mod reindex;
 pub mod remove_package;
+pub mod snapshot;
 pub mod subsumes;
 pub mod terminology;
 pub mod translate;

@@ -16,7 +16,7 @@ use crate::access::Access;
 use crate::error::{Category, Error, Issue, Result};
 use crate::fhir::ResourceType;
 use crate::fhir::outcome::operation_outcome;
-use crate::interaction::{Hub, Read, prepare, read, rules};
+use crate::interaction::{Hub, Read, bindings, prepare, read, rules};
 use crate::jobs::profiles;
 use crate::validation::places;
 use serde_json::{Map, Value};
@@ -152,7 +152,9 @@ pub async fn validate(
     }
     let resource = Value::Object(resource);
     issues.extend(hub.validator.validate(resource_type, &resource));
-    issues.extend(known.validate(&resource, &asked));
+    let (found, questions) = known.validate_asking(&resource, &asked);
+    issues.extend(found);
+    issues.extend(bindings::settled(hub, access, &questions).await?);
     if request.mode.as_deref() != Some("profile") {
         for issue in rules::missed(hub, &known, resource_type, &resource) {
             if !issues.contains(&issue) {

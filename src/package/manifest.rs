@@ -43,6 +43,8 @@ impl Manifest {
             found.ok_or_else(|| format!("package/package.json: expected a {name}"))
         };
         let (name, version) = (need("name")?, need("version")?);
+        refuse_odd("name", &name, "@/._-", 214)?;
+        refuse_odd("version", &version, ".+-_", 100)?;
         refuse_other_releases(manifest, &name)?;
         let dependencies = manifest["dependencies"].as_object();
         let mut dependencies: Vec<Dependency> = dependencies
@@ -67,6 +69,19 @@ impl Manifest {
     /// `name#version`, as people write it.
     pub fn label(&self) -> String {
         format!("{}#{}", self.name, self.version)
+    }
+}
+
+/// Names and versions become keys: they are held to the letters and the length that registries
+/// allow.
+fn refuse_odd(what: &str, text: &str, marks: &str, most: usize) -> Result<(), String> {
+    let is_legal = |c: char| c.is_ascii_alphanumeric() || marks.contains(c);
+    match text.len() <= most && text.chars().all(is_legal) {
+        true => Ok(()),
+        false => Err(format!(
+            "package/package.json: expected a {what} of letters, digits and {marks}, at most \
+             {most}, but found another"
+        )),
     }
 }
 

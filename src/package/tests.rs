@@ -226,6 +226,44 @@ fn what_is_broken_is_refused() {
     assert!(refusal(&gzip(tar.as_bytes())).contains("package/a.json"));
 }
 
+/// Whatever is done to an archive, reading it ends, and with words.
+#[test]
+fn damage_is_an_error_and_never_a_panic() {
+    let files = [
+        ("package/a.json", r#"{"resourceType":"ValueSet","id":"a"}"#),
+        ("package/example/b.json", "{}"),
+    ];
+    let mut plain = Vec::new();
+    flate2::read::GzDecoder::new(&pack(&files)[..])
+        .read_to_end(&mut plain)
+        .expect("it was packed here");
+    // A generator of its own, so that a failure can be had again.
+    let mut state = 42_u64;
+    let mut random = |below: usize| {
+        state = state
+            .wrapping_mul(6_364_136_223_846_793_005)
+            .wrapping_add(1);
+        usize::try_from(state >> 33).expect("31 bits") % below
+    };
+    let mut refused = 0;
+    for _ in 0..1_000 {
+        let mut damaged = plain.clone();
+        for _ in 0..=random(4) {
+            let at = random(damaged.len());
+            damaged[at] = u8::try_from(random(256)).expect("a byte");
+        }
+        damaged.truncate(damaged.len() - random(3) * random(500));
+        let mut bytes = gzip(&damaged);
+        if random(4) == 0 {
+            let at = random(bytes.len());
+            bytes[at] ^= 1 << random(8);
+        }
+        refused += usize::from(Package::read(&bytes[..], &SMALL).is_err());
+        let _ = Package::read_manifest(&bytes[..], &SMALL);
+    }
+    assert!(refused > 100, "{refused}");
+}
+
 #[test]
 fn what_is_wrong_in_it_is_told_with_its_entry() {
     let value_set = r#"{"resourceType":"ValueSet","id":"v"}"#;

@@ -8,7 +8,6 @@ use super::code_system::{CodeSystem, items};
 use super::filter::Condition;
 use super::version::{is_pattern, is_version};
 use super::{Problem, Reason};
-use crate::definitions::Definitions;
 use serde_json::Value;
 use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
@@ -241,23 +240,28 @@ impl Library {
         found.filter(move |found| found.url == system)
     }
 
-    /// All that a value set needs of what is published; supplements are not heeded.
+    /// All that a value set needs, of what is at hand without reading anything; supplements are
+    /// not heeded. `listed` as in [`Library::needs`].
     ///
     /// # Errors
     /// `TooCostly`.
-    pub fn published(definitions: &Definitions, value_set: Arc<Value>) -> Result<Library, Problem> {
+    pub fn at_hand(
+        value_set: Arc<Value>,
+        listed: bool,
+        find: &dyn Fn(&str, &str) -> Option<Arc<Value>>,
+    ) -> Result<Library, Problem> {
         let mut library = Library::default();
         let mut open = vec![value_set];
         while let Some(next) = open.pop() {
-            for part in library.needs(&next, true)? {
+            for part in library.needs(&next, listed)? {
                 match part {
                     Part::ValueSet(url) => {
-                        let found = definitions.artifact("ValueSet", &url);
+                        let found = find("ValueSet", &url);
                         open.extend(found.clone());
                         library.add_value_set(url, found);
                     }
                     Part::CodeSystem(url) => {
-                        let found = definitions.artifact("CodeSystem", &url);
+                        let found = find("CodeSystem", &url);
                         let found = found.map(|found| Arc::new(CodeSystem::of(&found)));
                         library.add_code_system(url, found);
                     }

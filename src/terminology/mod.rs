@@ -11,8 +11,10 @@
 //! Evaluation is free of I/O: [`library`] says what is to be read. Search (`:in`, `:above`,
 //! `:below`) and the operations (`$expand`, `$validate-code`, `$lookup`, `$subsumes`,
 //! `$translate`) evaluate by the same code. [`release`] reads the files by which code systems
-//! are published into [`tables`]. [`Published`] is what bindings should ask: they still have the
-//! lists of `definitions::value_set`.
+//! are published into [`tables`]; [`remote`] is another server, asked last. Bindings of profiles ask
+//! it too: of what is at hand at once, of the rest by the questions that validation leaves
+//! open. The required bindings of R4's own `code` elements have the lists of
+//! `definitions::value_set`, which the layer below makes.
 //!
 //! ## Decisions
 //! - *What is not known is told, never guessed.* A system that is not here, or of which only
@@ -33,7 +35,6 @@ pub mod filter;
 mod implicit;
 pub mod language;
 pub mod library;
-mod published;
 pub mod release;
 pub mod remote;
 pub mod tables;
@@ -45,7 +46,6 @@ pub use code_system::CodeSystem;
 pub use evaluation::{Evaluation, Member, Members, Selection};
 pub use implicit::implicit;
 pub use library::{Library, Part, Versions};
-pub use published::Published;
 
 use std::fmt;
 use std::ops::Not;

@@ -44,6 +44,7 @@ async fn the_statement_names_every_type_and_interaction() {
             Some("CodeSystem") => &["find-matches", "lookup", "subsumes", "validate-code"][..],
             Some("ValueSet") => &["expand", "validate-code"],
             Some("ConceptMap") => &["translate"],
+            Some("StructureDefinition") => &["snapshot"],
             _ => &[],
         };
         let mut operations = [&of_all[..], of_type].concat();

@@ -7,3 +7,4 @@ mod package;
 mod program;
 mod reindex;
 mod serve;
+mod validate;

@@ -12,6 +12,7 @@ mod mutants;
 mod packages;
 mod patch;
 mod scoreboard;
+mod snapshot;
 mod terminology;
 mod validator;
 

@@ -15,6 +15,7 @@ mod races;
 mod reindex;
 pub mod search_parameter;
 mod serialization;
+mod snapshot;
 mod synthea;
 mod validate;
 

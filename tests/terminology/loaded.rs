@@ -10,7 +10,7 @@ use sqlx::ConnectOptions;
 use sqlx::postgres::PgConnectOptions;
 use std::path::Path;
 
-const ANIMALS: &str = "\
+pub const ANIMALS: &str = "\
 code,display,definition,parent,inactive,abstract,designation:de,lives
 animal,Animal,,,,true,Tier,
 dog,Dog,Barks.,animal,,,Hund,1
@@ -57,7 +57,7 @@ pub async fn load(
         .map_err(|failure| failure.text)
 }
 
-async fn load_csv(
+pub async fn load_csv(
     database: &PgConnectOptions,
     text: &str,
     version: &str,

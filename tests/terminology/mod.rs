@@ -1,6 +1,7 @@
 //! Terminology through HTTP: the operations on resources and on loaded code systems, the
 //! loaders, and what search asks. <https://hl7.org/fhir/R4/terminology-service.html>
 
+mod bindings;
 mod closure;
 mod concepts;
 mod loaded;

@@ -1,15 +1,48 @@
 //! The official examples, there and back again. `ANDIRON_WRITE_LEDGER` names a file to write
 //! the lines that the ledger of the pairs ought to have.
 
+/// The scoreboard of all suites, whose runner is the other test binary.
+#[path = "../../../tests/conformance/scoreboard.rs"]
+mod scoreboard;
+
 use super::{canonical_json, canonical_xml, json_of, xml_of};
 use crate::fhir::json;
 use crate::fhir::xml::Element;
 use crate::suites::{files, is_whole, unpacked};
 use serde_json::Value;
-use std::path::Path;
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
 
 /// Of a whole set, one in so many is looked at where not all are asked for.
 const SAMPLE: usize = 8;
+
+/// Those in JSON.
+const EXAMPLES: usize = 2906;
+
+/// Where the scoreboard and the ledgers are.
+fn conformance(file: &str) -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR"))
+        .join("conformance")
+        .join(file)
+}
+
+/// The example in JSON that is the pair of one in XML.
+fn pair_of<'f>(json: &'f BTreeMap<String, PathBuf>, name: &str) -> Option<&'f PathBuf> {
+    let base = name.split('(').next().unwrap_or(name);
+    json.get(&format!("{}.json", base.trim_end_matches(".xml")))
+}
+
+/// What the runs prove between them; the ledger says what differs.
+fn section(xml: usize, pairs: usize, differ: usize) -> String {
+    format!(
+        "## JSON and XML (`r4-examples`)\n\nA run looks at one of {SAMPLE} of each, with \
+         `ANDIRON_WHOLE=1` at all. `meta`, labelled differently in the pairs, and the\nspaces of \
+         narratives are not compared in the pairs.\n\n\
+         | | examples | differ | ledger |\n|---|---:|---:|---|\n\
+         | JSON -> XML -> JSON | {EXAMPLES} | 0 | |\n| XML -> JSON -> XML | {xml} | 0 | |\n\
+         | XML -> JSON is the pair's JSON | {pairs} | {differ} | [`xml-pairs.tsv`](xml-pairs.tsv) |\n"
+    )
+}
 
 fn text(path: &Path) -> String {
     std::fs::read_to_string(path).unwrap_or_else(|error| panic!("{}: {error}", path.display()))
@@ -27,7 +60,7 @@ fn examples_in_json_are_the_same_after_xml() {
         return;
     };
     let files = files(directory.path(), "json");
-    assert_eq!(files.len(), 2906);
+    assert_eq!(files.len(), EXAMPLES);
     let step = if is_whole() { 1 } else { SAMPLE };
     let mut count = 0;
     for (name, path) in files.iter().step_by(step) {
@@ -76,12 +109,7 @@ fn examples_in_xml_are_their_pairs_in_json() {
         let back = xml_of(&made);
         let tree = |text: &str| canonical_xml(Element::parse(text.as_bytes()).expect(name));
         assert_eq!(tree(&sent), tree(&back), "{name}");
-        let base = name
-            .split('(')
-            .next()
-            .unwrap_or(name)
-            .trim_end_matches(".xml");
-        let Some(pair) = json.get(&format!("{base}.json")) else {
+        let Some(pair) = pair_of(&json, name) else {
             continue;
         };
         pairs += 1;
@@ -108,6 +136,10 @@ fn examples_in_xml_are_their_pairs_in_json() {
         found.len()
     );
     assert_eq!(found, expected);
+    let all = xml.keys().filter(|name| pair_of(&json, name).is_some());
+    let differ = ledger.lines().filter(|line| !line.starts_with('#'));
+    let section = section(xml.len(), all.count(), differ.count());
+    scoreboard::check("r4-examples", &section);
 }
 
 /// Narratives without their spaces: the XML of the pairs was indented, their JSON was not, and

@@ -13,6 +13,39 @@ use crate::error::{Issue, Severity};
 use crate::fhirpath::Node;
 use crate::validation::issues::shown;
 
+/// Bindings of one resource that are left open.
+const MOST_QUESTIONS: usize = 200;
+
+/// Whether codes are in a value set whose codes are not at hand: for the caller to find out.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Question {
+    pub value_set: String,
+    /// System, where there is one, and code: one of them has to be in the value set.
+    pub codes: Vec<(Option<String>, String)>,
+    /// What is to be said if none is.
+    pub refused: Issue,
+    /// What is to be said if that cannot be told.
+    pub unknown: Option<Issue>,
+}
+
+/// The codes of an element.
+fn codes_of(node: &Node<'_>) -> Vec<(Option<String>, String)> {
+    let text = |of: &Value, name: &str| of.get(name).and_then(Value::as_str).map(str::to_owned);
+    let one = |coding: &Value| Some((text(coding, "system"), text(coding, "code")?));
+    match (node.text(), node.value) {
+        (Some(code), _) => vec![(None, code.to_owned())],
+        (None, Some(value)) => match value.get("coding").and_then(Value::as_array) {
+            // A coding without a system is of none that could be told.
+            Some(codings) => {
+                let codings = codings.iter().filter_map(one);
+                codings.filter(|(system, _)| system.is_some()).collect()
+            }
+            None => one(value).into_iter().collect(),
+        },
+        (None, None) => Vec::new(),
+    }
+}
+
 /// What an element says of codes: `None` where it is of no type that has any.
 pub(super) fn is_in(codes: &CodeSet, node: &Node<'_>) -> Option<bool> {
     if let Some(code) = node.text() {
@@ -60,6 +93,37 @@ fn found(node: &Node<'_>) -> String {
 }
 
 impl<'w> Walk<'w> {
+    /// Leaves a binding to who can find out, or says what is unknown.
+    fn open(
+        &mut self,
+        value_set: &str,
+        node: &Node<'w>,
+        (severity, unknown): (Severity, Option<Issue>),
+        path: &str,
+    ) {
+        let codes = codes_of(node);
+        match &mut self.questions {
+            Some(questions) if !codes.is_empty() && questions.len() < MOST_QUESTIONS => {
+                let text = format!("expected a code of {value_set} but found {}", found(node));
+                let issue = Issue::error("code-invalid", text).at(path);
+                let question = Question {
+                    value_set: value_set.to_owned(),
+                    codes,
+                    refused: Issue { severity, ..issue },
+                    unknown: unknown.map(|unknown| unknown.at(path)),
+                };
+                if !questions.contains(&question) {
+                    questions.push(question);
+                }
+            }
+            _ => {
+                if let Some(unknown) = unknown {
+                    self.report(unknown, path);
+                }
+            }
+        }
+    }
+
     /// `is_told`: whether to say that a binding cannot be checked.
     pub(super) fn binding(&mut self, binding: &Binding, node: Node<'w>, path: &str, is_told: bool) {
         let severity = match binding.strength {
@@ -76,13 +140,14 @@ impl<'w> Walk<'w> {
             .codes(value_set)
             .filter(|codes| !codes.is_empty())
         else {
-            if is_told && severity == Severity::Error {
+            let unknown = (is_told && severity == Severity::Error).then(|| {
                 let text = format!(
                     "expected a code of {value_set}, which could not be checked: its codes are \
                      not known here"
                 );
-                self.report(Issue::warning("not-supported", text), path);
-            }
+                Issue::warning("not-supported", text)
+            });
+            self.open(value_set, &node, (severity, unknown), path);
             return;
         };
         let is_text_only = node.node_type.name() == "CodeableConcept"

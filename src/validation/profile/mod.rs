@@ -72,7 +72,9 @@ use crate::error::Issue;
 use crate::fhir::Instant;
 use crate::fhir::reference::Target;
 use crate::fhirpath::{Expression, Model, Node};
+use crate::terminology::{Evaluation, Library};
 
+pub use coded::Question;
 pub use compiled::{Profile, Rule};
 pub use current::Current;
 pub use given::{Given, Pins, compare_versions};
@@ -241,12 +243,26 @@ impl Profiles {
         now: Option<Instant>,
     ) -> Vec<Issue> {
         match Node::resource(&self.model, resource) {
-            Some(node) => walk::issues(self, node, profiles, now),
+            Some(node) => walk::issues(self, node, profiles, now, false).0,
             None => Vec::new(),
         }
     }
 
-    fn find(&self, kind: &str, canonical: &str) -> Option<Arc<Value>> {
+    /// The same, and the bindings that cannot be judged without asking elsewhere: they are not
+    /// among the issues yet.
+    pub fn validate_asking(
+        &self,
+        resource: &Value,
+        profiles: &[&str],
+    ) -> (Vec<Issue>, Vec<Question>) {
+        match Node::resource(&self.model, resource) {
+            Some(node) => walk::issues(self, node, profiles, Some(Instant::now()), true),
+            None => Default::default(),
+        }
+    }
+
+    /// What is known under a canonical, of those that were handed in or of the definitions.
+    pub fn find(&self, kind: &str, canonical: &str) -> Option<Arc<Value>> {
         self.find_given(kind, canonical)
             .or_else(|| self.definitions.artifact(kind, canonical))
     }
@@ -302,16 +318,24 @@ impl Profiles {
             return found.clone();
         }
         drop(known);
-        let codes = match self.find_given("ValueSet", canonical) {
-            Some(value_set) => {
-                let lookup = |kind: &str, url: &str| self.find_given(kind, url);
-                self.definitions.codes_of(&value_set, &lookup).map(Arc::new)
-            }
-            None => self.definitions.value_set_codes(canonical),
-        };
+        let value_set = self.find("ValueSet", canonical);
+        let codes = value_set
+            .and_then(|value_set| self.evaluated(value_set))
+            .map(Arc::new);
         let mut known = self.codes.write().unwrap_or_else(PoisonError::into_inner);
         known.insert(canonical.to_owned(), codes.clone());
         codes
+    }
+
+    /// All codes of a value set, where what is at hand tells them.
+    fn evaluated(&self, value_set: Arc<Value>) -> Option<CodeSet> {
+        let find = |kind: &str, canonical: &str| self.find(kind, canonical);
+        // What a value set lists is taken as it is: a package need not have the whole system.
+        let library = Library::at_hand(value_set.clone(), false, &find).ok()?;
+        let members = Evaluation::new(&library).members(&value_set).ok()?;
+        let is_told = members.whole.is_empty() && members.tables.is_empty();
+        let pairs = members.into_list().into_iter();
+        is_told.then(|| CodeSet::of(pairs.map(|member| (member.system, member.code))))
     }
 
     /// The type of a search parameter that is at hand.

@@ -6,6 +6,7 @@ use serde_json::Value;
 
 use std::rc::Rc;
 
+use super::coded::Question;
 use super::compiled::Profile;
 use super::entries::Bundle;
 use super::outside::Around;
@@ -57,6 +58,8 @@ pub(super) struct Walk<'w> {
     pub now: Option<Instant>,
     pub depth: usize,
     pub issues: Vec<Issue>,
+    /// Where bindings go whose codes are not at hand, if somebody is to find out.
+    pub questions: Option<Vec<Question>>,
     /// The Bundle that is being walked, the innermost of several.
     pub bundle: Option<Rc<Bundle<'w>>>,
 }
@@ -67,8 +70,10 @@ pub(super) fn issues(
     node: Node<'_>,
     asked: &[&str],
     now: Option<Instant>,
-) -> Vec<Issue> {
+    is_asking: bool,
+) -> (Vec<Issue>, Vec<Question>) {
     let mut walk = Walk {
+        questions: is_asking.then(Vec::new),
         profiles,
         now,
         depth: DEEPEST,
@@ -92,7 +97,7 @@ pub(super) fn issues(
             walk.claim(canonical, node, scope, &path);
         }
     }
-    walk.issues
+    (walk.issues, walk.questions.unwrap_or_default())
 }
 
 /// Whether a node keeps a profile, by its errors alone. Where profiles call for each other in
@@ -113,6 +118,7 @@ pub(super) fn conforms<'w>(
         now: Some(Instant::now()),
         depth,
         issues: Vec::new(),
+        questions: None,
         bundle,
     };
     walk.profile(profile, node, scope, "");

@@ -3,8 +3,11 @@
 use crate::grow::{SYSTEM, code, word};
 use serde_json::{Value, json};
 
+/// Property, operator and value of a filter.
+type Filter = (&'static str, &'static str, &'static str);
+
 /// Value sets over the system by their ids, with their filters.
-pub const VALUE_SETS: [(&str, &[(&str, &str, &str)]); 4] = [
+pub const VALUE_SETS: [(&str, &[Filter]); 4] = [
     ("bench-all", &[]),
     ("bench-large", &[("concept", "is-a", "C0000001")]),
     ("bench-middle", &[("concept", "descendent-of", "C0000234")]),
@@ -14,7 +17,7 @@ pub const VALUE_SETS: [(&str, &[(&str, &str, &str)]); 4] = [
     ),
 ];
 
-pub fn value_set(id: &str, filters: &[(&str, &str, &str)]) -> Value {
+pub fn value_set(id: &str, filters: &[Filter]) -> Value {
     let filters: Vec<Value> = filters
         .iter()
         .map(|(property, op, value)| json!({"property": property, "op": op, "value": value}))
