@@ -170,6 +170,7 @@ impl<'w> Walk<'w> {
             return;
         };
         let mut other = Walk {
+            questions: None,
             profiles: self.profiles,
             now: self.now,
             depth,
