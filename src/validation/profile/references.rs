@@ -175,7 +175,6 @@ impl<'w> Walk<'w> {
             now: self.now,
             depth,
             found: Found::default(),
-            questions: None,
             bundle: self.bundle.clone(),
         };
         let scope = Scope {
