@@ -3,7 +3,8 @@
 //!
 //! A thread reads the files and a task copies what it says, with a few chunks between them, so
 //! that neither waits long and memory stays flat. It works beside servers that run on the same
-//! database: they see the new version when it is whole.
+//! `--database-url`: they see the new version when it is whole. A managed PostgreSQL belongs to
+//! one program at a time.
 
 use super::Failure;
 use super::arguments::{TerminologyArgs, TerminologyCommand, TerminologyLoadArgs};
@@ -28,13 +29,26 @@ pub async fn run(args: &TerminologyArgs, options: Plain) -> Result<(), Failure> 
         TerminologyCommand::Load(load) => Some(find(load)?),
         _ => None,
     };
-    let database = Database::open(&options.place, &|text| eprintln!("{text}")).await?;
+    let database = Database::open(&options.place, &|text| eprintln!("{text}"))
+        .await
+        .map_err(advise_stop)?;
     let outcome = tokio::select! {
         outcome = with(&database, args, release) => outcome,
         () = stop.asked() => Err(Failure::new("interrupted: nothing was changed")),
     };
     let closed = database.close().await;
     outcome.and(closed)
+}
+
+/// Only one program runs a managed PostgreSQL.
+fn advise_stop(failure: Failure) -> Failure {
+    match failure.text.contains("in use by another Andiron") {
+        true => Failure::new(format!(
+            "{}\nStop that one while this runs, or give both a PostgreSQL by --database-url",
+            failure.text
+        )),
+        false => failure,
+    }
 }
 
 async fn with(

@@ -24,7 +24,8 @@ pub fn operation_outcome(issues: &[Issue]) -> Value {
     json!({"resourceType": "OperationOutcome", "issue": issues})
 }
 
-/// The extension that holds an RFC 6901 pointer to the element, as a `valueString`.
+/// The extension that holds an RFC 6901 pointer to the element, as a `valueString`; an issue
+/// of the resource as a whole has none.
 pub const POINTER: &str = "https://andiron.example/fhir/StructureDefinition/issue-pointer";
 
 const LINE: &str = "http://hl7.org/fhir/StructureDefinition/operationoutcome-issue-line";
@@ -34,7 +35,10 @@ const KEY: &str = "http://hl7.org/fhir/StructureDefinition/operationoutcome-mess
 fn extensions(issue: &Issue) -> Vec<Value> {
     let mut extensions = Vec::new();
     if let Some(place) = &issue.place {
-        extensions.push(json!({"url": POINTER, "valueString": place.pointer}));
+        // That of the resource itself is empty, which no string of FHIR may be.
+        if !place.pointer.is_empty() {
+            extensions.push(json!({"url": POINTER, "valueString": place.pointer}));
+        }
         if let Some((line, column)) = place.position {
             extensions.push(json!({"url": LINE, "valueInteger": line}));
             extensions.push(json!({"url": COLUMN, "valueInteger": column}));
@@ -85,6 +89,20 @@ mod tests {
                 {"url": KEY, "valueString": "pat-1"},
             ])
         );
+    }
+
+    #[test]
+    fn the_pointer_of_the_resource_itself_is_left_out() {
+        let place = Place {
+            pointer: String::new(),
+            position: None,
+        };
+        let issue = Issue {
+            place: Some(Box::new(place)),
+            ..Issue::error("value", "expected x")
+        };
+        let outcome = operation_outcome(&[issue]);
+        assert_eq!(outcome["issue"][0].get("extension"), None, "{outcome}");
     }
 
     #[test]

@@ -15,7 +15,8 @@ use crate::terminology::remote::Answer;
 use crate::terminology::{Evaluation, Library, Membership};
 use crate::validation::profile::Question;
 use serde_json::{Value, json};
-use std::collections::BTreeSet;
+use std::collections::hash_map::Entry;
+use std::collections::{BTreeSet, HashMap, HashSet};
 
 /// Refuses a write whose codes are not in the value sets that they have to be in.
 ///
@@ -34,7 +35,8 @@ pub async fn settled(hub: &Hub, access: &Access, questions: &[Question]) -> Resu
     if questions.is_empty() {
         return Ok(Vec::new());
     }
-    let mut answers = Vec::with_capacity(questions.len());
+    // The entries of a Bundle ask the same over and over.
+    let mut answers: HashMap<_, (Membership, Option<Value>)> = HashMap::new();
     {
         let edition = hub.live.current();
         let mut transaction = hub.store.snapshot(access).await?;
@@ -44,13 +46,19 @@ pub async fn settled(hub: &Hub, access: &Access, questions: &[Question]) -> Resu
             registry: &edition.searchable,
         };
         for question in questions {
-            answers.push(answer(&mut stored, question).await?);
+            if let Entry::Vacant(vacant) = answers.entry(asked(question)) {
+                vacant.insert(answer(&mut stored, question).await?);
+            }
         }
     }
-    let mut issues = Vec::new();
-    for (question, (mut membership, value_set)) in questions.iter().zip(answers) {
-        if membership == Membership::Unknown {
-            membership = elsewhere(hub, question, value_set).await;
+    let (mut issues, mut seen) = (Vec::new(), HashSet::new());
+    for question in questions {
+        let Some((membership, value_set)) = answers.get_mut(&asked(question)) else {
+            continue;
+        };
+        let is_first = seen.insert(asked(question));
+        if is_first && *membership == Membership::Unknown && hub.remote.is_some() {
+            *membership = elsewhere(hub, question, value_set.clone()).await;
         }
         issues.extend(match membership {
             Membership::Yes => None,
@@ -59,6 +67,10 @@ pub async fn settled(hub: &Hub, access: &Access, questions: &[Question]) -> Resu
         });
     }
     Ok(issues)
+}
+
+fn asked(question: &Question) -> (&str, &[(Option<String>, String)]) {
+    (&question.value_set, &question.codes)
 }
 
 /// Whether one of the codings is in the value set, as far as that is known here; and the value

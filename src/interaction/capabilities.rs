@@ -311,7 +311,9 @@ pub fn terminology_capabilities(hub: &Hub, started: Instant) -> Value {
     let parameters = [
         "activeOnly",
         "check-system-version",
+        "context",
         "count",
+        "default-valueset-version",
         "displayLanguage",
         "exclude-system",
         "excludeNested",
@@ -322,6 +324,7 @@ pub fn terminology_capabilities(hub: &Hub, started: Instant) -> Value {
         "offset",
         "system-version",
         "url",
+        "useSupplement",
         "valueSet",
         "valueSetVersion",
     ];
@@ -333,6 +336,7 @@ pub fn terminology_capabilities(hub: &Hub, started: Instant) -> Value {
     statement.insert("codeSearch".into(), json!("all"));
     statement.insert("validateCode".into(), json!({"translations": false}));
     statement.insert("translation".into(), json!({"needsMap": false}));
+    statement.insert("closure".into(), json!({"translation": false}));
     Value::Object(statement)
 }
 

@@ -7,4 +7,5 @@ mod package;
 mod program;
 mod reindex;
 mod serve;
+mod terminology;
 mod validate;

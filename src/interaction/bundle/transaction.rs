@@ -93,6 +93,7 @@ fn both(before: Option<Error>, error: Error) -> Result<Error> {
         Some(before) => before,
     };
     whole.issues.extend(error.issues);
+    whole.issues.sort_by_key(|issue| !issue.is_error());
     match whole.issues.len() < MOST_ISSUES {
         true => Ok(whole),
         false => {

@@ -23,6 +23,12 @@
 //! - *What is loaded stands before what is stored*: a CodeSystem resource of LOINC without its
 //!   codes, as packages have it, does not hide the table.
 //! - *The last version that was loaded is the default.*
+//! - **2026-11-22: a page is fast, counting is not.** Of a million concepts a page in the order of
+//!   the system stops when it is full (0.2 ms where a word is in a quarter of all), while counting
+//!   reads a posting list whole (80 ms) or visits each row. So members are counted up to 1,000,
+//!   and not at all where the planner expects more than 5,000 entries to be read for it; what is
+//!   below one concept alone is known from its row. What is below few concepts is found by its
+//!   index first: the planner would walk the order and hope (17 ms became 3).
 //! - *Text search is `tsvector` with prefixes*, on words that we fold ourselves: extensions
 //!   such as `pg_trgm` may not be there, and configurations differ between installations.
 

@@ -10,6 +10,9 @@ use std::collections::HashMap;
 
 type Statement = QueryBuilder<Postgres>;
 
+/// Concepts below another that are read to sort them.
+const FEW: i32 = 5_000;
+
 // Bits of the flags as lists of values, of which the planner knows how common they are.
 const ACTIVE: &str = "c.flags = ANY('{0,2}')";
 const INACTIVE: &str = "c.flags = ANY('{1,3}')";
@@ -37,6 +40,19 @@ impl Ground<'_> {
         match self.table.is_case_sensitive {
             true => self.concepts.get(code),
             false => self.concepts.get(&code.to_lowercase()),
+        }
+    }
+
+    /// Whether all members are below one concept that has few below it.
+    pub fn is_narrow(&self, selection: &Selection) -> bool {
+        match selection {
+            Selection::Filter(condition) => {
+                let is_below = matches!(condition.op, Op::IsA | Op::DescendentOf);
+                let found = self.find(&condition.value).filter(|_| is_below);
+                found.is_some_and(|found| found.below <= FEW)
+            }
+            Selection::And(parts) => parts.iter().any(|part| self.is_narrow(part)),
+            _ => false,
         }
     }
 

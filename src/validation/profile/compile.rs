@@ -35,36 +35,7 @@ pub(super) fn compile(
     let is_constraint = structure.derivation == Derivation::Constraint
         || structure.base.is_some() && is_of_another(&structure.url, &structure.type_name);
     if is_constraint {
-        let elements = match structure.elements.is_empty() {
-            false => structure.elements,
-            true => {
-                let base = structure.base.as_deref().unwrap_or_default();
-                let base = profiles
-                    .profile_within(base, depth)
-                    .ok_or_else(|| format!("its base {base} is not known"))?;
-                if base.is_constraint {
-                    root = base.root.clone();
-                }
-                Structure::differential(definition)?
-            }
-        };
-        let listed =
-            ["snapshot", "differential"].map(|list| definition[list]["element"].as_array());
-        let mut listed = listed.into_iter().flatten().flatten();
-        let mut overlay = Overlay {
-            profiles,
-            has_ids: listed.any(|element| element.get("id").is_some()),
-            last_slice: HashMap::new(),
-            stray: None,
-            depth: depth.min(DEEPEST_TYPE),
-            type_profiles: HashMap::new(),
-        };
-        for element in &elements {
-            overlay.lay(&mut root, element);
-        }
-        if let Some(stray) = overlay.stray {
-            return Err(format!("it speaks of {stray}, which is no element"));
-        }
+        root = lay_out(profiles, definition, &structure, root, depth)?;
     }
     let contexts = definition["context"].as_array().into_iter().flatten();
     let invariants = definition["contextInvariant"]
@@ -86,6 +57,44 @@ pub(super) fn compile(
         contexts: contexts.map(ExtensionContext::parse).collect(),
         root,
     })
+}
+
+/// The elements of a definition over the tree of its base, or a snapshot over nothing.
+fn lay_out(
+    profiles: &Profiles,
+    definition: &Value,
+    structure: &Structure,
+    mut root: Rule,
+    depth: usize,
+) -> Result<Rule, String> {
+    let mut differential = Vec::new();
+    if structure.elements.is_empty() {
+        let base = structure.base.as_deref().unwrap_or_default();
+        let base = profiles
+            .profile_within(base, depth)
+            .ok_or_else(|| format!("its base {base} is not known"))?;
+        if base.is_constraint {
+            root = base.root.clone();
+        }
+        differential = Structure::differential(definition)?;
+    }
+    let listed = ["snapshot", "differential"].map(|list| definition[list]["element"].as_array());
+    let mut listed = listed.into_iter().flatten().flatten();
+    let mut overlay = Overlay {
+        profiles,
+        has_ids: listed.any(|element| element.get("id").is_some()),
+        last_slice: HashMap::new(),
+        stray: None,
+        depth: depth.min(DEEPEST_TYPE),
+        type_profiles: HashMap::new(),
+    };
+    for element in structure.elements.iter().chain(&differential) {
+        overlay.lay(&mut root, element);
+    }
+    match overlay.stray {
+        Some(stray) => Err(format!("it speaks of {stray}, which is no element")),
+        None => Ok(root),
+    }
 }
 
 fn is_of_another(url: &str, type_name: &str) -> bool {

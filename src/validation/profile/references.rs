@@ -6,7 +6,7 @@
 
 use serde_json::Value;
 
-use super::walk::{Scope, Walk};
+use super::walk::{Found, Scope, Walk};
 use crate::definitions::ElementType;
 use crate::error::Issue;
 use crate::fhir::ResourceType;
@@ -153,34 +153,43 @@ impl<'w> Walk<'w> {
             return self.report(Issue::error("structure", text), path);
         }
         if let Some(target) = found.node {
-            let mut other = Walk {
-                questions: None,
-                profiles: self.profiles,
-                now: self.now,
-                depth: self.depth.saturating_sub(1),
-                issues: Vec::new(),
-                bundle: self.bundle.clone(),
-            };
-            if self.depth > 0 {
-                let scope = Scope {
-                    resource: target,
-                    ..scope
-                };
-                other.one_of(&fitting, target, scope, path);
-            }
-            if other.issues.iter().any(Issue::is_error) {
-                let names: Vec<&str> = fitting.iter().map(|name| name.as_str()).collect();
-                let text = format!(
-                    "expected a reference to what keeps {} but found one that does not: {}",
-                    names.join(" or "),
-                    other
-                        .issues
-                        .iter()
-                        .find(|i| i.is_error())
-                        .map_or("", |i| i.text.as_str())
-                );
-                self.report(Issue::error("structure", text), path);
-            }
+            self.target_keeps(&fitting, target, scope, path);
+        }
+    }
+
+    /// What is referred to keeps one of these profiles; of what is wrong with it one issue is
+    /// told, at the reference.
+    fn target_keeps(
+        &mut self,
+        profiles: &[&String],
+        target: Node<'w>,
+        scope: Scope<'w>,
+        path: &str,
+    ) {
+        let Some(depth) = self.depth.checked_sub(1) else {
+            return;
+        };
+        let mut other = Walk {
+            questions: None,
+            profiles: self.profiles,
+            now: self.now,
+            depth,
+            found: Found::default(),
+            bundle: self.bundle.clone(),
+        };
+        let scope = Scope {
+            resource: target,
+            ..scope
+        };
+        other.one_of(profiles, target, scope, path);
+        if let Some(first) = other.found.issues.iter().find(|issue| issue.is_error()) {
+            let names: Vec<&str> = profiles.iter().map(|name| name.as_str()).collect();
+            let text = format!(
+                "expected a reference to what keeps {} but found one that does not: {}",
+                names.join(" or "),
+                first.text
+            );
+            self.report(Issue::error("structure", text), path);
         }
     }
 

@@ -46,6 +46,29 @@ fn check(profiles: &Profiles, of: &str, rows: &[(Value, &[&str])]) {
 }
 
 #[test]
+fn many_warnings_hide_no_error() {
+    let patient = |at: usize| {
+        let gender = if at == 499 { "male" } else { "female" };
+        json!({"fullUrl": format!("http://x/Patient/{at}"), "resource": {
+            "resourceType": "Patient", "id": at.to_string(), "gender": gender,
+            "meta": {"profile": ["http://x/p"]}}})
+    };
+    let profiles = profiles(vec![profile(
+        "p",
+        "Patient",
+        json!([{"path": "Patient.gender", "id": "Patient.gender", "fixedCode": "female"}]),
+    )]);
+    let entries: Vec<Value> = (0..500).map(patient).collect();
+    let bundle = json!({"resourceType": "Bundle", "type": "collection", "entry": entries});
+    let issues = profiles.validate(&bundle, &[]);
+    assert!(issues.len() > 100, "{}", issues.len());
+    let first = issues.first().expect("issues");
+    assert!(first.is_error(), "{first:?}");
+    let at = first.expression.as_deref();
+    assert_eq!(at, Some("Bundle.entry[499].resource.gender"));
+}
+
+#[test]
 fn elements_keep_what_a_differential_says() {
     let profiles = profiles(vec![profile(
         "p",

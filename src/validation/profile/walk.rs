@@ -37,11 +37,49 @@ pub(super) struct Scope<'w> {
     pub extension: Option<&'w str>,
 }
 
+/// What was found. Errors and all else are limited apart: the warnings of a large Bundle must
+/// not keep an error from being found.
+#[derive(Default)]
+pub(super) struct Found {
+    pub issues: Vec<Issue>,
+    pub errors: usize,
+}
+
+impl Found {
+    fn push(&mut self, issue: Issue) {
+        let is_error = issue.is_error();
+        let count = match is_error {
+            true => self.errors,
+            false => self.issues.len() - self.errors,
+        };
+        if count < MOST_ISSUES && !self.issues.contains(&issue) {
+            self.errors += usize::from(is_error);
+            self.issues.push(issue);
+        }
+    }
+}
+
+impl<'w> Scope<'w> {
+    /// Of a resource within `holder`: contained there, or in an entry or a parameter.
+    fn within(self, resource: Node<'w>, holder: Node<'w>, is_contained: bool) -> Scope<'w> {
+        let (root, full_url) = match is_contained {
+            true => (holder, self.full_url),
+            false => (resource, holder.get("fullUrl").and_then(Value::as_str)),
+        };
+        Scope {
+            resource,
+            root,
+            full_url,
+            ..self
+        }
+    }
+}
+
 pub(super) struct Walk<'w> {
     pub profiles: &'w Profiles,
     pub now: Option<Instant>,
     pub depth: usize,
-    pub issues: Vec<Issue>,
+    pub found: Found,
     /// Where bindings go whose codes are not at hand, if somebody is to find out.
     pub questions: Option<Vec<Question>>,
     /// The Bundle that is being walked, the innermost of several.
@@ -61,7 +99,7 @@ pub(super) fn issues(
         profiles,
         now,
         depth: DEEPEST,
-        issues: Vec::new(),
+        found: Found::default(),
         bundle: None,
     };
     let scope = Scope {
@@ -81,7 +119,10 @@ pub(super) fn issues(
             walk.claim(canonical, node, scope, &path);
         }
     }
-    (walk.issues, walk.questions.unwrap_or_default())
+    let mut issues = walk.found.issues;
+    // Whoever shows the first of them only shows what matters.
+    issues.sort_by_key(|issue| !issue.is_error());
+    (issues, walk.questions.unwrap_or_default())
 }
 
 /// Whether a node keeps a profile, by its errors alone. Where profiles call for each other in
@@ -101,12 +142,12 @@ pub(super) fn conforms<'w>(
         profiles,
         now: Some(Instant::now()),
         depth,
-        issues: Vec::new(),
+        found: Found::default(),
         questions: None,
         bundle,
     };
     walk.profile(profile, node, scope, "");
-    !walk.issues.iter().any(Issue::is_error)
+    walk.found.errors == 0
 }
 
 fn claimed<'w>(node: &Node<'w>) -> impl Iterator<Item = &'w str> {
@@ -119,9 +160,7 @@ impl<'w> Walk<'w> {
     /// Once for each place and text: two profiles may ask for the same.
     pub(super) fn report(&mut self, issue: Issue, path: &str) {
         let issue = issue.at(path);
-        if self.issues.len() < MOST_ISSUES && !self.issues.contains(&issue) {
-            self.issues.push(issue);
-        }
+        self.found.push(issue);
     }
 
     fn resource(&mut self, node: Node<'w>, scope: Scope<'w>, path: &str) {
@@ -211,7 +250,7 @@ impl<'w> Walk<'w> {
 
     /// An element and all below it.
     fn element(&mut self, node: Node<'w>, scope: Scope<'w>, path: &str) {
-        if self.issues.len() >= MOST_ISSUES {
+        if self.found.errors >= MOST_ISSUES {
             return;
         }
         self.base_invariants(node, scope, path);
@@ -225,15 +264,7 @@ impl<'w> Walk<'w> {
                 self.binding(binding, node, path, false);
             }
         }
-        match node.node_type.key.as_str() {
-            "Reference" => self.reference(node, scope, path),
-            "Attachment" => self.attachment(node, path),
-            "Coding" => self.display(node, path),
-            "string" | "markdown" => self.text(node, path),
-            "xhtml" => self.xhtml(node, path),
-            "uri" | "url" | "canonical" => self.uri(node, path),
-            _ => {}
-        }
+        self.of_data_type(node, scope, path);
         let scope = match node.node_type.key.as_str() {
             "Extension" => Scope {
                 extension: node.get("url").and_then(Value::as_str),
@@ -245,24 +276,26 @@ impl<'w> Walk<'w> {
             if child.node_type.key == "Extension" {
                 self.extension(child, node, scope, &at);
             }
-            let field = child.choice.map(|choice| &choice.field);
-            if field.is_some_and(|field| field.is_resource) {
-                let is_contained = field.is_some_and(|field| field.name == "contained");
-                let root = if is_contained { node } else { child };
-                let full_url = match is_contained {
-                    true => scope.full_url,
-                    false => node.get("fullUrl").and_then(Value::as_str),
-                };
-                let scope = Scope {
-                    resource: child,
-                    root,
-                    full_url,
-                    ..scope
-                };
-                self.resource(child, scope, &at);
-            } else {
-                self.element(child, scope, &at);
+            match child.choice.map(|choice| &choice.field) {
+                Some(field) if field.is_resource => {
+                    let scope = scope.within(child, node, field.name == "contained");
+                    self.resource(child, scope, &at);
+                }
+                _ => self.element(child, scope, &at),
             }
+        }
+    }
+
+    /// The rules of some data types that no invariant tells.
+    fn of_data_type(&mut self, node: Node<'w>, scope: Scope<'w>, path: &str) {
+        match node.node_type.key.as_str() {
+            "Reference" => self.reference(node, scope, path),
+            "Attachment" => self.attachment(node, path),
+            "Coding" => self.display(node, path),
+            "string" | "markdown" => self.text(node, path),
+            "xhtml" => self.xhtml(node, path),
+            "uri" | "url" | "canonical" => self.uri(node, path),
+            _ => {}
         }
     }
 
