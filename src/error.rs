@@ -51,6 +51,16 @@ pub struct Issue {
 }
 
 impl Issue {
+    /// What was said of a resource, as said of the Bundle that has it in the entry of this index.
+    pub fn move_to_entry(&mut self, index: usize) {
+        let inner = self.expression.take();
+        self.expression = Some(placed_in_entry(inner.as_deref(), index));
+        if let Some(place) = &mut self.place {
+            let entry = format!("/entry/{index}/resource");
+            place.pointer.insert_str(0, &entry);
+        }
+    }
+
     pub fn error(code: &'static str, text: impl Into<String>) -> Issue {
         Issue {
             severity: Severity::Error,
@@ -234,13 +244,7 @@ impl Error {
     /// what is wrong with the entry itself is placed by [`Error::at`], and not passed here.
     pub fn in_entry(mut self, index: usize) -> Error {
         for issue in &mut self.issues {
-            let inner = issue.expression.take();
-            issue.expression = Some(placed_in_entry(inner.as_deref(), index));
-            if let Some(place) = &mut issue.place {
-                place
-                    .pointer
-                    .insert_str(0, &format!("/entry/{index}/resource"));
-            }
+            issue.move_to_entry(index);
         }
         self
     }

@@ -15,6 +15,7 @@ use crate::terminology::remote::Answer;
 use crate::terminology::{Evaluation, Library, Membership};
 use crate::validation::profile::Question;
 use serde_json::{Value, json};
+use sqlx::PgConnection;
 use std::collections::hash_map::Entry;
 use std::collections::{BTreeSet, HashMap, HashSet};
 
@@ -35,22 +36,57 @@ pub async fn settled(hub: &Hub, access: &Access, questions: &[Question]) -> Resu
     if questions.is_empty() {
         return Ok(Vec::new());
     }
-    // The entries of a Bundle ask the same over and over.
-    let mut answers: HashMap<_, (Membership, Option<Value>)> = HashMap::new();
-    {
-        let edition = hub.live.current();
+    let answers = {
         let mut transaction = hub.store.snapshot(access).await?;
-        let mut stored = Stored {
-            connection: &mut transaction,
-            access,
-            registry: &edition.searchable,
-        };
-        for question in questions {
-            if let Entry::Vacant(vacant) = answers.entry(asked(question)) {
-                vacant.insert(answer(&mut stored, question).await?);
-            }
+        answers(hub, access, &mut transaction, questions).await?
+    };
+    said(hub, questions, answers).await
+}
+
+/// The same as a transaction sees it that is under way: what it has written counts.
+pub async fn settled_within(
+    hub: &Hub,
+    access: &Access,
+    connection: &mut PgConnection,
+    questions: &[Question],
+) -> Result<Vec<Issue>> {
+    if questions.is_empty() {
+        return Ok(Vec::new());
+    }
+    let answers = answers(hub, access, connection, questions).await?;
+    said(hub, questions, answers).await
+}
+
+/// What is known here of each value set and its codes.
+type Answers<'q> = HashMap<Asked<'q>, (Membership, Option<Value>)>;
+
+/// A value set, and the codes of which one has to be in it.
+type Asked<'q> = (&'q str, &'q [(Option<String>, String)]);
+
+/// The entries of a Bundle ask the same over and over: each is answered once.
+async fn answers<'q>(
+    hub: &Hub,
+    access: &Access,
+    connection: &mut PgConnection,
+    questions: &'q [Question],
+) -> Result<Answers<'q>> {
+    let edition = hub.live.current();
+    let mut stored = Stored {
+        connection,
+        access,
+        registry: &edition.searchable,
+    };
+    let mut answers = Answers::new();
+    for question in questions {
+        if let Entry::Vacant(vacant) = answers.entry(asked(question)) {
+            vacant.insert(answer(&mut stored, question).await?);
         }
     }
+    Ok(answers)
+}
+
+/// One by one, with what another server says where it is not known here.
+async fn said(hub: &Hub, questions: &[Question], mut answers: Answers<'_>) -> Result<Vec<Issue>> {
     let (mut issues, mut seen) = (Vec::new(), HashSet::new());
     for question in questions {
         let Some((membership, value_set)) = answers.get_mut(&asked(question)) else {
@@ -69,7 +105,7 @@ pub async fn settled(hub: &Hub, access: &Access, questions: &[Question]) -> Resu
     Ok(issues)
 }
 
-fn asked(question: &Question) -> (&str, &[(Option<String>, String)]) {
+fn asked(question: &Question) -> Asked<'_> {
     (&question.value_set, &question.codes)
 }
 

@@ -4,7 +4,9 @@
 //! An update that says exactly what is stored makes no new version: the answer is the
 //! current one. Everything counts, `meta` without version and time included.
 
-use super::{Hub, Subject, WriteConditions, Written, bindings, conditions, criteria, prepare};
+use super::{
+    Hub, Subject, WriteConditions, Written, bindings, conditions, criteria, prepare, rules,
+};
 use crate::access::Access;
 use crate::error::{Category, Error, Result};
 use crate::fhir::{Id, Method, ResourceType, Version};
@@ -40,6 +42,9 @@ pub async fn update(
             written(hub.store.writer().write(job).await?)?
         }
         Subject::Criteria(criteria) => {
+            // Before a connection is held: two for one request could starve all others.
+            let questions = rules::check(hub, resource_type, &Value::Object(resource.clone()))?;
+            bindings::check(hub, access, &questions).await?;
             let mut patience = Patience::default();
             loop {
                 let attempt =
@@ -184,9 +189,7 @@ async fn conditionally(
     let matched = criteria::at_most_one(resource_type, ids)?;
     let Aim { id, must_be_new } = aim(matched, prepare::id_of(resource))?;
     let resource = resource.clone();
-    let (next, questions) =
-        prepare::prepare_asking(hub, access, resource_type, &id, resource, Method::Put)?;
-    bindings::check(hub, access, &questions).await?;
+    let next = prepare::prepare(hub, access, resource_type, &id, resource, Method::Put)?;
     let mut job = replacing(access, resource_type, id.clone(), next, conditions);
     if must_be_new {
         let decide = job.decide;

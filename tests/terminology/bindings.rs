@@ -94,4 +94,24 @@ async fn bindings_ask_the_tables() {
         let is_refused = reply.status == 422;
         assert_eq!(is_refused, status == 422, "{what}");
     }
+    for (code, status) in [("beagle", 200), ("cat", 422)] {
+        let entry = |code: &str| {
+            json!({"resource": observation("dogs-required", "http://loaded", code),
+                "request": {"method": "POST", "url": "Observation"}})
+        };
+        let bundle = json!({"resourceType": "Bundle", "type": "transaction",
+            "entry": [entry("beagle"), entry(code)]});
+        let reply = server.post("", &bundle).await;
+        assert_eq!(reply.status, status, "{code}: {}", reply.json());
+        if status == 422 {
+            let outcome = reply.json();
+            let issue = &outcome["issue"][0];
+            assert_eq!(issue["expression"][0], "Bundle.entry[1].resource.code");
+            let pointer = json!("/entry/1/resource/code");
+            assert_eq!(issue["extension"][0]["valueString"], pointer, "{outcome}");
+        }
+        let resource = observation("dogs-required", "http://loaded", code);
+        let reply = server.put("/Observation?status=amended", &resource).await;
+        assert_eq!(reply.status == 422, status == 422, "conditional {code}");
+    }
 }

@@ -17,19 +17,21 @@ use super::request::{self, Action, Request};
 use super::{answer, content, deletion_answer, get};
 use crate::access::Access;
 use crate::config::Integrity;
-use crate::error::{Category, Error, Result};
+use crate::error::{Category, Error, Issue, Result};
 use crate::fhir::bundle::{Entry, Frame, Outgoing};
 use crate::fhir::reference::Target;
 use crate::fhir::{Id, Method, ResourceType, Version};
 use crate::interaction::update::{Aim, aim, says_the_same, taken};
 use crate::interaction::{
-    Hub, Return, Subject, WriteConditions, Written, conditions, criteria, patch, prepare, read,
+    Hub, Return, Subject, WriteConditions, Written, bindings, conditions, criteria, patch, prepare,
+    read,
 };
 use crate::jobs::parameters::refresh_after;
 use crate::search::index::resource_key;
 use crate::storage;
 use crate::storage::write::{self, Change, Current, Moment};
 use crate::storage::writer::{Patience, Pointer, missing, refuse_referred};
+use crate::validation::profile::Question;
 use sqlx::PgConnection;
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
@@ -538,11 +540,12 @@ impl<'a> Transaction<'a> {
         let mut refused = None;
         for chunk in indexes.chunks(write::CHUNK) {
             let mut changes = Vec::with_capacity(chunk.len());
+            let mut open = Vec::new();
             for (count, index) in chunk.iter().enumerate() {
                 if count % AT_A_TIME == 0 {
                     tokio::task::yield_now().await;
                 }
-                let (prepared, pointers) = match (self.prepare(*index), &refused) {
+                let (prepared, pointers, questions) = match (self.prepare(*index), &refused) {
                     (Ok(prepared), None) => prepared,
                     (Ok(_), Some(_)) => continue,
                     (Err(error), _) => {
@@ -550,6 +553,7 @@ impl<'a> Transaction<'a> {
                         continue;
                     }
                 };
+                open.extend(questions);
                 for pointer in pointers {
                     if !self.written.contains(&pointer.key) {
                         self.pointers
@@ -564,6 +568,10 @@ impl<'a> Transaction<'a> {
                         self.answers[*index] = Some(answer(self.hub, &written, self.preference));
                     }
                 }
+            }
+            let issues = bindings::settled_within(self.hub, self.access, connection, &open).await?;
+            if issues.iter().any(Issue::is_error) {
+                refused = Some(both(refused, Error::of(Category::Unprocessable, issues))?);
             }
             if refused.is_some() {
                 continue;
@@ -591,12 +599,17 @@ impl<'a> Transaction<'a> {
             .is_some_and(|current| !current.version.is_deleted())
     }
 
-    fn prepare(&self, index: usize) -> Result<(Prepared, Vec<Pointer>)> {
-        self.prepare_entry(index)
-            .map_err(|error| error.in_entry(index))
+    fn prepare(&self, index: usize) -> Result<(Prepared, Vec<Pointer>, Vec<Question>)> {
+        let (prepared, pointers, mut questions) = self
+            .prepare_entry(index)
+            .map_err(|error| error.in_entry(index))?;
+        for question in &mut questions {
+            question.refused.move_to_entry(index);
+        }
+        Ok((prepared, pointers, questions))
     }
 
-    fn prepare_entry(&self, index: usize) -> Result<(Prepared, Vec<Pointer>)> {
+    fn prepare_entry(&self, index: usize) -> Result<(Prepared, Vec<Pointer>, Vec<Question>)> {
         let request = &self.requests[index];
         let aimed = self.aimed[index]
             .as_ref()
@@ -625,7 +638,7 @@ impl<'a> Transaction<'a> {
             }
             _ => content::sent(self.hub, &self.links, request, *resource_type)?,
         };
-        let mut next = prepare::prepare(
+        let (mut next, questions) = prepare::prepare_asking(
             self.hub,
             self.access,
             *resource_type,
@@ -637,7 +650,7 @@ impl<'a> Transaction<'a> {
         if let Some(version) = version
             && says_the_same(&next, version)
         {
-            return Ok((Prepared::Same(version.clone()), pointers));
+            return Ok((Prepared::Same(version.clone()), pointers, questions));
         }
         let change = Change {
             resource_type: *resource_type,
@@ -648,7 +661,7 @@ impl<'a> Transaction<'a> {
             index: next.index,
             previous: current.map(Into::into),
         };
-        Ok((Prepared::Change(change), pointers))
+        Ok((Prepared::Change(change), pointers, questions))
     }
 
     /// At the end, when all is written: what is pointed at must be there, and what is
