@@ -43,14 +43,6 @@ impl CodeSet {
         }
     }
 
-    /// The systems that a code without one may be of.
-    pub fn systems_of<'a>(&'a self, code: &'a str) -> impl Iterator<Item = &'a str> {
-        self.systems
-            .iter()
-            .filter(move |(_, codes)| codes.contains(code))
-            .map(|(system, _)| system.as_str())
-    }
-
     /// (system, code), ordered.
     pub fn iter(&self) -> impl Iterator<Item = (&str, &str)> {
         self.systems.iter().flat_map(|(system, codes)| {

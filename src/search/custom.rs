@@ -354,16 +354,16 @@ fn is_resource(kind: Kind, of: &Type) -> bool {
 }
 
 #[cfg(test)]
-mod tests {
+pub(super) mod tests {
     use super::*;
     use crate::definitions::Definitions;
     use serde_json::json;
 
-    fn registry() -> Registry {
+    pub fn registry() -> Registry {
         Registry::new(Definitions::r4()).expect("the registry of R4 compiles")
     }
 
-    fn parameter(code: &str, base: &[&str], kind: &str, expression: &str) -> Value {
+    pub fn parameter(code: &str, base: &[&str], kind: &str, expression: &str) -> Value {
         json!({
             "resourceType": "SearchParameter", "status": "active", "url": "http://me/sp",
             "name": "Mine", "description": "d",

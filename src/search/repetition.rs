@@ -120,21 +120,9 @@ pub fn newest(stored: Vec<(String, String)>) -> Vec<(String, String)> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::definitions::Definitions;
     use crate::search::custom::check;
+    use crate::search::custom::tests::{parameter, registry};
     use serde_json::json;
-
-    fn registry() -> Registry {
-        Registry::new(Definitions::r4()).expect("the registry of R4 compiles")
-    }
-
-    fn parameter(code: &str, base: &[&str], kind: &str, expression: &str) -> Value {
-        json!({
-            "resourceType": "SearchParameter", "status": "active", "url": "http://me/sp",
-            "name": "Mine", "description": "d",
-            "code": code, "base": base, "type": kind, "expression": expression,
-        })
-    }
 
     #[test]
     fn repetitions_are_told_from_conflicts() {

@@ -14,6 +14,10 @@
 // Clippy's rule is for what is shipped; the program itself is held to it all the same.
 #![warn(clippy::unwrap_used)]
 
+#[allow(dead_code)]
+#[path = "common/process.rs"]
+mod process;
+
 use andiron::definitions::Definitions;
 use andiron::error::Issue;
 use andiron::fhir::ResourceType;
@@ -256,16 +260,16 @@ fn memory(bench: &Bench, count: usize) -> Result<()> {
     let mut marks = Vec::new();
     for at in 0..count {
         if at % (count / 10).max(1) == 0 {
-            marks.push(resident()?);
+            marks.push(process::memory(std::process::id()).0);
         }
         let copy = bench.copy(at);
         black_box(bench.structure(&copy).len() + bench.with_profiles(&copy).len());
     }
-    marks.push(resident()?);
+    marks.push(process::memory(std::process::id()).0);
     let (Some(early), Some(last)) = (marks.get(1), marks.last()) else {
         return Err("too few validations to judge memory by".into());
     };
-    let growth = (last - early) * 1024.0 * 1024.0 / (count - count / 10) as f64;
+    let growth = (last - early) * 1e6 / (count - count / 10) as f64;
     let verdict = match growth < GROWTH_TARGET {
         true => "flat: reached",
         false => "flat: MISSED",
@@ -276,14 +280,6 @@ fn memory(bench: &Bench, count: usize) -> Result<()> {
         count / 10
     );
     Ok(())
-}
-
-/// In megabytes, of this process.
-fn resident() -> Result<f64> {
-    let status = std::fs::read_to_string("/proc/self/status")?;
-    let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"));
-    let kilobytes = line.and_then(|line| line.split_whitespace().next());
-    Ok(kilobytes.ok_or("no VmRSS")?.parse::<f64>()? / 1024.0)
 }
 
 /// A package, and those of its examples that are measured.

@@ -9,17 +9,16 @@
 mod breaks;
 mod place;
 
-use super::{scoreboard, shared};
+use super::{packages, scoreboard, shared};
 use andiron::config::Limits;
 use andiron::definitions::Definitions;
 use andiron::error::Issue;
 use andiron::fhir::{Instant, ResourceType, json};
-use andiron::package::{Bounds, Package};
+use andiron::package::Package;
 use andiron::validation::Validator;
 use andiron::validation::profile::Profiles;
 use serde_json::Value;
 use std::collections::BTreeMap;
-use std::fs::File;
 use std::sync::Arc;
 
 const SUITE: &str = "mutants";
@@ -137,8 +136,7 @@ fn mutants_of_examples_are_caught_where_they_are() {
     let mut caught: BTreeMap<&str, usize> = BTreeMap::new();
     let mut escaped = Vec::new();
     for (name, _) in PACKAGES {
-        let file = File::open(folder.join(format!("{name}.tgz"))).expect("a package");
-        let package = Package::read(file, &Bounds::default()).expect("it is well made");
+        let package = packages::read(&folder.join(format!("{name}.tgz")));
         let contents = package
             .contents
             .iter()

@@ -30,9 +30,11 @@ const PACKAGES: [&str; 7] = [
 
 const LEDGER: &str = "package-examples.tsv";
 
-fn read(folder: &Path, name: &str) -> Package {
-    let file = File::open(folder.join(format!("{name}.tgz"))).expect("a package");
-    Package::read(file, &Bounds::default()).expect("it is well made")
+/// A package of the shared material.
+pub fn read(archive: &Path) -> Package {
+    let file = File::open(archive).expect("a package");
+    Package::read(file, &Bounds::default())
+        .unwrap_or_else(|error| panic!("{}: {error}", archive.display()))
 }
 
 /// Examples refer to each other, and are at hand for that as they were for whoever published them.
@@ -123,7 +125,7 @@ fn the_examples_of_packages_are_valid() {
     let validator = Validator::new(definitions.clone());
     let (mut failed, mut rows) = (BTreeMap::new(), String::new());
     for name in PACKAGES {
-        let package = read(&folder, name);
+        let package = read(&folder.join(format!("{name}.tgz")));
         let contents = package.contents.iter().map(|one| one.resource());
         let contents: Vec<Value> = contents.collect::<Result<_, _>>().expect("JSON");
         let base = crate::harness::BASE;
@@ -244,7 +246,7 @@ fn side_by_side(server: &Server, folder: &Path) {
     let profiles = server.hub.profiles.profiles();
     let mut failed = BTreeMap::new();
     for name in PACKAGES {
-        let mut package = read(folder, name);
+        let mut package = read(&folder.join(format!("{name}.tgz")));
         let version = &package.manifest.version;
         for example in &mut package.examples {
             let Ok(mut resource) = json::parse(&example.bytes, 100) else {
@@ -303,7 +305,7 @@ async fn in_each_version(server: &Server, folder: &Path) {
         .into_iter()
         .filter(|name| name.starts_with("us_core"))
     {
-        let package = read(folder, name);
+        let package = read(&folder.join(format!("{name}.tgz")));
         let mut example: Value = package
             .examples
             .iter()

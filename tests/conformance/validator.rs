@@ -18,7 +18,6 @@ use andiron::validation::profile::{Profiles, Settings};
 use serde_json::Value;
 use std::collections::BTreeMap;
 use std::path::Path;
-use std::process::Command;
 use std::sync::Arc;
 
 const SUITE: &str = "validator-r4";
@@ -191,21 +190,10 @@ struct Loaded {
 }
 
 /// What a package holds that others are validated by.
-fn package(definitions: &Definitions, archive: &Path) -> Vec<Value> {
-    let folder = tempfile::TempDir::new().expect("a temporary directory");
-    let mut tar = Command::new("tar");
-    tar.arg("xzf").arg(archive).arg("-C").arg(folder.path());
-    assert!(
-        tar.status().expect("tar runs").success(),
-        "{}",
-        archive.display()
-    );
-    let listing = std::fs::read_dir(folder.path().join("package")).expect("a package");
-    let paths = listing.map(|entry| entry.expect("readable").path());
-    let files = paths.filter(|path| path.extension().is_some_and(|found| found == "json"));
-    files
-        .filter_map(|path| read(definitions, &path).ok())
-        .collect()
+fn package(archive: &Path) -> Vec<Value> {
+    let contents = super::packages::read(archive).contents;
+    let resources = contents.iter().map(|one| one.resource());
+    resources.collect::<Result<_, _>>().expect("JSON")
 }
 
 fn texts<'v>(value: &'v Value, name: &str) -> impl Iterator<Item = &'v str> {
@@ -262,7 +250,7 @@ impl Suite<'_> {
         for name in texts(of, "packages").chain(mapped) {
             let archive = self.folder.join(name);
             if archive.is_file() {
-                resources.extend(package(&self.definitions, &archive));
+                resources.extend(package(&archive));
             }
         }
         resources
